@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One sample: who, where, when, and the raw addresses. The same type whether it comes from a running
+ * session or a recording. Names are added by a symbolizer (symbolize.h), counts by a profile (profile.h).
+ *
+ * Pointers in a sample belong to the session or recording that delivered it and are valid until its
+ * callback returns.
+ */
+#ifndef VPMU_SAMPLE_H
+#define VPMU_SAMPLE_H
+
+#include <vpmu/common.h>
+
+#define VPMU_NO_GUEST UINT32_MAX
+#define VPMU_NO_VCPU  UINT32_MAX
+
+/*
+ * The context markers of a call chain, PERF_CONTEXT_* of linux/perf_event.h: the addresses behind a
+ * marker belong to that side, until the next marker.
+ */
+#define VPMU_CONTEXT_HV		  ((uint64_t)-32)
+#define VPMU_CONTEXT_KERNEL	  ((uint64_t)-128)
+#define VPMU_CONTEXT_USER	  ((uint64_t)-512)
+#define VPMU_CONTEXT_USER_DEFERRED ((uint64_t)-640)
+#define VPMU_CONTEXT_GUEST	  ((uint64_t)-2048)
+#define VPMU_CONTEXT_GUEST_KERNEL ((uint64_t)-2176)
+#define VPMU_CONTEXT_GUEST_USER	  ((uint64_t)-2560)
+#define VPMU_CONTEXT_MAX	  ((uint64_t)-4095) /* anything from here up is a marker */
+
+struct vpmu_sample {
+	uint64_t time_ns;    /* of the recording's clock; 0 if the event has no time */
+	uint64_t weight;     /* the period: events (or ns, for clocks) that this sample stands for */
+	uint64_t ip;	     /* address of the instruction; guest-virtual on the guest's sides */
+	pid_t pid, tid;	     /* of the host's process: for guest samples QEMU's and the vCPU thread's */
+	uint32_t cpu;	     /* host CPU, UINT32_MAX if unknown */
+	uint32_t event;	     /* index into the session's or recording's events */
+	uint32_t guest;	     /* index into its guests, or VPMU_NO_GUEST */
+	uint32_t vcpu;	     /* vCPU index, or VPMU_NO_VCPU */
+	enum vpmu_side side;
+	const char *comm;    /* name of the host's thread, "" if unknown */
+	uint32_t comm_id;    /* the same as a small number: equal ids, equal strings */
+	uint32_t space;	     /* address space of host-user addresses (a symbolizer's number) */
+	uint32_t n_chain;    /* 0 without call chains */
+	const uint64_t *chain; /* innermost first, with context markers, as the kernel wrote it */
+};
+
+/*
+ * What a set of samples stands on. Every report carries it; silence is never an answer.
+ * Sums: samples = Σ sides[]; resolved, opaque and unresolved leaf addresses add up to samples once a
+ * report was made (before that resolved is 0).
+ */
+struct vpmu_coverage {
+	uint64_t samples;
+	uint64_t sides[VPMU_SIDE_COUNT]; /* by enum vpmu_side */
+	uint64_t resolved;    /* the leaf address got a symbol */
+	uint64_t opaque;      /* guest samples without an address: encrypted guests */
+	uint64_t lost;	      /* records and samples that the kernel says it dropped */
+	uint64_t throttled;   /* times the kernel paused an event: interrupts came too fast */
+	uint64_t truncated_chains;
+	uint64_t damaged_records; /* records that could not be decoded */
+	char source[64];      /* "cpu-clock 999 Hz", "cycles:G+cycles:H 99 Hz", an event list */
+};
+
+/* vpmu_coverage_guest/_host - samples of either side. */
+static inline uint64_t vpmu_coverage_guest(const struct vpmu_coverage *c)
+{
+	return c->sides[VPMU_SIDE_GUEST_KERNEL] + c->sides[VPMU_SIDE_GUEST_USER];
+}
+
+static inline uint64_t vpmu_coverage_host(const struct vpmu_coverage *c)
+{
+	return c->sides[VPMU_SIDE_HOST_KERNEL] + c->sides[VPMU_SIDE_HOST_USER] +
+	       c->sides[VPMU_SIDE_HYPERVISOR];
+}
+
+#endif

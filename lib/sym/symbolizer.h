@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the session layer tells a symbolizer about the run, and what the profile layer asks of it. (What callers of the library
+ * see is vpmu/symbolize.h.)
+ *
+ * Address spaces. A space is a number that stands for the mappings of a host process over a stretch of its life. It is
+ * cheap to share: a child uses its parent's space until something is mapped over something else, only then it gets a copy.
+ * Mappings are added to a space in place as long as they contradict nothing there: an address that was not mapped before
+ * cannot have been sampled before, so older samples keep their meaning.
+ */
+#ifndef SYM_SYMBOLIZER_H
+#define SYM_SYMBOLIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vpmu/error.h>
+#include <vpmu/guest.h>
+#include <vpmu/symbolize.h>
+#include "format/perf_record.h"
+#include "util/cleanup.h"
+#include "util/strbuf.h"
+
+#define SPACE_NONE 0 /* nothing mapped */
+
+int symbolizer_new(const struct vpmu_symbolizer_opts *opts, struct vpmu_symbolizer **ret_symbolizer,
+		   struct vpmu_error *reterr);
+struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *symbolizer);
+DEFINE_CLEANUP(struct vpmu_symbolizer *, symbolizer_free)
+
+/* ---- filled by session/ ---- */
+
+/* Guest @index is @info (strings are copied). Called in order of index, again when more is known. */
+int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info);
+const char *symbolizer_guest_name(const struct vpmu_symbolizer *s, uint32_t index);
+const char *symbolizer_guest_uuid(const struct vpmu_symbolizer *s, uint32_t index);
+uint32_t symbolizer_n_guests(const struct vpmu_symbolizer *s);
+
+/*
+ * The host kernel that was running: its build-id (n 0 = unknown) and where `_text` (or the symbol named by the recording's
+ * kernel mapping) was. Tells whether this boot's /proc/kallsyms may be used; without a call it may.
+ */
+void symbolizer_set_host_kernel(struct vpmu_symbolizer *s, const uint8_t *build_id, size_t n,
+				const char *ref_symbol, uint64_t ref_address);
+
+/* Build-id of a mapped file, from the recording; used to refuse a file that changed since. */
+int symbolizer_set_build_id(struct vpmu_symbolizer *s, const char *path, const uint8_t *build_id, size_t n);
+
+/* A table from a recording (format/vpmu_section.h). Copies. -EBADMSG if the image is damaged. */
+struct vpmu_section_table;
+int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_table *table);
+
+/* Kernel code that came with the recording's PERF_RECORD_KSYMBOL (BPF programs, trampolines). */
+int symbolizer_add_ksymbol(struct vpmu_symbolizer *s, uint64_t address, uint32_t length_bytes,
+			   const char *name);
+
+/* A new space with nothing in it. UINT32_MAX when out of memory. */
+uint32_t symbolizer_space_new(struct vpmu_symbolizer *s);
+
+/*
+ * @map is now part of @space. Returns the space to use from now on: the same one, or a changed copy if @map replaces something
+ * (the old number keeps the old meaning); UINT32_MAX when out of memory. Mappings that are not executable are ignored.
+ */
+uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map);
+
+/* ---- asked by profile/ and export/ ---- */
+
+/*
+ * One address by itself. @space: for host-user addresses. Strings in *ret_frame live as long as the symbolizer. The caller may rely on
+ * equal pointers for equal symbol and dso strings of one symbolizer (they are interned).
+ */
+void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
+		      uint64_t address, bool lines, struct vpmu_frame *ret_frame);
+
+/* For a recording about to be finished: appends a VPMU_SYMBOLS section with every table loaded so far to @out. */
+int symbolizer_save_tables(struct vpmu_symbolizer *s, struct strbuf *out);
+
+/* Files of @space (or of all spaces, UINT32_MAX) that were looked up, with build-ids: for the BUILD_ID feature. */
+void symbolizer_each_file(struct vpmu_symbolizer *s,
+			  void (*fn)(const char *path, const uint8_t *build_id, size_t n, void *data),
+			  void *data);
+
+#endif

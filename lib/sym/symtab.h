@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An immutable table of symbols, sorted by address; found by address in some ten nanoseconds.
+ *
+ * A table is one block of bytes (the image), the same in memory, in the cache on disk and in a recording, so loading is
+ * mapping or copying. Images from files are hostile: symtab_open() checks every offset before the first lookup.
+ *
+ * Aliases (symbols at one address) are reduced to one by perf's rules (tools/perf/util/symbol.c,
+ * choose_best_symbol()): symbols with a size before those without, global before weak before local, fewer leading
+ * underscores, longer name — so that reports agree with perf's. A symbol without a size ends where the next begins.
+ */
+#ifndef SYM_SYMTAB_H
+#define SYM_SYMTAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/cleanup.h"
+
+struct symtab;
+struct symtab_builder;
+
+struct symbol {
+	uint64_t start, end;  /* [start, end) */
+	const char *name;     /* belongs to the table */
+	const char *module;   /* kallsyms: "kvm" etc.; "" for the kernel itself and for files */
+	uint32_t index;	      /* 0 … symtab_count()-1: a stable number for caches */
+};
+
+struct symtab_builder *symtab_builder_new(void);
+struct symtab_builder *symtab_builder_free(struct symtab_builder *builder);
+DEFINE_CLEANUP(struct symtab_builder *, symtab_builder_free)
+
+/* @binding: nm's letter or ELF's STB_ turned into 'g', 'w', 'l'. @module may be NULL. size 0 = unknown. */
+int symtab_builder_add(struct symtab_builder *builder, uint64_t start, uint64_t size_bytes, char binding,
+		       const char *name, size_t name_bytes, const char *module, size_t module_bytes);
+
+/* Sorts, drops aliases, ends sizes. The builder is used up. @image_meta: 64 free bytes stored with the table (keys for
+ * caches), may be NULL. */
+int symtab_builder_finish(struct symtab_builder *builder, const void *image_meta, size_t meta_bytes,
+			  struct symtab **ret_table);
+
+/* A table over an image: copies @bytes (@map false) or takes over an mmap of @n bytes (@map true; unmapped by free).
+ * -EBADMSG if anything in it does not hold together. */
+int symtab_open(const void *bytes, size_t n, bool map, struct symtab **ret_table);
+struct symtab *symtab_free(struct symtab *table);
+DEFINE_CLEANUP(struct symtab *, symtab_free)
+
+const void *symtab_image(const struct symtab *table, size_t *ret_n);
+const void *symtab_meta(const struct symtab *table, size_t *ret_n);
+size_t symtab_count(const struct symtab *table);
+void symtab_get(const struct symtab *table, size_t i, struct symbol *ret_symbol);
+
+/* true and *ret_symbol if a symbol covers @address. */
+bool symtab_lookup(const struct symtab *table, uint64_t address, struct symbol *ret_symbol);
+
+/* Linear; for tests, "_text", KASLR. */
+bool symtab_find(const struct symtab *table, const char *name, struct symbol *ret_symbol);
+
+#endif
