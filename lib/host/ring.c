@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libperf's rings, one record at a time, turned into runs of records.
+ *
+ * perf_mmap__read_event() returns a pointer into the ring, or, for a record that straddles the ring's end, into a buffer of
+ * libperf's. Records whose pointers follow each other therefore lie in one piece of memory, and a consumer that only copies or
+ * counts can take them as one. libperf publishes the read position at perf_mmap__consume(), which we call once a run.
+ *
+ * Three things to know about libperf 0.0.1 (linux/tools/lib/perf, 5.10 to 6.12):
+ *  - perf_evsel__delete() frees the event only: neither the references to its maps, nor the id arrays that
+ *    perf_evlist__mmap() makes for events with PERF_FORMAT_ID. Empty maps put before deletion drop the references; and
+ *    read_format lacks the id during the mapping (the kernel's event has it: ids come from perf_evsel__read()).
+ *  - Events are opened without PERF_FLAG_FD_CLOEXEC, and there is no way to change it.
+ *  - A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains of 500 frames fit.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <perf/core.h>
+#include <perf/cpumap.h>
+#include <perf/event.h>
+#include <perf/evlist.h>
+#include <perf/evsel.h>
+#include <perf/mmap.h>
+#include <perf/threadmap.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/ring.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+/* A run is handed over at this size at the latest: small enough to be in the cache still. */
+#define RUN_MAX_BYTES (64 * 1024)
+
+struct ring {
+	struct perf_evlist *list;
+	struct perf_mmap *map;
+	size_t size_bytes, drained_bytes;
+	bool counts_lost; /* the events have PERF_FORMAT_LOST */
+};
+
+static int print_debug(enum libperf_print_level level, const char *format, va_list args)
+{
+	char line[256];
+
+	(void)level;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("libperf: %s", line);
+	return 0;
+}
+
+static void init_libperf(void)
+{
+	libperf_init(print_debug); /* also learns the page size, without which no mapping works */
+}
+
+struct ring *ring_free(struct ring *ring)
+{
+	if (!ring)
+		return NULL;
+	if (ring->list) {
+		perf_evlist__munmap(ring->list);
+		perf_evlist__close(ring->list);
+		perf_evlist__set_maps(ring->list, NULL, NULL);
+		perf_evlist__delete(ring->list);
+	}
+	free(ring);
+	return NULL;
+}
+
+static int set_target(struct perf_evlist *list, pid_t tid, int cpu)
+{
+	struct perf_thread_map *threads = perf_thread_map__new_array(1, &tid);
+	struct perf_cpu_map *cpus;
+	char number[16];
+
+	if (cpu < 0) {
+		cpus = perf_cpu_map__dummy_new();
+	} else {
+		snprintf(number, sizeof(number), "%d", cpu);
+		cpus = perf_cpu_map__new(number);
+	}
+	if (threads && cpus)
+		perf_evlist__set_maps(list, cpus, threads);
+	perf_thread_map__put(threads);
+	perf_cpu_map__put(cpus);
+	return threads && cpus ? 0 : -ENOMEM;
+}
+
+static int add_events(struct ring *ring, const struct perf_event_attr *attrs, size_t n_attrs)
+{
+	for (size_t i = 0; i < n_attrs; i++) {
+		struct perf_event_attr attr = attrs[i];
+		struct perf_evsel *event;
+
+		attr.size = sizeof(attr);
+		attr.disabled = 1;
+		attr.read_format = PERF_FORMAT_ID | PERF_FORMAT_LOST;
+		event = perf_evsel__new(&attr);
+		if (!event)
+			return -ENOMEM;
+		perf_evlist__add(ring->list, event);
+	}
+	return 0;
+}
+
+static int open_event(struct ring *ring, struct perf_evsel *event)
+{
+	int r = perf_evsel__open(event, perf_evsel__cpus(event), perf_evsel__threads(event));
+
+	/* PERF_FORMAT_LOST came with Linux 6.0 (119a784c8127, "perf/core: Add a new read format to get a number of
+	 * lost samples"); older kernels refuse it. */
+	if (r == -EINVAL) {
+		perf_evsel__attr(event)->read_format = PERF_FORMAT_ID;
+		r = perf_evsel__open(event, perf_evsel__cpus(event), perf_evsel__threads(event));
+		if (r == 0)
+			ring->counts_lost = false;
+	}
+	return r;
+}
+
+static int open_events(struct ring *ring, uint64_t *ret_ids, size_t *ret_failed)
+{
+	struct perf_evsel *event;
+	size_t i = 0;
+	int r;
+
+	ring->counts_lost = true;
+	perf_evlist__for_each_evsel(ring->list, event) {
+		struct perf_counts_values counts;
+
+		*ret_failed = i;
+		r = open_event(ring, event);
+		if (r < 0)
+			return r;
+		r = perf_evsel__read(event, 0, 0, &counts);
+		if (r < 0)
+			return r;
+		ret_ids[i++] = counts.id;
+	}
+	*ret_failed = i;
+	return 0;
+}
+
+static void set_id_format(struct ring *ring, bool on)
+{
+	struct perf_evsel *event;
+
+	perf_evlist__for_each_evsel(ring->list, event) {
+		struct perf_event_attr *attr = perf_evsel__attr(event);
+
+		if (on)
+			attr->read_format |= PERF_FORMAT_ID;
+		else
+			attr->read_format &= ~(uint64_t)PERF_FORMAT_ID;
+	}
+}
+
+static int map_ring(struct ring *ring, size_t ring_bytes)
+{
+	int r;
+
+	set_id_format(ring, false);
+	errno = 0;
+	r = perf_evlist__mmap(ring->list, (int)(ring_bytes / (size_t)sysconf(_SC_PAGESIZE)));
+	if (r < 0)
+		return errno ? -errno : -ENOMEM;
+	set_id_format(ring, true);
+	ring->map = perf_evlist__next_mmap(ring->list, NULL, false);
+	ring->size_bytes = ring_bytes;
+	return ring->map ? 0 : -ENOMEM;
+}
+
+int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
+	      struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	_cleanup_(ring_freep) struct ring *ring = calloc(1, sizeof(*ring));
+	int r;
+
+	*ret_failed = n_attrs;
+	if (!ring)
+		return -ENOMEM;
+	pthread_once(&once, init_libperf);
+	ring->list = perf_evlist__new();
+	if (!ring->list)
+		return -ENOMEM;
+	r = set_target(ring->list, tid, cpu);
+	if (r == 0)
+		r = add_events(ring, attrs, n_attrs);
+	if (r == 0)
+		r = open_events(ring, ret_ids, ret_failed);
+	if (r == 0)
+		r = map_ring(ring, ring_bytes);
+	if (r < 0)
+		return r;
+	*ret_ring = take_ptr(ring);
+	return 0;
+}
+
+int ring_enable(struct ring *ring)
+{
+	struct perf_evsel *event;
+	int r = 0;
+
+	perf_evlist__for_each_evsel(ring->list, event)
+		if (r == 0)
+			r = perf_evsel__enable(event);
+	return r;
+}
+
+int ring_disable(struct ring *ring)
+{
+	struct perf_evsel *event;
+	int r = 0;
+
+	perf_evlist__for_each_evsel(ring->list, event) {
+		int one = perf_evsel__disable(event);
+
+		if (r == 0)
+			r = one;
+	}
+	return r;
+}
+
+bool ring_hung_up(struct ring *ring)
+{
+	/* Drops the events that hung up from the list's poll set; what is left are those that live. The mapping stays:
+	 * libperf keeps one reference of its own until the list is unmapped. */
+	if (perf_evlist__poll(ring->list, 0) <= 0)
+		return false;
+	return perf_evlist__filter_pollfd(ring->list, POLLERR | POLLHUP) == 0;
+}
+
+int ring_lost(struct ring *ring, uint64_t *ret_lost)
+{
+	struct perf_evsel *event;
+	uint64_t lost = 0;
+
+	if (!ring->counts_lost)
+		return -EOPNOTSUPP;
+	perf_evlist__for_each_evsel(ring->list, event) {
+		struct perf_counts_values counts;
+		int r = perf_evsel__read(event, 0, 0, &counts);
+
+		if (r < 0)
+			return r;
+		lost += counts.lost;
+	}
+	*ret_lost = lost;
+	return 0;
+}
+
+int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data), void *data)
+{
+	const char *run = NULL, *end = NULL;
+	int r = 0;
+
+	ring->drained_bytes = 0;
+	if (perf_mmap__read_init(ring->map) < 0)
+		return 0; /* hung up, and read to the end before */
+	while (r == 0 && ring->drained_bytes < ring->size_bytes) {
+		const union perf_event *record = perf_mmap__read_event(ring->map);
+
+		if (!record)
+			break;
+		/* Not consumed here: that would give away the record just read, too. */
+		if ((const char *)record != end) {
+			if (run)
+				r = fn(run, (size_t)(end - run), data);
+			run = end = (const char *)record;
+		}
+		end += record->header.size;
+		ring->drained_bytes += record->header.size;
+		if (r == 0 && end - run >= RUN_MAX_BYTES) {
+			r = fn(run, (size_t)(end - run), data);
+			perf_mmap__consume(ring->map);
+			run = end = NULL;
+		}
+	}
+	if (run && r == 0)
+		r = fn(run, (size_t)(end - run), data);
+	perf_mmap__consume(ring->map);
+	return r;
+}
+
+size_t ring_drained_bytes(const struct ring *ring)
+{
+	return ring->drained_bytes;
+}
+
+size_t ring_size_bytes(const struct ring *ring)
+{
+	return ring->size_bytes;
+}
