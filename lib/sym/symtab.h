@@ -5,9 +5,18 @@
  * A table is one block of bytes (the image), the same in memory, in the cache on disk and in a recording, so loading is
  * mapping or copying. Images from files are hostile: symtab_open() checks every offset before the first lookup.
  *
- * Aliases (symbols at one address) are reduced to one by perf's rules (tools/perf/util/symbol.c,
- * choose_best_symbol()): symbols with a size before those without, global before weak before local, fewer leading
- * underscores, longer name — so that reports agree with perf's. A symbol without a size ends where the next begins.
+ * The rules of who is called what are perf's (tools/perf/util/symbol.c, symbols__fixup_end() and then
+ * symbols__fixup_duplicate()), so that reports agree with perf's:
+ *
+ *   a symbol without a size ends where the next one in the sorted table begins, be that one at the same address; at the
+ *   border between the kernel and a module, and at the end of a kernel's table, it ends one page further than its own
+ *   rounded up. Module and kernel are told apart by whether a module was named, so files have no such borders.
+ *
+ *   aliases (symbols at one address) are reduced to one: a symbol with a size before one without, a strong one before a
+ *   weak one, global before local, fewer leading underscores, the longer name, the later one. For kallsyms this means
+ *   the last one listed, as only that one got a size by the rule above.
+ *
+ * Symbols may lie inside one another (ELF files have such). The innermost one is found.
  */
 #ifndef SYM_SYMTAB_H
 #define SYM_SYMTAB_H
@@ -16,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "util/cleanup.h"
+
+#define SYMTAB_META_BYTES 64
 
 struct symtab;
 struct symtab_builder;
@@ -35,13 +46,20 @@ DEFINE_CLEANUP(struct symtab_builder *, symtab_builder_free)
 int symtab_builder_add(struct symtab_builder *builder, uint64_t start, uint64_t size_bytes, char binding,
 		       const char *name, size_t name_bytes, const char *module, size_t module_bytes);
 
-/* Sorts, drops aliases, ends sizes. The builder is used up. @image_meta: 64 free bytes stored with the table (keys for
+/* @module ends at @end: so does its last symbol. Modules that no symbol names are ignored. */
+int symtab_builder_module_end(struct symtab_builder *builder, const char *module, size_t module_bytes,
+			      uint64_t end);
+
+/* How many symbols were added. */
+size_t symtab_builder_count(const struct symtab_builder *builder);
+
+/* Sorts, ends sizes, drops aliases. The builder is used up. @image_meta: 64 free bytes stored with the table (keys for
  * caches), may be NULL. */
 int symtab_builder_finish(struct symtab_builder *builder, const void *image_meta, size_t meta_bytes,
 			  struct symtab **ret_table);
 
-/* A table over an image: copies @bytes (@map false) or takes over an mmap of @n bytes (@map true; unmapped by free).
- * -EBADMSG if anything in it does not hold together. */
+/* A table over an image: copies @bytes (@map false) or takes over an mmap of @n bytes (@map true; unmapped by free,
+ * and on failure). -EBADMSG if anything in it does not hold together. */
 int symtab_open(const void *bytes, size_t n, bool map, struct symtab **ret_table);
 struct symtab *symtab_free(struct symtab *table);
 DEFINE_CLEANUP(struct symtab *, symtab_free)

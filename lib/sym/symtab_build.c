@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Making a table: collect, sort, give ends to what has none, drop aliases, pack.
+ *
+ * What comes in is nearly sorted (kallsyms is, but for modules and BPF programs; ELF tables are not at all), so the
+ * sort merges the ascending runs that it finds: one pass over a sorted table, n log(runs) otherwise. It must be
+ * stable, since the order of aliases decides (symtab.h).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "sym/symtab.h"
+#include "sym/symtab_image.h"
+#include "util/macro.h"
+#include "util/strbuf.h"
+#include "util/vec.h"
+
+#define PAGE 4096u
+
+struct draft {
+	uint64_t start, end;
+	uint32_t name, name_bytes; /* in builder->names */
+	uint32_t module;	   /* in builder->modules; 0 = none */
+	uint8_t strength;	   /* 2 global, 1 local, 0 weak */
+	bool sized;
+};
+
+struct module {
+	uint32_t name, name_bytes;
+	uint64_t end; /* 0 = unknown */
+	uint32_t offset; /* in the image's strings, once it is there */
+};
+
+struct symtab_builder {
+	VEC(struct draft) drafts;
+	VEC(struct module) modules; /* [0] is "no module" */
+	struct strbuf names;
+	uint32_t last_module;
+};
+
+struct symtab_builder *symtab_builder_new(void)
+{
+	_cleanup_(symtab_builder_freep) struct symtab_builder *b = calloc(1, sizeof(*b));
+
+	if (!b || !vec_push(&b->modules, (struct module){}))
+		return NULL;
+	return take_ptr(b);
+}
+
+struct symtab_builder *symtab_builder_free(struct symtab_builder *b)
+{
+	if (!b)
+		return NULL;
+	vec_free(&b->drafts);
+	vec_free(&b->modules);
+	strbuf_deinit(&b->names);
+	free(b);
+	return NULL;
+}
+
+size_t symtab_builder_count(const struct symtab_builder *b)
+{
+	return b->drafts.n;
+}
+
+static int store_name(struct symtab_builder *b, const char *name, size_t n, uint32_t *ret_offset)
+{
+	size_t offset = b->names.n;
+
+	/* A NUL inside would make two names of one. */
+	n = strnlen(name, n);
+	if (n > UINT32_MAX / 4 || offset > UINT32_MAX / 2)
+		return -E2BIG;
+	strbuf_add(&b->names, name, n);
+	if (b->names.failed)
+		return -ENOMEM;
+	*ret_offset = (uint32_t)offset;
+	return (int)n;
+}
+
+static bool module_is(const struct symtab_builder *b, uint32_t id, const char *name, size_t n)
+{
+	const struct module *m = &b->modules.items[id];
+
+	return id && m->name_bytes == n && memcmp(b->names.text + m->name, name, n) == 0;
+}
+
+/* Symbols of a module stand together, so the last one is nearly always the right one. */
+static int find_module(struct symtab_builder *b, const char *name, size_t n, bool add, uint32_t *ret_id)
+{
+	struct module module = {};
+	int r;
+
+	if (module_is(b, b->last_module, name, n)) {
+		*ret_id = b->last_module;
+		return 0;
+	}
+	for (uint32_t id = 1; id < b->modules.n; id++)
+		if (module_is(b, id, name, n)) {
+			*ret_id = b->last_module = id;
+			return 0;
+		}
+	if (!add)
+		return -ENOENT;
+	r = store_name(b, name, n, &module.name);
+	if (r < 0)
+		return r;
+	module.name_bytes = (uint32_t)r;
+	if (!vec_push(&b->modules, module))
+		return -ENOMEM;
+	*ret_id = b->last_module = (uint32_t)b->modules.n - 1;
+	return 0;
+}
+
+/* As perf's kallsyms2elf_binding(): upper-case letters are global. ELF's come as 'g', 'w' and 'l'. */
+static uint8_t strength_of(char binding)
+{
+	if (binding == 'W' || binding == 'w')
+		return 0;
+	return binding == 'g' || (binding >= 'A' && binding <= 'Z') ? 2 : 1;
+}
+
+int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_bytes, char binding,
+		       const char *name, size_t name_bytes, const char *module, size_t module_bytes)
+{
+	struct draft d = { .start = start, .strength = strength_of(binding), .sized = size_bytes != 0 };
+	int r;
+
+	if (b->drafts.n >= SYMTAB_MAX_COUNT)
+		return -E2BIG;
+	if (__builtin_add_overflow(start, size_bytes, &d.end))
+		d.end = UINT64_MAX;
+	if (module && module_bytes) {
+		r = find_module(b, module, module_bytes, true, &d.module);
+		if (r < 0)
+			return r;
+	}
+	r = store_name(b, name, name_bytes, &d.name);
+	if (r < 0)
+		return r;
+	d.name_bytes = (uint32_t)r;
+	return vec_push(&b->drafts, d) ? 0 : -ENOMEM;
+}
+
+int symtab_builder_module_end(struct symtab_builder *b, const char *module, size_t module_bytes, uint64_t end)
+{
+	uint32_t id;
+
+	if (find_module(b, module, module_bytes, false, &id) == 0)
+		b->modules.items[id].end = end;
+	return 0;
+}
+
+/* Merges the neighbours [a, mid) and [mid, end) of @from into @to. */
+static void merge(const struct draft *from, size_t a, size_t mid, size_t end, struct draft *to)
+{
+	size_t b = mid;
+
+	for (size_t out = a; out < end; out++)
+		to[out] = b >= end || (a < mid && from[a].start <= from[b].start) ? from[a++] : from[b++];
+}
+
+static int sort_drafts(struct symtab_builder *b)
+{
+	VEC(size_t) runs = {}; /* where each ascending run begins; the end of the last one too */
+	struct draft *from = b->drafts.items, *to, *spare;
+	size_t n = b->drafts.n;
+	bool ok = vec_push(&runs, 0);
+
+	for (size_t i = 1; ok && i < n; i++)
+		if (from[i].start < from[i - 1].start)
+			ok = vec_push(&runs, i);
+	ok = ok && vec_push(&runs, n);
+	to = spare = ok && runs.n > 2 ? malloc(n * sizeof(*spare)) : NULL;
+	if (!ok || (runs.n > 2 && !spare)) {
+		vec_free(&runs);
+		return -ENOMEM;
+	}
+	while (runs.n > 2) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i + 1 < runs.n; i += 2) {
+			size_t end = runs.items[MIN(i + 2, runs.n - 1)];
+
+			merge(from, runs.items[i], runs.items[i + 1], end, to);
+			runs.items[kept++] = runs.items[i];
+		}
+		runs.items[kept++] = n;
+		runs.n = kept;
+		spare = from;
+		from = to;
+		to = spare;
+	}
+	if (spare) {
+		/* The sorted half becomes the builder's, the other one goes. */
+		b->drafts.items = from;
+		b->drafts.room = n;
+		free(to);
+	}
+	vec_free(&runs);
+	return 0;
+}
+
+static uint64_t a_page_further(uint64_t start)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(start, 2u * PAGE - 1, &end))
+		return UINT64_MAX;
+	return end & ~(uint64_t)(PAGE - 1);
+}
+
+static uint64_t end_of(const struct symtab_builder *b, const struct draft *d, const struct draft *next)
+{
+	uint64_t module_end = b->modules.items[d->module].end;
+
+	if (!next)
+		return module_end > d->start ? module_end : a_page_further(d->start);
+	if (next->module != d->module && module_end > d->start)
+		return MIN(module_end, next->start);
+	if (!next->module != !d->module)
+		return a_page_further(d->start);
+	return next->start;
+}
+
+static void end_sizes(struct symtab_builder *b)
+{
+	struct draft *d = b->drafts.items;
+
+	for (size_t i = 0; i < b->drafts.n; i++)
+		if (!d[i].sized)
+			d[i].end = end_of(b, &d[i], i + 1 < b->drafts.n ? &d[i + 1] : NULL);
+}
+
+static size_t underscores(const struct symtab_builder *b, const struct draft *d)
+{
+	size_t n = 0;
+
+	while (n < d->name_bytes && b->names.text[d->name + n] == '_')
+		n++;
+	return n;
+}
+
+/* perf's choose_best_symbol(): is @a, the earlier one, better than @b? */
+static bool better(const struct symtab_builder *builder, const struct draft *a, const struct draft *b)
+{
+	bool a_empty = a->end == a->start, b_empty = b->end == b->start;
+	size_t a_score, b_score;
+
+	if (a_empty != b_empty)
+		return b_empty;
+	if (!a->strength != !b->strength)
+		return !b->strength;
+	if (a->strength != b->strength)
+		return a->strength > b->strength;
+	a_score = underscores(builder, a);
+	b_score = underscores(builder, b);
+	if (a_score != b_score)
+		return a_score < b_score;
+	if (a->name_bytes != b->name_bytes)
+		return a->name_bytes > b->name_bytes;
+	/* The old kernels' second names of system calls (arch__choose_best_symbol()). */
+	return !starts_with(builder->names.text + a->name, "SyS") &&
+	       !starts_with(builder->names.text + a->name, "compat_SyS");
+}
+
+static void drop_aliases(struct symtab_builder *b)
+{
+	struct draft *d = b->drafts.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < b->drafts.n; i++) {
+		if (kept && d[kept - 1].start == d[i].start) {
+			if (!better(b, &d[kept - 1], &d[i]))
+				d[kept - 1] = d[i];
+		} else {
+			d[kept++] = d[i];
+		}
+	}
+	b->drafts.n = kept;
+}
+
+/* Copies a name behind the strings written so far; returns its offset. */
+static uint32_t pack_name(const struct symtab_builder *b, uint32_t name, uint32_t bytes, char *strings,
+			  uint32_t *fill)
+{
+	uint32_t offset = *fill;
+
+	if (bytes == 0)
+		return 0;
+	memcpy(strings + offset, b->names.text + name, bytes);
+	strings[offset + bytes] = '\0';
+	*fill += bytes + 1;
+	return offset;
+}
+
+static void pack(struct symtab_builder *b, struct symtab_header *header)
+{
+	uint32_t n = header->count, fill = 1, outer = SYMTAB_NO_PARENT;
+	uint64_t *starts = (uint64_t *)(header + 1);
+	struct symtab_entry *entries = (struct symtab_entry *)(starts + n);
+	char *strings = (char *)(entries + n);
+
+	strings[0] = '\0';
+	for (uint32_t id = 1; id < b->modules.n; id++) {
+		struct module *m = &b->modules.items[id];
+
+		m->offset = pack_name(b, m->name, m->name_bytes, strings, &fill);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct draft *d = &b->drafts.items[i];
+
+		/* @outer: the previous symbol; whoever does not reach beyond this one cannot be its parent. */
+		while (outer != SYMTAB_NO_PARENT && entries[outer].end <= d->end)
+			outer = entries[outer].parent;
+		starts[i] = d->start;
+		entries[i] = (struct symtab_entry){
+			.end = d->end,
+			.name = pack_name(b, d->name, d->name_bytes, strings, &fill),
+			.module = b->modules.items[d->module].offset,
+			.parent = outer,
+		};
+		outer = i;
+	}
+}
+
+int symtab_builder_finish(struct symtab_builder *b, const void *image_meta, size_t meta_bytes,
+			  struct symtab **ret_table)
+{
+	struct symtab_header *header;
+	uint64_t strings = 1, bytes;
+	int r = sort_drafts(b);
+
+	if (r < 0)
+		return r;
+	end_sizes(b);
+	drop_aliases(b);
+	vec_for_each(m, &b->modules)
+		strings += m->name_bytes ? m->name_bytes + 1 : 0;
+	vec_for_each(d, &b->drafts)
+		strings += d->name_bytes ? d->name_bytes + 1 : 0;
+	if (strings > UINT32_MAX)
+		return -E2BIG;
+	bytes = sizeof(*header) + b->drafts.n * (sizeof(uint64_t) + sizeof(struct symtab_entry)) + strings;
+	header = malloc(bytes);
+	if (!header)
+		return -ENOMEM;
+	memset(header, 0, sizeof(*header));
+	memcpy(header->magic, SYMTAB_MAGIC, sizeof(header->magic));
+	header->count = (uint32_t)b->drafts.n;
+	header->strings_bytes = (uint32_t)strings;
+	if (image_meta)
+		memcpy(header->meta, image_meta, MIN(meta_bytes, sizeof(header->meta)));
+	pack(b, header);
+	return symtab_adopt(header, bytes, ret_table);
+}
