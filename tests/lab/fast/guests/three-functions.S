@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plainest profile: inner (called by qux) 50 %, foo 25 %, bar 25 %. */
+#include "guest.h"
+
+	ring	3
+	function guest_main
+1:	call	qux
+	call	foo
+	call	bar
+	jmp	1b
+	end_function guest_main
+
+	wrap	qux, inner
+	work	inner, 20000
+	work	foo, 10000
+	work	bar, 10000
