@@ -51,13 +51,21 @@ struct vpmu_report_opts {
 	double min_percent;  /* leave out rows below */
 };
 
+/* Frames are shared between chains, so this is an array of pointers: frames[0]->symbol is the innermost one. */
 struct vpmu_chain {
 	uint64_t samples, weight;
 	size_t n_frames;
-	const struct vpmu_frame *frames; /* innermost first */
+	const struct vpmu_frame *const *frames;
 };
 
-/* One row. Only the members named by the sort keys are set; others are NULL. Belongs to the report. */
+/*
+ * One row. Only the members named by the sort keys are set; others are NULL. Belongs to the report; its chains are
+ * put together by vpmu_report_row() and last until that is called for another row, since all of them at once would
+ * take more memory than the profile itself.
+ *
+ * Places without a name are not lumped together: two of them in different files are two rows, even where the keys
+ * that were asked for (the symbol, say, which is an offset then) look the same.
+ */
 struct vpmu_row {
 	bool is_guest;		   /* which half */
 	const char *keys[VPMU_KEY_COUNT]; /* by enum vpmu_key */
@@ -66,7 +74,7 @@ struct vpmu_row {
 	uint64_t self_samples, self_weight;
 	double percent, self_percent; /* of the half's weight */
 	size_t n_chains;
-	const struct vpmu_chain *chains; /* heaviest first */
+	const struct vpmu_chain *chains; /* heaviest first; from the row's symbol outward, without what it called */
 };
 
 struct vpmu_report;
@@ -117,7 +125,11 @@ VPMU_API void vpmu_profile_add(const struct vpmu_sample *sample, void *profile);
 VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symbolizer *symbolizer,
 				  const struct vpmu_coverage *coverage, struct vpmu_error *reterr);
 
-/* vpmu_profile_merge - add @from to @into, by names. Both resolved; -EINVAL otherwise. Events are matched by index. */
+/*
+ * vpmu_profile_merge - add @from to @into, by names. Events are matched by index.
+ * Both are to be resolved, or @into new and empty. On failure @into is unchanged.
+ * Errors: -EINVAL (not resolved, or both the same), -ENOMEM.
+ */
 VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_profile *from,
 				struct vpmu_error *reterr);
 
@@ -125,13 +137,17 @@ VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_pro
 VPMU_API void vpmu_profile_coverage(const struct vpmu_profile *profile,
 				    struct vpmu_coverage *ret_coverage);
 
-/* vpmu_report_new - rows by @opts, heaviest first, guest half before host half. Errors: -EINVAL (unknown key: the text
- * lists them; profile not resolved), -ENOENT (a guest that is not in the profile), -ENOMEM. */
+/*
+ * vpmu_report_new - rows by @opts, heaviest first, guest half before host half; equal weights by name.
+ * The profile must outlive the report, unchanged. Samples of unknown side are shown with the host's.
+ * Errors: -EINVAL (unknown key: the text lists them; profile not resolved), -ENOENT (a guest that is not in the
+ * profile), -ENOMEM.
+ */
 VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vpmu_report_opts *opts,
 			     struct vpmu_report **ret_report, struct vpmu_error *reterr);
 VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report);
 
-/* Row @i, NULL beyond the end. */
+/* Row @i, NULL beyond the end. n_chains is 0 if memory for the chains ran out. */
 VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report, size_t i);
 
 /* Samples and weight of a half, before limit and min_percent: what percentages refer to. */

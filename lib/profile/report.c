@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+
+#include "profile/report.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define DEFAULT_SORT "side,dso,symbol"
+
+static int key_of(const char *word, size_t n)
+{
+	static const struct {
+		const char *name;
+		enum vpmu_key key;
+	} perf_names[] = {
+		{ "sym", VPMU_KEY_SYMBOL },
+		{ "comm", VPMU_KEY_PROCESS },
+		{ "srcline", VPMU_KEY_LINE },
+	};
+
+	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
+		const char *name = vpmu_key_name((enum vpmu_key)key);
+
+		if (strlen(name) == n && memcmp(name, word, n) == 0)
+			return key;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(perf_names); i++)
+		if (strlen(perf_names[i].name) == n && memcmp(perf_names[i].name, word, n) == 0)
+			return (int)perf_names[i].key;
+	return -1;
+}
+
+static int parse_keys(const char *sort, unsigned int *ret_keys, struct vpmu_error *reterr)
+{
+	unsigned int keys = 0;
+
+	for (;;) {
+		size_t n = strcspn(sort, ",");
+		int key = key_of(sort, n);
+
+		if (key < 0)
+			return error_set(reterr, -EINVAL,
+					 "unknown sort key '%.*s'; known are guest, vcpu, side, process "
+					 "(comm), dso, symbol (sym), line (srcline)",
+					 (int)MIN(n, (size_t)64), sort);
+		keys |= 1u << key;
+		if (!sort[n])
+			break;
+		sort += n + 1;
+	}
+	*ret_keys = keys;
+	return 0;
+}
+
+static const char *word(struct vpmu_report *report, const char *text)
+{
+	uint32_t id = intern_add(report->words, text);
+
+	return id == INTERN_FAILED ? NULL : intern_string(report->words, id);
+}
+
+static const char *vcpu_word(struct vpmu_report *report, uint32_t vcpu)
+{
+	char text[16];
+
+	if (vcpu == VPMU_NO_VCPU)
+		return "";
+	snprintf(text, sizeof(text), "%u", vcpu);
+	return word(report, text);
+}
+
+/* "file:line"; "??:0", as addr2line has it, where none is known. */
+static const char *line_word(struct vpmu_report *report, const struct profile_frame *frame)
+{
+	char text[4200];
+
+	if (!frame->src_file)
+		return "??:0";
+	snprintf(text, sizeof(text), "%s:%u", intern_string(report->view.strings, frame->src_file),
+		 frame->src_line);
+	return word(report, text);
+}
+
+/* Puts a group into words. */
+static int row_fill(struct vpmu_report *report, const struct group_row *group, struct vpmu_row *row)
+{
+	const struct profile_view *view = &report->view;
+	const struct entry_group *eg = &report->grouping.entry_groups.items[group->entry_group];
+	const struct profile_frame *frame = &view->frames[report->grouping.examples[group->frame_group]];
+	double whole = (double)report->halves[eg->is_guest].weight;
+	const char *keys[VPMU_KEY_COUNT] = {
+		[VPMU_KEY_GUEST] = eg->guest >= view->n_guests ? "" :
+			intern_string(view->strings, view->guests[eg->guest].name),
+		[VPMU_KEY_SIDE] = vpmu_side_name(frame->side),
+		[VPMU_KEY_PROCESS] = intern_string(view->strings, eg->process),
+		[VPMU_KEY_DSO] = intern_string(view->strings, frame->dso),
+		[VPMU_KEY_SYMBOL] = intern_string(view->strings, frame->symbol),
+	};
+
+	if (report->keys & KEY_BIT(VCPU))
+		keys[VPMU_KEY_VCPU] = vcpu_word(report, eg->vcpu);
+	if (report->keys & KEY_BIT(LINE))
+		keys[VPMU_KEY_LINE] = line_word(report, frame);
+	*row = (struct vpmu_row){
+		.is_guest = eg->is_guest,
+		.samples = group->samples,
+		.weight = group->weight,
+		.self_samples = group->self_samples,
+		.self_weight = group->self_weight,
+	};
+	if (report->keys & KEY_BIT(SYMBOL))
+		row->status = (enum vpmu_frame_status)frame->status;
+	if (whole > 0) {
+		row->percent = 100 * (double)group->weight / whole;
+		row->self_percent = 100 * (double)group->self_weight / whole;
+	}
+	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
+		if (!(report->keys & 1u << key))
+			continue;
+		if (!keys[key])
+			return -ENOMEM;
+		row->keys[key] = keys[key];
+	}
+	return 0;
+}
+
+/* Rows on their way into order. */
+struct sortable {
+	struct vpmu_row row;
+	const char *dso; /* decides between places without a name */
+	uint32_t group;
+};
+
+static int by_weight(const void *pa, const void *pb)
+{
+	const struct sortable *sa = pa, *sb = pb;
+	const struct vpmu_row *a = &sa->row, *b = &sb->row;
+	int order;
+
+	if (a->is_guest != b->is_guest)
+		return a->is_guest ? -1 : 1;
+	if (a->weight != b->weight)
+		return a->weight > b->weight ? -1 : 1;
+	if (a->self_weight != b->self_weight)
+		return a->self_weight > b->self_weight ? -1 : 1;
+	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
+		order = a->keys[key] ? strcmp(a->keys[key], b->keys[key]) : 0;
+		if (order)
+			return order;
+	}
+	order = strcmp(sa->dso, sb->dso);
+	return order ? order : (sa->group > sb->group) - (sa->group < sb->group);
+}
+
+/* Leaves out what min_percent and limit say; the order is there already. */
+static void rows_take(struct vpmu_report *report, const struct sortable *sorted, size_t n)
+{
+	size_t in_half[2] = {};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct vpmu_row *row = &sorted[i].row;
+
+		if (row->percent < report->opts.min_percent ||
+		    (report->opts.limit && in_half[row->is_guest] >= report->opts.limit))
+			continue;
+		in_half[row->is_guest]++;
+		report->rows[report->n_rows] = *row;
+		report->row_groups[report->n_rows++] = sorted[i].group;
+	}
+}
+
+static int make_rows(struct vpmu_report *report)
+{
+	size_t n = report->groups.n;
+	_free_ struct sortable *sorted = calloc(n + 1, sizeof(*sorted));
+
+	report->rows = calloc(n + 1, sizeof(*report->rows));
+	report->row_groups = calloc(n + 1, sizeof(*report->row_groups));
+	if (!sorted || !report->rows || !report->row_groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct group_row *group = &report->groups.items[i];
+		uint32_t example = report->grouping.examples[group->frame_group];
+
+		sorted[i].group = (uint32_t)i;
+		sorted[i].dso = intern_string(report->view.strings, report->view.frames[example].dso);
+		if (row_fill(report, group, &sorted[i].row) < 0)
+			return -ENOMEM;
+	}
+	qsort(sorted, n, sizeof(*sorted), by_weight);
+	rows_take(report, sorted, n);
+	return 0;
+}
+
+VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report)
+{
+	if (!report)
+		return NULL;
+	report_chains_free(report->chains);
+	selection_deinit(&report->selection);
+	grouping_deinit(&report->grouping);
+	vec_free(&report->groups);
+	free(report->rows);
+	free(report->row_groups);
+	intern_free(report->words);
+	free(report);
+	return NULL;
+}
+DEFINE_CLEANUP(struct vpmu_report *, vpmu_report_free)
+
+VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vpmu_report_opts *opts,
+			     struct vpmu_report **ret_report, struct vpmu_error *reterr)
+{
+	_cleanup_(vpmu_report_freep) struct vpmu_report *report = NULL;
+	int r;
+
+	if (!opts_valid(opts, sizeof(*opts)))
+		return error_set(reterr, -EINVAL, "report options of a newer library version");
+	report = calloc(1, sizeof(*report));
+	if (!report)
+		return error_oom(reterr);
+	opts_take(&report->opts, opts);
+	r = parse_keys(report->opts.sort ?: DEFAULT_SORT, &report->keys, reterr);
+	if (r < 0)
+		return r;
+	if (profile_view(profile, &report->view) < 0)
+		return error_set(reterr, -EINVAL, "cannot report on a profile that is not resolved");
+	r = selection_init(&report->selection, &report->view, report->opts.event, report->opts.sides,
+			   report->opts.guests, report->opts.n_guests, reterr);
+	if (r < 0)
+		return r;
+	report->words = intern_new();
+	if (!report->words || report_group(report) < 0 || make_rows(report) < 0)
+		return error_oom(reterr);
+	if (report->opts.chains && report_chains_new(report, &report->chains) < 0)
+		return error_oom(reterr);
+	*ret_report = take_ptr(report);
+	return 0;
+}
+
+VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report, size_t i)
+{
+	if (i >= report->n_rows)
+		return NULL;
+	/* Looking at a row changes nothing that was asked for: the rows' chains are a cache of one. */
+	if (report->chains)
+		report_chains_show((struct vpmu_report *)report, i);
+	return &report->rows[i];
+}
+
+VPMU_API uint64_t vpmu_report_samples(const struct vpmu_report *report, bool of_guest)
+{
+	return report->halves[of_guest].samples;
+}
+
+VPMU_API uint64_t vpmu_report_weight(const struct vpmu_report *report, bool of_guest)
+{
+	return report->halves[of_guest].weight;
+}
