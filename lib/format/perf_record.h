@@ -20,6 +20,8 @@ struct perf_layout {
 	uint16_t id_offset;
 	/* Distance of the id from the end of a record that is no sample; 0 = none. */
 	uint16_t id_tail;
+	/* The fields of a sample up to PERIOD, and the whole sample_id_all trailer: one word each. */
+	uint16_t fixed_bytes, trailer_bytes;
 };
 
 struct perf_sample_record {
