@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host's guests: a walk over /proc, and what to remember of it.
+ *
+ * What it costs. For each process one file is read, /proc/PID/stat (7 µs); kernel threads end there. The first look
+ * at any other process lists its open files (1 µs each). Later looks do not: who was no guest is only looked at
+ * again when its guest time stops being zero, which stat tells for nothing, or when its age has grown by a
+ * quarter, or after a minute. So a hypervisor that creates its machine as it starts is found by the next refresh,
+ * one that has been waiting for orders for an hour within a tick of guest time, and an old guest that is
+ * created and never runs within a minute.
+ */
+#include <vpmu/guest.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+#include <time.h>
+
+#include "guest/vmm.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/macro.h"
+#include "util/strbuf.h"
+#include "util/vec.h"
+
+#define LOOK_AGAIN_NS_MAX (60 * 1000000000ull)
+
+/* A process that is no guest. */
+struct other {
+	pid_t pid;
+	bool hidden;
+	uint64_t start_ticks;
+	uint64_t look_again_ns; /* CLOCK_BOOTTIME */
+};
+
+struct snapshot {
+	VEC(struct vmm) guests;	  /* by name, then pid */
+	VEC(struct other) others; /* by pid */
+};
+
+struct vpmu_guests {
+	char *proc_path;
+	struct snapshot now;
+};
+
+static void snapshot_deinit(struct snapshot *snapshot)
+{
+	vec_for_each(guest, &snapshot->guests)
+		vmm_deinit(guest);
+	vec_free(&snapshot->guests);
+	vec_free(&snapshot->others);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct vpmu_guest_info *x = &((const struct vmm *)a)->info, *y = &((const struct vmm *)b)->info;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct other *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static const struct vmm *same_guest(const struct snapshot *snapshot, pid_t pid, uint64_t start_ticks)
+{
+	vec_for_each(guest, &snapshot->guests)
+		if (guest->info.pid == pid && guest->info.start_ticks == start_ticks)
+			return guest;
+	return NULL;
+}
+
+static const struct other *same_other(const struct snapshot *snapshot, pid_t pid, uint64_t start_ticks)
+{
+	struct other key = { .pid = pid }, *found = NULL;
+
+	if (snapshot->others.n)
+		found = bsearch(&key, snapshot->others.items, snapshot->others.n, sizeof(key), by_pid);
+	return found && found->start_ticks == start_ticks ? found : NULL;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t look_again_ns(const struct task_stat *stat, uint64_t now)
+{
+	uint64_t start = stat->start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+
+	return start < now ? now + MIN((now - start) / 4, LOOK_AGAIN_NS_MAX) : now;
+}
+
+/* Looks at one process and files it in @next; 0 or -ENOMEM. */
+static int look_at(int proc_fd, const char *pid_text, const struct snapshot *last, struct snapshot *next)
+{
+	struct other other = { .pid = atoi(pid_text) };
+	const struct vmm *before;
+	const struct other *known;
+	struct task_stat stat;
+	struct vmm vmm;
+	int answer;
+	_cleanup_(closedirp) DIR *dir = open_dir_at(proc_fd, pid_text);
+
+	if (!dir || task_stat_read(dirfd(dir), "stat", &stat) < 0 || (stat.flags & TASK_KTHREAD))
+		return 0;
+	known = same_other(last, other.pid, stat.start_ticks);
+	if (known && !stat.guest_ticks && known->look_again_ns > now_ns())
+		return vec_push(&next->others, *known) ? 0 : -ENOMEM;
+	before = same_guest(last, other.pid, stat.start_ticks);
+	answer = vmm_probe(dirfd(dir), other.pid, &stat, before ? &before->info : NULL, &vmm);
+	if (answer < 0)
+		return answer;
+	if (answer == VMM_YES) {
+		if (vec_push(&next->guests, vmm))
+			return 0;
+		vmm_deinit(&vmm);
+		return -ENOMEM;
+	}
+	other.start_ticks = stat.start_ticks;
+	other.hidden = answer == VMM_HIDDEN;
+	other.look_again_ns = answer == VMM_SOON ? 0 : look_again_ns(&stat, now_ns());
+	return vec_push(&next->others, other) ? 0 : -ENOMEM;
+}
+
+static int look(const char *proc_path, const struct snapshot *last, struct snapshot *next,
+		struct vpmu_error *reterr)
+{
+	_cleanup_(closedirp) DIR *dir = opendir(proc_path);
+	struct dirent *entry;
+
+	if (!dir)
+		return error_errno(reterr, -errno, "open", proc_path);
+	while ((entry = readdir(dir))) {
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		if (look_at(dirfd(dir), entry->d_name, last, next) < 0)
+			return error_oom(reterr);
+	}
+	if (next->guests.n)
+		qsort(next->guests.items, next->guests.n, sizeof(*next->guests.items), by_name);
+	if (next->others.n)
+		qsort(next->others.items, next->others.n, sizeof(*next->others.items), by_pid);
+	return 0;
+}
+
+DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
+
+VPMU_API int vpmu_guests_new(const struct vpmu_guests_opts *opts, struct vpmu_guests **ret_guests,
+			     struct vpmu_error *reterr)
+{
+	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
+	struct vpmu_guests_opts o;
+	int r;
+
+	if (!opts_valid(opts, sizeof(o)))
+		return error_set(reterr, -EINVAL, "unknown options for the list of guests");
+	opts_take(&o, opts);
+	guests = calloc(1, sizeof(*guests));
+	if (!guests)
+		return error_oom(reterr);
+	guests->proc_path = strdup(o.proc_path ? o.proc_path : "/proc");
+	if (!guests->proc_path)
+		return error_oom(reterr);
+	r = vpmu_guests_refresh(guests, NULL, NULL, reterr);
+	if (r < 0)
+		return r;
+	*ret_guests = take_ptr(guests);
+	return 0;
+}
+
+VPMU_API struct vpmu_guests *vpmu_guests_free(struct vpmu_guests *guests)
+{
+	if (guests) {
+		snapshot_deinit(&guests->now);
+		free(guests->proc_path);
+		free(guests);
+	}
+	return NULL;
+}
+
+/* Tells of each vCPU that @guest has and @other, the same guest at another time, has not. */
+static void tell_vcpus(const struct vpmu_guest_info *guest, const struct vpmu_guest_info *other,
+		       enum vpmu_guest_change change, vpmu_guest_change_fn fn, void *data)
+{
+	size_t j = 0;
+
+	for (size_t i = 0; i < guest->n_vcpus; i++) {
+		const struct vpmu_vcpu_info *vcpu = &guest->vcpus[i];
+
+		while (j < other->n_vcpus &&
+		       (other->vcpus[j].index < vcpu->index ||
+			(other->vcpus[j].index == vcpu->index && other->vcpus[j].tid < vcpu->tid)))
+			j++;
+		if (j == other->n_vcpus || other->vcpus[j].index != vcpu->index ||
+		    other->vcpus[j].tid != vcpu->tid)
+			fn(change, guest, vcpu, data);
+	}
+}
+
+/* What is gone comes before what is new, so that a listener's tables need not hold both. */
+static void tell_changes(const struct snapshot *last, const struct snapshot *next, vpmu_guest_change_fn fn,
+			 void *data)
+{
+	vec_for_each(old, &last->guests) {
+		const struct vmm *new = same_guest(next, old->info.pid, old->info.start_ticks);
+
+		if (!new)
+			fn(VPMU_GUEST_GONE, &old->info, NULL, data);
+		else
+			tell_vcpus(&old->info, &new->info, VPMU_VCPU_GONE, fn, data);
+	}
+	vec_for_each(new, &next->guests) {
+		const struct vmm *old = same_guest(last, new->info.pid, new->info.start_ticks);
+
+		if (!old)
+			fn(VPMU_GUEST_APPEARED, &new->info, NULL, data);
+		else
+			tell_vcpus(&new->info, &old->info, VPMU_VCPU_APPEARED, fn, data);
+	}
+}
+
+VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
+				 struct vpmu_error *reterr)
+{
+	_cleanup_(snapshot_deinit) struct snapshot next = {};
+	struct snapshot last;
+	int r = look(guests->proc_path, &guests->now, &next, reterr);
+
+	if (r < 0)
+		return r;
+	if (fn)
+		tell_changes(&guests->now, &next, fn, data);
+	last = guests->now;
+	guests->now = next;
+	next = last;
+	return 0;
+}
+
+VPMU_API size_t vpmu_guests_count(const struct vpmu_guests *guests)
+{
+	return guests->now.guests.n;
+}
+
+VPMU_API const struct vpmu_guest_info *vpmu_guests_get(const struct vpmu_guests *guests, size_t i)
+{
+	return i < guests->now.guests.n ? &guests->now.guests.items[i].info : NULL;
+}
+
+/* "pid:N" means that process and nothing else, whatever a guest may have been named. */
+static bool is_meant(const struct vpmu_guest_info *guest, const char *spec)
+{
+	char pid[32];
+
+	if (starts_with(spec, "pid:")) {
+		snprintf(pid, sizeof(pid), "pid:%d", guest->pid);
+		return streq(spec, pid);
+	}
+	return streq(guest->name, spec) || (guest->uuid[0] && strcasecmp(guest->uuid, spec) == 0);
+}
+
+static int not_found(const struct vpmu_guests *guests, const char *spec, struct vpmu_error *reterr)
+{
+	_strbuf_ struct strbuf there = {};
+	size_t n_hidden = 0;
+	int code;
+
+	vec_for_each(guest, &guests->now.guests)
+		strbuf_addf(&there, "%s'%s'", there.n ? ", " : "", guest->info.name);
+	vec_for_each(other, &guests->now.others)
+		n_hidden += other->hidden;
+	if (there.n)
+		code = error_set(reterr, -ENOENT, "no guest '%.200s' here; there are %s", spec, there.text);
+	else
+		code = error_set(reterr, -ENOENT, "no guest '%.200s' here, nor any other", spec);
+	if (spec[0] && strspn(spec, "0123456789") == strlen(spec))
+		error_hint(reterr, "a process is named as pid:%.20s", spec);
+	else if (n_hidden)
+		error_hint(reterr,
+			   "%zu processes could not be looked into: run as root, or with CAP_SYS_PTRACE",
+			   n_hidden);
+	else if (starts_with(spec, "pid:"))
+		error_hint(reterr, "it holds no KVM vCPU; an emulated guest is recognised by its thread names: "
+				   "start QEMU with -name GUEST,debug-threads=on");
+	return code;
+}
+
+static int not_unique(const struct vpmu_guests *guests, const char *spec, struct vpmu_error *reterr)
+{
+	_strbuf_ struct strbuf pids = {};
+
+	vec_for_each(guest, &guests->now.guests)
+		if (is_meant(&guest->info, spec))
+			strbuf_addf(&pids, "%spid:%d", pids.n ? ", " : "", guest->info.pid);
+	error_set(reterr, -ENOTUNIQ, "more than one guest is called '%.200s': %s", spec,
+		  pids.text ? pids.text : "");
+	error_hint(reterr, "say which by pid:N or by its UUID");
+	return -ENOTUNIQ;
+}
+
+VPMU_API int vpmu_guests_find(const struct vpmu_guests *guests, const char *spec,
+			      const struct vpmu_guest_info **ret_guest, struct vpmu_error *reterr)
+{
+	const struct vpmu_guest_info *found = NULL;
+
+	vec_for_each(guest, &guests->now.guests) {
+		if (!is_meant(&guest->info, spec))
+			continue;
+		if (found)
+			return not_unique(guests, spec, reterr);
+		found = &guest->info;
+	}
+	if (!found)
+		return not_found(guests, spec, reterr);
+	*ret_guest = found;
+	return 0;
+}
