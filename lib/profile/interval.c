@@ -9,8 +9,8 @@
  *
  *	q = (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
  *
- * At x = 0 the lower and at x = n the upper solution is exactly 0 or 1; rounding must not make it nearly so, or a delta
- * would get a spurious last digit beyond its bound.
+ * At x = 0 the lower and at x = n the upper solution is exactly 0 or 1; rounding must not make it
+ * nearly so, or a delta would get a spurious last digit beyond its bound.
  */
 struct interval interval_wilson(uint64_t x, uint64_t n, double z)
 {

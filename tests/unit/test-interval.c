@@ -13,8 +13,8 @@
 	} while (0)
 
 /*
- * A bound q of the Wilson interval is where |p - q| = z sqrt(q (1 - q) / n): put each bound back into that equation instead of
- * comparing with the closed form that the code uses.
+ * A bound q of the Wilson interval is where |p - q| = z sqrt(q (1 - q) / n): put each bound back
+ * into that equation instead of comparing with the closed form that the code uses.
  */
 TEST(wilson_bounds_solve_the_score_equation)
 {
@@ -108,10 +108,11 @@ static uint64_t draw_binomial(uint64_t *state, uint64_t n, double p)
 }
 
 /*
- * What a 95 % interval promises: profile the same two programs again and again, and it holds the true difference
- * 95 times in 100. With 4000 rounds the count itself is good to 0.35 points (one standard deviation), so 93 to 97
- * is a wide berth for a right formula. The first row is the short profile against the long one: Wald's interval would
- * cover it 57 times in 100, being empty on the side where nothing was seen.
+ * What a 95 % interval promises: profile the same two programs again and again, and it holds the
+ * true difference 95 times in 100. With 4000 rounds the count itself is good to 0.35 points (one
+ * standard deviation), so 93 to 97 is a wide berth for a right formula. The first row is the short
+ * profile against the long one: Wald's interval would cover it 57 times in 100, being empty on the
+ * side where nothing was seen.
  */
 TEST(the_interval_covers_the_truth_95_times_in_100)
 {
