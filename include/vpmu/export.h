@@ -11,8 +11,11 @@ struct vpmu_export_opts {
 	size_t sz;
 	uint32_t event;	    /* which event, by index */
 	unsigned int sides; /* VPMU_SIDES_*; 0 = all */
-	bool by_weight;	    /* folded counts are weights instead of samples */
+	bool by_weight;	    /* counts are weights instead of samples; pprof carries both and opens with these */
+	bool is_clock;	    /* weights are nanoseconds: vpmu_event_info.is_clock of that event */
 	const char *title;  /* speedscope's profile name; default "vpmu" */
+	const char *const *guests; /* only these guests: names or UUIDs; NULL = all */
+	size_t n_guests;
 };
 
 VPMU_BEGIN_DECLS
@@ -24,10 +27,18 @@ VPMU_API const char *vpmu_export_format(size_t i);
 
 /*
  * vpmu_export - write @profile to file descriptor @fd in @format.
- *   folded      one line a stack: guest;side;frame;frame… COUNT (outermost first)
- *   pprof       profile.proto, gzip; labels guest, vcpu, side, process
+ *   folded      one line a stack: guest;side;frame;frame… COUNT (outermost first). Within a name `;` becomes `:`, a control
+ *               character `?`
+ *   pprof       profile.proto, gzip; sample types samples/count and weight/count (cpu/nanoseconds for clocks); labels guest,
+ *               guest_uuid, vcpu, side, process
  *   speedscope  its JSON file format, one sampled profile per guest and vCPU
- * Errors: -EINVAL (unknown format: the text lists them), -ENOMEM, what writing gave. The descriptor stays open.
+ *
+ * In folded and speedscope a frame's name ends in its side: "_[k]" host kernel, "_[h]" hypervisor, "_[gk]" guest
+ * kernel, "_[gu]" guest user; host user code has no suffix. A frame without a symbol is its file and the offset in it,
+ * "libc.so.6+0x26d0a". What belongs to no guest is under "[no guest]".
+ *
+ * Errors: -EINVAL (unknown format: the text lists them; profile not resolved), -ENOENT (a guest that is not in the profile),
+ * -ENODATA (no samples selected; nothing is written), -ENOMEM, what writing gave. The descriptor stays open.
  */
 VPMU_API int vpmu_export(const struct vpmu_profile *profile, const char *format,
 			 const struct vpmu_export_opts *opts, int fd, struct vpmu_error *reterr);

@@ -32,7 +32,7 @@
 	} while (0)
 
 #define vec_for_each(item, v)                                                                      \
-	for (__typeof__((v)->items) item = (v)->items; item && item < (v)->items + (v)->n; item++)
+	for (__typeof__(*(v)->items) *item = (v)->items; item && item < (v)->items + (v)->n; item++)
 
 static inline bool vec_reserve_(void **items, size_t *room, size_t n, size_t more, size_t item_bytes)
 {

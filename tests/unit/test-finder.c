@@ -309,7 +309,7 @@ TEST(options_and_paths_that_are_wrong_are_refused)
 {
 	struct {
 		struct vpmu_guests_opts known;
-		int unknown;
+		size_t unknown; /* as wide as the rest: padding would be garbage */
 	} opts = { .known = { .sz = sizeof(opts), .proc_path = fake_dir() }, .unknown = 1 };
 	struct vpmu_guests *guests = NULL;
 	struct vpmu_error error = {};
