@@ -33,8 +33,9 @@ VPMU_API const char *vpmu_export_format(size_t i);
  *               guest_uuid, vcpu, side, process
  *   speedscope  its JSON file format, one sampled profile per guest and vCPU
  *
- * In folded and speedscope a frame's name ends in its side: "_[k]" host kernel, "_[h]" hypervisor, "_[gk]" guest
- * kernel, "_[gu]" guest user; host user code has no suffix. A frame without a symbol is its file and the offset in it,
+ * A frame's name ends in its side, so that equal names of guest and host stay apart: "_[k]" host kernel, "_[h]"
+ * hypervisor, "_[gk]" guest kernel, "_[gu]" guest user; host user code has no suffix. (pprof: files of guests are
+ * "guest:FILE", and the bare symbol is the function's system_name.) A frame without a symbol is its file and the offset in it,
  * "libc.so.6+0x26d0a". What belongs to no guest is under "[no guest]".
  *
  * Errors: -EINVAL (unknown format: the text lists them; profile not resolved), -ENOENT (a guest that is not in the profile),

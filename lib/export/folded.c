@@ -48,7 +48,6 @@ static int name_frames(const struct profile_view *view, struct intern *names, ui
 		if (plain.failed)
 			return -ENOMEM;
 		add_escaped(&escaped, plain.text);
-		strbuf_adds(&escaped, export_side_suffix(frame->side));
 		if (escaped.failed)
 			return -ENOMEM;
 		ids[i] = intern_add_bytes(names, escaped.text, escaped.n);

@@ -17,6 +17,9 @@
  * ranges differ from process to process and guest to guest and are left out, `has_functions` keeps
  * readers from looking for symbols by address.
  *
+ * Readers add up frames of the same name, whatever their Location. So the side is part of a
+ * Function's name, and a guest's files are called "guest:FILE": guest and host are never mixed.
+ *
  * Label values are strings even for vCPUs: a number 0 reads as "no value" in proto3, and vCPU 0
  * would vanish.
  */
@@ -189,10 +192,15 @@ static uint32_t pair_id(struct pprof *p, struct intern *pairs, uint32_t a, uint3
 
 static uint32_t put_mapping(struct pprof *p, const struct profile_frame *frame)
 {
-	uint32_t dso = view_string_id(p, frame->dso), build_id = view_string_id(p, frame->build_id);
-	bool is_new;
-	uint32_t id = pair_id(p, p->mappings, dso, build_id, &is_new);
+	bool of_guest = VPMU_SIDES_GUEST & 1u << frame->side, is_new;
+	uint32_t dso, build_id = view_string_id(p, frame->build_id), id;
 
+	strbuf_clear(&p->inner);
+	strbuf_adds(&p->inner, of_guest ? "guest:" : "");
+	strbuf_adds(&p->inner, intern_string(p->job->view.strings, frame->dso));
+	p->failed |= p->inner.failed;
+	dso = string_id(p, p->failed ? "" : p->inner.text);
+	id = pair_id(p, p->mappings, dso, build_id, &is_new);
 	if (!is_new)
 		return id;
 	strbuf_clear(&p->message);
@@ -208,20 +216,21 @@ static uint32_t put_mapping(struct pprof *p, const struct profile_frame *frame)
 
 static uint32_t put_function(struct pprof *p, const struct profile_frame *frame)
 {
-	uint32_t name, file = view_string_id(p, frame->src_file), id;
+	uint32_t name, symbol = view_string_id(p, frame->symbol);
+	uint32_t file = view_string_id(p, frame->src_file), id;
 	bool is_new;
 
 	strbuf_clear(&p->inner);
 	export_frame_name(&p->job->view, frame, &p->inner);
 	p->failed |= p->inner.failed;
-	name = string_id(p, p->inner.n ? p->inner.text : "");
+	name = string_id(p, p->failed ? "" : p->inner.text);
 	id = pair_id(p, p->functions, name, file, &is_new);
 	if (!is_new)
 		return id;
 	strbuf_clear(&p->message);
 	pb_number(&p->message, FUNCTION_ID, id);
 	pb_number(&p->message, FUNCTION_NAME, name);
-	pb_number(&p->message, FUNCTION_SYSTEM_NAME, name);
+	pb_number(&p->message, FUNCTION_SYSTEM_NAME, symbol);
 	pb_number(&p->message, FUNCTION_FILENAME, file);
 	put_message(p, PROFILE_FUNCTION);
 	return id;

@@ -25,7 +25,6 @@ static void write_frame(struct export_job *job, const struct profile_frame *fram
 
 	strbuf_clear(name);
 	export_frame_name(view, frame, name);
-	strbuf_adds(name, export_side_suffix(frame->side));
 	if (name->failed) {
 		job->out.error = -ENOMEM;
 		return;

@@ -152,22 +152,7 @@ const uint32_t *export_stack(const struct profile_view *view, const struct profi
 	return view->stack_frames + stack->first;
 }
 
-void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
-		       struct strbuf *b)
-{
-	const char *symbol = intern_string(view->strings, frame->symbol);
-	const char *dso = intern_string(view->strings, frame->dso);
-
-	if (frame->status != VPMU_FRAME_OK && starts_with(symbol, "0x") && dso[0]) {
-		const char *slash = strrchr(dso, '/');
-
-		strbuf_adds(b, slash ? slash + 1 : dso);
-		strbuf_addc(b, '+');
-	}
-	strbuf_adds(b, symbol[0] ? symbol : "[unknown]");
-}
-
-const char *export_side_suffix(enum vpmu_side side)
+static const char *side_suffix(enum vpmu_side side)
 {
 	switch (side) {
 	case VPMU_SIDE_HOST_KERNEL:
@@ -183,6 +168,22 @@ const char *export_side_suffix(enum vpmu_side side)
 		break;
 	}
 	return "";
+}
+
+void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
+		       struct strbuf *b)
+{
+	const char *symbol = intern_string(view->strings, frame->symbol);
+	const char *dso = intern_string(view->strings, frame->dso);
+
+	if (frame->status != VPMU_FRAME_OK && starts_with(symbol, "0x") && dso[0]) {
+		const char *slash = strrchr(dso, '/');
+
+		strbuf_adds(b, slash ? slash + 1 : dso);
+		strbuf_addc(b, '+');
+	}
+	strbuf_adds(b, symbol[0] ? symbol : "[unknown]");
+	strbuf_adds(b, side_suffix(frame->side));
 }
 
 const char *export_guest_name(const struct profile_view *view, uint32_t guest)

@@ -46,16 +46,14 @@ int export_collect(const struct export_job *job, unsigned int by, export_entries
 const uint32_t *export_stack(const struct profile_view *view, const struct profile_entry *entry,
 			     size_t *ret_n);
 
-/* The symbol; for a place without one the file's name and the offset: "libc.so.6+0x26d0a". */
+/*
+ * The name of a frame in all formats: the symbol, or for a place without one the file's name and
+ * the offset, "libc.so.6+0x26d0a"; then its side, the way flamegraph.pl's palettes expect it of
+ * kernel frames: "_[k]" host kernel, "_[h]" hypervisor mode, "_[gk]" guest kernel, "_[gu]" guest
+ * user, nothing for host user.
+ */
 void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
 		       struct strbuf *b);
-
-/*
- * Formats without a place for a frame's side say it at the end of the name, as flamegraph.pl's
- * palettes expect of kernel frames: "_[k]" host kernel, "_[h]" hypervisor mode, "_[gk]" guest
- * kernel, "_[gu]" guest user, nothing for host user.
- */
-const char *export_side_suffix(enum vpmu_side side);
 
 /* "[no guest]" for what belongs to none. */
 const char *export_guest_name(const struct profile_view *view, uint32_t guest);

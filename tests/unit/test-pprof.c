@@ -41,15 +41,17 @@ TEST(another_decoder_reads_the_same_samples)
 	CHECK_CONTAINS(text, "types samples/count weight/count default samples\n");
 #define WEB1 "guest=web1,guest_uuid=7f1c44a0-0001-4000-8000-000000000001,"
 	CHECK_CONTAINS(text, "\n12|12000|" WEB1 "process=CPU 0/KVM,side=guest-kernel,vcpu=0|"
-			     "ksys_read<-do_syscall_64\n");
+			     "ksys_read_[gk]<-do_syscall_64_[gk]\n");
 	CHECK_CONTAINS(text, "\n5|5000|" WEB1 "process=renamed,side=guest-kernel,vcpu=0|"
-			     "ksys_read<-do_syscall_64\n");
+			     "ksys_read_[gk]<-do_syscall_64_[gk]\n");
 	CHECK_CONTAINS(text, "\n4|4000|" WEB1 "process=CPU 0/KVM,side=host-kernel,vcpu=0|"
-			     "do_syscall_64<-kvm_cpu_exec\n");
-	CHECK_CONTAINS(text, "\n3|3000|" WEB1 "process=CPU 1/KVM,side=guest-user,vcpu=1|Lcom/x;run\n");
+			     "do_syscall_64_[k]<-kvm_cpu_exec\n");
+	CHECK_CONTAINS(text, "\n3|3000|" WEB1 "process=CPU 1/KVM,side=guest-user,vcpu=1|Lcom/x;run_[gu]\n");
 	CHECK_CONTAINS(text, "\n2|2000|" WEB1 "process=qemu,side=host-user|libc.so.6+0x26d0a\n");
 	CHECK_CONTAINS(text, "\n7|7000|process=caf\xef\xbf\xbd,side=host-user|kvm_cpu_exec\n");
 	CHECK_CONTAINS(text, "\nlocation libc.so.6+0x26d0a 0x26d0a /usr/lib/libc.so.6 - - 0\n");
+	CHECK_CONTAINS(text, "\nlocation do_syscall_64_[k] 0x0 [kernel] - - 0\n");
+	CHECK_CONTAINS(text, "\nlocation do_syscall_64_[gk] 0x0 guest:[kernel] - - 0\n");
 	free(text);
 	vpmu_profile_free(p);
 }
