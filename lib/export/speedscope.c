@@ -30,10 +30,10 @@ static void write_frame(struct export_job *job, const struct profile_frame *fram
 		return;
 	}
 	strbuf_adds(b, "{\"name\":");
-	json_add_string(b, name->text);
+	json_write_string(b, name->text);
 	if (frame->src_file || frame->dso) {
 		strbuf_adds(b, ",\"file\":");
-		json_add_string(b, intern_string(view->strings,
+		json_write_string(b, intern_string(view->strings,
 						 frame->src_file ? frame->src_file : frame->dso));
 	}
 	if (frame->src_line)
@@ -89,7 +89,7 @@ static void write_name(struct export_job *job, const struct profile_entry *entry
 		strbuf_addf(&name, " vCPU %u", entry->vcpu);
 	else if (entry->guest != VPMU_NO_GUEST)
 		strbuf_adds(&name, " other threads");
-	json_add_string(&job->out.pending, name.text ? name.text : "");
+	json_write_string(&job->out.pending, name.text ? name.text : "");
 }
 
 /* Entries [first, end) are those of one guest and vCPU. */
@@ -131,7 +131,7 @@ static void write_document(struct export_job *job, const export_entries *entries
 
 	strbuf_adds(b, "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\n"
 		       "\"exporter\":\"vpmu " VPMU_VERSION_STRING "\",\n\"name\":");
-	json_add_string(b, job->opts.title ? job->opts.title : "vpmu");
+	json_write_string(b, job->opts.title ? job->opts.title : "vpmu");
 	strbuf_adds(b, ",\n\"activeProfileIndex\":0,\n\"shared\":{\"frames\":[");
 	write_frames(job, entries, numbers);
 	strbuf_adds(b, "]},\n\"profiles\":[");

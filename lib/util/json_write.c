@@ -7,7 +7,7 @@ static bool is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-void json_add_string(struct strbuf *b, const char *s)
+void json_write_string(struct strbuf *b, const char *s)
 {
 	size_t n = strlen(s), run;
 

@@ -6,6 +6,6 @@
 #include "util/strbuf.h"
 
 /* @s in quotes (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD. */
-void json_add_string(struct strbuf *b, const char *s);
+void json_write_string(struct strbuf *b, const char *s);
 
 #endif

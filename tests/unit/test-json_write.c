@@ -10,7 +10,7 @@ static void check_read_back(const char *written, const char *expected)
 	_strbuf_ struct strbuf b = {};
 	struct json_object *object;
 
-	json_add_string(&b, written);
+	json_write_string(&b, written);
 	object = json_tokener_parse(b.text);
 	CHECK(json_object_is_type(object, json_type_string));
 	CHECK_STR(json_object_get_string(object), expected);
