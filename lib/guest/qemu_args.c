@@ -4,38 +4,30 @@
 
 #include "guest/qemu_args.h"
 #include "util/macro.h"
+#include "util/utf8.h"
 
-/* The length of the UTF-8 character at @s (never past its NUL); 0 if there is none, or an unwanted one. */
-static size_t utf8_length(const unsigned char *s)
+/*
+ * Characters that act on what stands around them: control characters, which move a terminal's cursor (C1's, U+0080 to
+ * U+009F, as well), and U+202A to E and U+2066 to 9, which turn the direction of writing.
+ */
+static bool is_active(const unsigned char *s, size_t n)
 {
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf8 ? 4 : 0;
-	uint32_t c;
-
-	if (n <= 1)
-		return n == 1 && s[0] >= 0x20 && s[0] != 0x7f;
-	c = s[0] & (0x7f >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	/* C1 controls move a terminal's cursor too, and U+202A..E, U+2066..9 reorder what stands beside them. */
-	if (c < 0xa0 || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
-		return 0;
-	return n;
+	if (n == 1)
+		return s[0] < 0x20 || s[0] == 0x7f;
+	if (n == 2)
+		return s[0] == 0xc2 && s[1] < 0xa0;
+	return n == 3 && s[0] == 0xe2 &&
+	       ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
 }
 
 void name_sanitise(char *s)
 {
-	while (*s) {
-		size_t n = utf8_length((const unsigned char *)s);
-
-		if (n == 0)
-			*s = '?';
-		s += n ? n : 1;
+	for (size_t left = strlen(s), n; left; s += n, left -= n) {
+		n = utf8_character(s, left);
+		if (n == 0 || is_active((const unsigned char *)s, n)) {
+			n = MAX(n, 1u);
+			memset(s, '?', n);
+		}
 	}
 }
 
