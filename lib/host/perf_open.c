@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host/perf_open.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+int perf_open(const struct perf_event_attr *attr, pid_t tid, int cpu)
+{
+	long fd = syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int perf_paranoid_level(const char *proc_path, int *ret_level)
+{
+	_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", proc_path);
+	r = io_read_file(AT_FDCWD, path, 64, &text, &n);
+	if (r < 0)
+		return r;
+	*ret_level = atoi(text);
+	return 0;
+}
