@@ -50,7 +50,16 @@ int symtab_builder_add(struct symtab_builder *builder, uint64_t start, uint64_t 
 int symtab_builder_module_end(struct symtab_builder *builder, const char *module, size_t module_bytes,
 			      uint64_t end);
 
-/* How many symbols were added. */
+/*
+ * Sorts, ends sizes and drops aliases among what was added so far, once more before finish: for a second source whose symbols must not
+ * change what the first one said.
+ */
+int symtab_builder_settle(struct symtab_builder *builder);
+
+/* Drops what begins below @address. */
+void symtab_builder_drop_below(struct symtab_builder *builder, uint64_t address);
+
+/* How many symbols there are. */
 size_t symtab_builder_count(const struct symtab_builder *builder);
 
 /* Sorts, ends sizes, drops aliases. The builder is used up. @image_meta: 64 free bytes stored with the table (keys for

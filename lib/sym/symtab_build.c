@@ -22,7 +22,6 @@ struct draft {
 	uint32_t name, name_bytes; /* in builder->names */
 	uint32_t module;	   /* in builder->modules; 0 = none */
 	uint8_t strength;	   /* 2 global, 1 local, 0 weak */
-	bool sized;
 };
 
 struct module {
@@ -123,7 +122,7 @@ static uint8_t strength_of(char binding)
 int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_bytes, char binding,
 		       const char *name, size_t name_bytes, const char *module, size_t module_bytes)
 {
-	struct draft d = { .start = start, .strength = strength_of(binding), .sized = size_bytes != 0 };
+	struct draft d = { .start = start, .strength = strength_of(binding) };
 	int r;
 
 	if (b->drafts.n >= SYMTAB_MAX_COUNT)
@@ -228,7 +227,7 @@ static void end_sizes(struct symtab_builder *b)
 	struct draft *d = b->drafts.items;
 
 	for (size_t i = 0; i < b->drafts.n; i++)
-		if (!d[i].sized)
+		if (d[i].end == d[i].start)
 			d[i].end = end_of(b, &d[i], i + 1 < b->drafts.n ? &d[i + 1] : NULL);
 }
 
@@ -324,17 +323,36 @@ static void pack(struct symtab_builder *b, struct symtab_header *header)
 	}
 }
 
-int symtab_builder_finish(struct symtab_builder *b, const void *image_meta, size_t meta_bytes,
-			  struct symtab **ret_table)
+int symtab_builder_settle(struct symtab_builder *b)
 {
-	struct symtab_header *header;
-	uint64_t strings = 1, bytes;
 	int r = sort_drafts(b);
 
 	if (r < 0)
 		return r;
 	end_sizes(b);
 	drop_aliases(b);
+	return 0;
+}
+
+void symtab_builder_drop_below(struct symtab_builder *b, uint64_t address)
+{
+	size_t kept = 0;
+
+	vec_for_each(d, &b->drafts)
+		if (d->start >= address)
+			b->drafts.items[kept++] = *d;
+	b->drafts.n = kept;
+}
+
+int symtab_builder_finish(struct symtab_builder *b, const void *image_meta, size_t meta_bytes,
+			  struct symtab **ret_table)
+{
+	struct symtab_header *header;
+	uint64_t strings = 1, bytes;
+	int r = symtab_builder_settle(b);
+
+	if (r < 0)
+		return r;
 	vec_for_each(m, &b->modules)
 		strings += m->name_bytes ? m->name_bytes + 1 : 0;
 	vec_for_each(d, &b->drafts)
