@@ -75,7 +75,7 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 /* For a recording about to be finished: appends a VPMU_SYMBOLS section with every table loaded so far to @out. */
 int symbolizer_save_tables(struct vpmu_symbolizer *s, struct strbuf *out);
 
-/* Files of @space (or of all spaces, UINT32_MAX) that were looked up, with build-ids: for the BUILD_ID feature. */
+/* The user files that were looked up and have a build-id: for the BUILD_ID feature. */
 void symbolizer_each_file(struct vpmu_symbolizer *s,
 			  void (*fn)(const char *path, const uint8_t *build_id, size_t n, void *data),
 			  void *data);

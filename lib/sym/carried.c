@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tables that travel in a recording (format/vpmu_section.h), out and in. A table read from a recording stands before
+ * everything that this machine could say: it is what was true where and when the recording was made.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "format/vpmu_section.h"
+#include "sym/symbolizer_private.h"
+#include "util/log.h"
+#include "util/vec.h"
+
+struct collected {
+	VEC(struct vpmu_section_table) tables;
+};
+
+static int collect(struct collected *c, enum vpmu_table_kind kind, uint32_t guest, const char *path,
+		   const struct build_id *build_id, const struct symtab *table)
+{
+	struct vpmu_section_table entry = {
+		.kind = kind,
+		.guest = guest,
+		.path = path ? path : "",
+		.build_id_bytes = build_id->n,
+	};
+
+	if (!table)
+		return 0;
+	memcpy(entry.build_id, build_id->bytes, build_id->n);
+	entry.image = symtab_image(table, &entry.image_bytes);
+	return vec_push(&c->tables, entry) ? 0 : -ENOMEM;
+}
+
+static int collect_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+{
+	return collect(data, VPMU_TABLE_FILE, VPMU_NO_GUEST, path, build_id, table);
+}
+
+static int collect_guest(uint32_t guest, const char *path, const struct build_id *build_id,
+			 const struct symtab *table, void *data)
+{
+	return collect(data, path ? VPMU_TABLE_GUEST_IMAGE : VPMU_TABLE_GUEST_KERNEL, guest, path, build_id,
+		       table);
+}
+
+int symbolizer_save_tables(struct vpmu_symbolizer *s, struct strbuf *out)
+{
+	struct build_id kernel_id;
+	const struct symtab *kernel = kernel_table(s->kernel, &kernel_id);
+	struct collected c = {};
+	int r = collect(&c, VPMU_TABLE_HOST_KERNEL, VPMU_NO_GUEST, NULL, &kernel_id, kernel);
+
+	if (r == 0)
+		r = guests_symbols_each(s->guests, collect_guest, &c);
+	if (r == 0)
+		r = files_each(s->files, collect_file, &c);
+	if (r == 0)
+		r = vpmu_section_tables_encode(c.tables.items, c.tables.n, out);
+	vec_free(&c.tables);
+	return r;
+}
+
+int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_table *table)
+{
+	bool of_guest = table->kind == VPMU_TABLE_GUEST_KERNEL || table->kind == VPMU_TABLE_GUEST_IMAGE;
+	struct build_id build_id = {};
+	struct symtab *copy;
+	int r;
+
+	if (of_guest && table->guest != VPMU_NO_GUEST && table->guest >= guests_symbols_count(s->guests)) {
+		log_debug("ignoring a symbol table for guest number %u, which is not in the recording",
+			  table->guest);
+		return 0;
+	}
+	build_id_set(&build_id, table->build_id, table->build_id_bytes);
+	r = symtab_open(table->image, table->image_bytes, false, &copy);
+	if (r < 0)
+		return r;
+	switch ((enum vpmu_table_kind)table->kind) {
+	case VPMU_TABLE_HOST_KERNEL:
+		kernel_set_table(s->kernel, copy);
+		return 0;
+	case VPMU_TABLE_GUEST_KERNEL:
+		return guests_symbols_table(s->guests, table->guest, NULL, &build_id, copy);
+	case VPMU_TABLE_GUEST_IMAGE:
+		return guests_symbols_table(s->guests, table->guest, table->path, &build_id, copy);
+	case VPMU_TABLE_FILE:
+		return files_set_table(s->files, table->path, &build_id, copy);
+	}
+	log_debug("ignoring a symbol table of kind %u, made by a newer version", table->kind);
+	symtab_free(copy);
+	return 0;
+}
+
+struct each_file {
+	void (*fn)(const char *path, const uint8_t *build_id, size_t n, void *data);
+	void *data;
+};
+
+static int tell_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+{
+	const struct each_file *each = data;
+
+	(void)table;
+	if (build_id->n)
+		each->fn(path, build_id->bytes, build_id->n, each->data);
+	return 0;
+}
+
+void symbolizer_each_file(struct vpmu_symbolizer *s,
+			  void (*fn)(const char *path, const uint8_t *build_id, size_t n, void *data), void *data)
+{
+	files_each(s->files, tell_file, &(struct each_file){ fn, data });
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "sym/debug_file.h"
+#include "sym/elf_symbols.h"
+#include "sym/files.h"
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/vec.h"
+
+struct file {
+	const char *path;	  /* interned */
+	struct build_id build_id; /* of the recording; after loading: of the file, if the recording had none */
+	const char *hex;	  /* its build-id, interned */
+	struct named_table table;
+	uint32_t plain; /* the file of this path without a build-id; may be this one */
+	bool asked;	/* loading was tried */
+};
+
+struct files {
+	struct sym_env *env;
+	struct intern *keys; /* path, NUL, build-id; a key's number is the file's */
+	VEC(struct file) files;
+};
+
+struct files *files_new(struct sym_env *env)
+{
+	_cleanup_(files_freep) struct files *f = calloc(1, sizeof(*f));
+
+	if (!f || !vec_push(&f->files, (struct file){})) /* number 0 is the pool's empty string */
+		return NULL;
+	f->env = env;
+	f->keys = intern_new();
+	return f->keys ? take_ptr(f) : NULL;
+}
+
+struct files *files_free(struct files *f)
+{
+	if (!f)
+		return NULL;
+	vec_for_each(file, &f->files)
+		named_table_deinit(&file->table);
+	vec_free(&f->files);
+	intern_free(f->keys);
+	free(f);
+	return NULL;
+}
+
+uint32_t files_add(struct files *f, const char *path, const struct build_id *build_id)
+{
+	size_t path_bytes = strlen(path) + 1;
+	_free_ char *key = malloc(path_bytes + build_id->n);
+	uint32_t id, plain = 0;
+
+	if (build_id->n)
+		plain = files_add(f, path, &(struct build_id){});
+	if (!key || plain == FILES_FAILED)
+		return FILES_FAILED;
+	memcpy(key, path, path_bytes);
+	memcpy(key + path_bytes, build_id->bytes, build_id->n);
+	id = intern_add_bytes(f->keys, key, path_bytes + build_id->n);
+	if (id == INTERN_FAILED)
+		return FILES_FAILED;
+	if (id == f->files.n && !vec_push(&f->files, (struct file){
+						.path = sym_string(f->env->strings, path),
+						.build_id = *build_id,
+						.hex = "",
+						.plain = plain ? plain : id,
+					}))
+		return FILES_FAILED;
+	return id;
+}
+
+int files_set_build_id(struct files *f, const char *path, const struct build_id *build_id)
+{
+	uint32_t id = files_add(f, path, &(struct build_id){});
+
+	if (id == FILES_FAILED)
+		return -ENOMEM;
+	if (!f->files.items[id].asked)
+		f->files.items[id].build_id = *build_id;
+	return 0;
+}
+
+static void set_hex(struct files *f, struct file *file)
+{
+	char hex[2 * BUILD_ID_MAX_BYTES + 1];
+
+	build_id_hex(&file->build_id, hex);
+	file->hex = sym_string(f->env->strings, hex);
+}
+
+int files_set_table(struct files *f, const char *path, const struct build_id *build_id, struct symtab *table)
+{
+	uint32_t exact = files_add(f, path, build_id);
+	struct file *file;
+
+	if (exact == FILES_FAILED) {
+		symtab_free(table);
+		return -ENOMEM;
+	}
+	/* Mappings that carry no build-id mean this file, unless the recording says otherwise. */
+	file = &f->files.items[f->files.items[exact].plain];
+	if (file->build_id.n && !build_id_equal(&file->build_id, build_id))
+		file = &f->files.items[exact];
+	named_table_set(&file->table, table);
+	file->build_id = *build_id;
+	file->asked = true;
+	set_hex(f, file);
+	return 0;
+}
+
+/* "[vdso]", "//anon", "/memfd:x (deleted)": mapped, but not from a file that could be read. */
+static bool is_readable_path(const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t n = strlen(path);
+
+	if (path[0] != '/' || path[1] == '/')
+		return false;
+	return n < sizeof(deleted) || !streq(path + n - (sizeof(deleted) - 1), deleted);
+}
+
+static void load(struct files *f, struct file *file)
+{
+	_elf_file_ struct elf_file runtime = ELF_FILE_NONE, symbols = ELF_FILE_NONE;
+	struct symtab *table;
+	int r;
+
+	file->asked = true;
+	if (is_readable_path(file->path)) {
+		r = debug_file_find(f->env, file->path, &file->build_id, &runtime, &symbols);
+		if (r == 0)
+			r = elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols,
+					ELF_FILE_OFFSETS, 0, &table);
+		if (r == 0)
+			named_table_set(&file->table, table);
+		else
+			log_debug("no symbols for '%s': %s", file->path, strerror(-r));
+		if (!file->build_id.n)
+			file->build_id = runtime.build_id;
+	}
+	set_hex(f, file);
+}
+
+void files_frame(struct files *f, uint32_t id, struct vpmu_frame *frame)
+{
+	struct file *file = &f->files.items[id];
+	struct file *plain = &f->files.items[file->plain];
+	struct symbol symbol;
+
+	/* The same file, once known by its path alone and once with its build-id, is loaded once. */
+	if (!file->asked && plain->table.table && build_id_equal(&plain->build_id, &file->build_id))
+		file = plain;
+	if (!file->asked)
+		load(f, file);
+	frame->dso = file->path;
+	frame->build_id = file->hex;
+	frame->status = file->table.table ? VPMU_FRAME_NO_SYMBOL : VPMU_FRAME_NO_SYMBOLS;
+	if (named_table_lookup(&file->table, f->env->strings, frame->dso_offset, &symbol))
+		sym_frame_found(frame, &symbol, frame->dso_offset);
+}
+
+int files_each(struct files *f,
+	       int (*fn)(const char *path, const struct build_id *build_id, const struct symtab *table,
+			 void *data),
+	       void *data)
+{
+	int r = 0;
+
+	vec_for_each(file, &f->files)
+		if (file->path && file->asked && r == 0)
+			r = fn(file->path, &file->build_id, file->table.table, data);
+	return r;
+}

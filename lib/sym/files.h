@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The files that processes of the host have mapped, each with its symbols, loaded when first asked for. A file is a path and, where the
+ * recording told it, a build-id: one path may have been two files during a recording (an upgrade).
+ */
+#ifndef SYM_FILES_H
+#define SYM_FILES_H
+
+#include "sym/elf_file.h"
+#include "sym/named_table.h"
+
+#define FILES_FAILED UINT32_MAX
+
+struct files;
+
+struct files *files_new(struct sym_env *env);
+struct files *files_free(struct files *files);
+DEFINE_CLEANUP(struct files *, files_free)
+
+/* The number of a file; FILES_FAILED when out of memory. @build_id may be unknown (n 0). */
+uint32_t files_add(struct files *files, const char *path, const struct build_id *build_id);
+
+/* What the recording says of @path as a whole: for its files without a build-id of their own. */
+int files_set_build_id(struct files *files, const char *path, const struct build_id *build_id);
+
+/* A table that came with the recording; taken over, also on failure. Addresses are file offsets. */
+int files_set_table(struct files *files, const char *path, const struct build_id *build_id,
+		    struct symtab *table);
+
+/* Fills in all of *frame that depends on the file and the offset in it. frame->dso_offset is set. */
+void files_frame(struct files *files, uint32_t file, struct vpmu_frame *frame);
+
+/* Every file that was asked for; @table is NULL if it has no symbols. Stops when @fn returns non-zero, returns that. */
+int files_each(struct files *files,
+	       int (*fn)(const char *path, const struct build_id *build_id, const struct symtab *table,
+			 void *data),
+	       void *data);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "sym/guest.h"
+#include "sym/guest_files.h"
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/vec.h"
+
+struct guest {
+	const char *name, *uuid; /* interned */
+	struct named_table carried; /* the kernel's table in the recording */
+	struct guest_files files;
+};
+
+struct guests_symbols {
+	struct sym_env *env;
+	VEC(struct guest) guests;
+	struct guest_files everyone; /* VPMU_NO_GUEST */
+};
+
+struct guests_symbols *guests_symbols_new(struct sym_env *env)
+{
+	struct guests_symbols *g = calloc(1, sizeof(*g));
+
+	if (g)
+		g->env = env;
+	return g;
+}
+
+struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
+{
+	if (!g)
+		return NULL;
+	vec_for_each(guest, &g->guests) {
+		named_table_deinit(&guest->carried);
+		guest_files_deinit(&guest->files);
+	}
+	vec_free(&g->guests);
+	guest_files_deinit(&g->everyone);
+	free(g);
+	return NULL;
+}
+
+int guests_symbols_set(struct guests_symbols *g, uint32_t index, const char *name, const char *uuid)
+{
+	if (index > g->guests.n)
+		return -EINVAL;
+	if (index == g->guests.n && !vec_push(&g->guests, (struct guest){}))
+		return -ENOMEM;
+	g->guests.items[index].name = sym_string(g->env->strings, name ? name : "");
+	g->guests.items[index].uuid = sym_string(g->env->strings, uuid ? uuid : "");
+	return 0;
+}
+
+uint32_t guests_symbols_count(const struct guests_symbols *g)
+{
+	return (uint32_t)g->guests.n;
+}
+
+const char *guests_symbols_name(const struct guests_symbols *g, uint32_t index)
+{
+	return index < g->guests.n ? g->guests.items[index].name : "";
+}
+
+const char *guests_symbols_uuid(const struct guests_symbols *g, uint32_t index)
+{
+	return index < g->guests.n ? g->guests.items[index].uuid : "";
+}
+
+int guests_symbols_file(struct guests_symbols *g, uint32_t guest, enum vpmu_guest_symbols kind,
+			const char *path, int64_t kaslr_offset, struct vpmu_error *reterr)
+{
+	struct guest_files *files = &g->everyone;
+
+	if (guest != VPMU_NO_GUEST) {
+		if (guest >= g->guests.n)
+			return guest_files_no_such_guest(guest, reterr);
+		files = &g->guests.items[guest].files;
+	}
+	return guest_files_open(files, kind, path, kaslr_offset, reterr);
+}
+
+int guests_symbols_table(struct guests_symbols *g, uint32_t guest, const char *image_path,
+			 const struct build_id *build_id, struct symtab *table)
+{
+	struct guest_files *files = &g->everyone;
+
+	if (guest < g->guests.n)
+		files = &g->guests.items[guest].files;
+	if (image_path)
+		return guest_files_add_image(files, image_path, build_id, table);
+	if (guest < g->guests.n)
+		named_table_set(&g->guests.items[guest].carried, table);
+	else
+		named_table_set(&files->kallsyms, table);
+	return 0;
+}
+
+void guests_symbols_frame(struct guests_symbols *g, uint32_t index, struct vpmu_frame *frame)
+{
+	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
+	struct guest_files *files = guest && guest_files_any(&guest->files) ? &guest->files : &g->everyone;
+	bool is_kernel = frame->side == VPMU_SIDE_GUEST_KERNEL, has_kernel_table = false;
+	struct symbol symbol;
+
+	if (is_kernel && guest && guest->carried.table) {
+		has_kernel_table = true;
+		if (named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {
+			frame->dso = sym_module_dso(g->env->strings, symbol.module);
+			sym_frame_found(frame, &symbol, frame->address);
+			return;
+		}
+	}
+	if (guest_files_frame(files, g->env->strings, frame) || !is_kernel || frame->status != VPMU_FRAME_UNMAPPED)
+		return;
+	has_kernel_table |= files->kallsyms.table || files->vmlinux.table;
+	frame->dso = sym_module_dso(g->env->strings, "");
+	frame->status = has_kernel_table ? VPMU_FRAME_NO_SYMBOL : VPMU_FRAME_NO_SYMBOLS;
+}
+
+int guests_symbols_each(struct guests_symbols *g,
+			int (*fn)(uint32_t guest, const char *path, const struct build_id *build_id,
+				  const struct symtab *table, void *data),
+			void *data)
+{
+	int r = guest_files_each(&g->everyone, VPMU_NO_GUEST, fn, data);
+
+	for (uint32_t i = 0; i < g->guests.n && r == 0; i++) {
+		struct guest *guest = &g->guests.items[i];
+
+		if (guest->carried.table)
+			r = fn(i, NULL, &(struct build_id){}, guest->carried.table, data);
+		if (r == 0)
+			r = guest_files_each(&guest->files, i, fn, data);
+	}
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guests by index, and where the names of their code come from: tables carried in the recording, then files that the user gave, in the
+ * order kallsyms, vmlinux, images. A guest without files of its own uses those given for every guest (VPMU_NO_GUEST).
+ */
+#ifndef SYM_GUEST_H
+#define SYM_GUEST_H
+
+#include "sym/elf_file.h"
+#include "sym/named_table.h"
+
+struct guests_symbols;
+
+struct guests_symbols *guests_symbols_new(struct sym_env *env);
+struct guests_symbols *guests_symbols_free(struct guests_symbols *guests);
+DEFINE_CLEANUP(struct guests_symbols *, guests_symbols_free)
+
+/* -EINVAL unless @index is known or the next one. */
+int guests_symbols_set(struct guests_symbols *guests, uint32_t index, const char *name, const char *uuid);
+uint32_t guests_symbols_count(const struct guests_symbols *guests);
+/* "" beyond the end. */
+const char *guests_symbols_name(const struct guests_symbols *guests, uint32_t index);
+const char *guests_symbols_uuid(const struct guests_symbols *guests, uint32_t index);
+
+/* As vpmu_symbolizer_guest_file(). */
+int guests_symbols_file(struct guests_symbols *guests, uint32_t guest, enum vpmu_guest_symbols kind,
+			const char *path, int64_t kaslr_offset, struct vpmu_error *reterr);
+
+/* A table that came with the recording; taken over, also on failure. @image_path: NULL for the kernel. */
+int guests_symbols_table(struct guests_symbols *guests, uint32_t guest, const char *image_path,
+			 const struct build_id *build_id, struct symtab *table);
+
+/* Fills in all of *frame but address and side, which are set. Leaves it alone if nothing is known of the address. */
+void guests_symbols_frame(struct guests_symbols *guests, uint32_t guest, struct vpmu_frame *frame);
+
+/* Every table there is, @path NULL for kernels. Stops when @fn returns non-zero, returns that. */
+int guests_symbols_each(struct guests_symbols *guests,
+			int (*fn)(uint32_t guest, const char *path, const struct build_id *build_id,
+				  const struct symtab *table, void *data),
+			void *data);
+
+#endif

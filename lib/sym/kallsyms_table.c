@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which lines of kallsyms count is perf's choice (symbol_type__filter(), map__process_kallsym_symbol()): text, weak, data and bss,
+ * whatever their binding; not ARM's "$x" marks.
+ *
+ * Per-CPU symbols are offsets from each CPU's area, which x86-64 kernels print as small numbers. Being without a size, the last one
+ * would cover everything up to the kernel. In a table that has addresses in the upper half all others are dropped.
+ *
+ * The kernel hands out a page of text per read(), so the text is parsed as it comes: it stays in the cache and needs no memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "format/kallsyms.h"
+#include "sym/kallsyms_table.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define BUFFER_BYTES (64u << 10)
+#define UPPER_HALF   (1ull << 63)
+#define MAX_TEXT_BYTES (1ull << 30)
+
+struct reading {
+	struct symtab_builder *builder;
+	uint64_t lines, bad;
+	bool has_address, has_upper_half;
+};
+
+static int add_line(const struct kallsyms_line *line, void *data)
+{
+	struct reading *r = data;
+
+	r->lines++;
+	if (!line->address)
+		return 0;
+	r->has_address = true;
+	switch (line->type) {
+	case 'T': case 't': case 'W': case 'w': case 'D': case 'd': case 'B': case 'b':
+		break;
+	default:
+		return 0;
+	}
+	if (line->name_bytes && line->name[0] == '$')
+		return 0;
+	r->has_upper_half |= line->address >= UPPER_HALF;
+	return symtab_builder_add(r->builder, line->address, 0, line->type, line->name, line->name_bytes,
+				  line->module, line->module_bytes);
+}
+
+static int read_text(int fd, struct reading *r)
+{
+	_free_ char *buffer = malloc(BUFFER_BYTES + 1);
+	uint64_t total = 0;
+	size_t n = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t got = read(fd, buffer + n, BUFFER_BYTES - n);
+		uint64_t bad = 0;
+		size_t used;
+		int ret;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		n += (size_t)got;
+		total += (uint64_t)got;
+		if (got == 0 && n)
+			buffer[n++] = '\n';
+		ret = kallsyms_parse(buffer, n, add_line, r, &used, &bad);
+		r->bad += bad;
+		if (ret < 0 || got == 0)
+			return ret;
+		/* A line longer than the buffer is none; nor does anybody have a gigabyte of symbols. */
+		if (used == 0 && n == BUFFER_BYTES)
+			return -EINVAL;
+		if (total > MAX_TEXT_BYTES)
+			return -EFBIG;
+		n -= used;
+		memmove(buffer, buffer + used, n);
+	}
+}
+
+static int add_module(const struct modules_line *line, void *data)
+{
+	uint64_t end;
+
+	/* Address 0: hidden from whoever read it. */
+	if (!line->address || __builtin_add_overflow(line->address, line->size_bytes, &end))
+		return 0;
+	return symtab_builder_module_end(data, line->name, line->name_bytes, end);
+}
+
+int kallsyms_table_read(const char *path, const char *modules, size_t modules_bytes, const void *meta,
+			size_t meta_bytes, struct symtab **ret_table, struct vpmu_error *reterr)
+{
+	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct reading reading = { .builder = builder };
+	int r;
+
+	if (fd < 0)
+		return error_errno(reterr, -errno, "open", path);
+	if (!builder)
+		return error_oom(reterr);
+	r = read_text(fd, &reading);
+	if (r < 0 && r != -EINVAL)
+		return error_errno(reterr, r, "read", path);
+	if (r < 0 || reading.bad > reading.lines)
+		return error_set(reterr, -EINVAL, "'%s' is no kallsyms: lines are not 'address type name'", path);
+	if (!reading.lines)
+		return error_set(reterr, -EINVAL, "'%s' has no symbols", path);
+	if (!reading.has_address)
+		return error_set(reterr, -EACCES, "all addresses in '%s' are zero", path);
+	if (reading.has_upper_half)
+		symtab_builder_drop_below(builder, UPPER_HALF);
+	if (modules) {
+		r = modules_parse(modules, modules_bytes, add_module, builder, NULL);
+		if (r < 0)
+			return error_oom(reterr);
+	}
+	r = symtab_builder_finish(builder, meta, meta_bytes, ret_table);
+	return r < 0 ? error_errno(reterr, r, "make a table of", path) : 0;
+}

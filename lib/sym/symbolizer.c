@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which source is asked for which side; and the calls of the layers around (symbolizer.h, vpmu/symbolize.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sym/symbolizer_private.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+/* Default places below the user's home; NULL without one. */
+static char *home_path(const char *variable, const char *below)
+{
+	const char *base = variable ? secure_getenv(variable) : NULL, *home = secure_getenv("HOME");
+	char *path = NULL;
+
+	if (base && base[0] == '/')
+		return asprintf(&path, "%s/vpmu", base) < 0 ? NULL : path;
+	if (!home || home[0] != '/')
+		return NULL;
+	return asprintf(&path, "%s/%s", home, below) < 0 ? NULL : path;
+}
+
+static int init_env(struct sym_env *env, const struct vpmu_symbolizer_opts *opts)
+{
+	const char *urls = secure_getenv("DEBUGINFOD_URLS");
+
+	env->strings = intern_new();
+	env->kallsyms_path = strdup(opts->kallsyms_path ? opts->kallsyms_path : "/proc/kallsyms");
+	env->debug_dirs = strdup(opts->debug_dirs ? opts->debug_dirs : "/usr/lib/debug");
+	if (!env->strings || !env->kallsyms_path || !env->debug_dirs)
+		return -ENOMEM;
+	/* These four are used if they can be had. */
+	env->perf_cache = home_path(NULL, ".debug");
+	if (!opts->cache_dir)
+		env->cache_dir = home_path("XDG_CACHE_HOME", ".cache/vpmu");
+	else if (opts->cache_dir[0])
+		env->cache_dir = strdup(opts->cache_dir);
+	env->use_debuginfod = !opts->no_debuginfod && urls && urls[0];
+	return 0;
+}
+
+int symbolizer_new(const struct vpmu_symbolizer_opts *opts, struct vpmu_symbolizer **ret_symbolizer,
+		   struct vpmu_error *reterr)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = calloc(1, sizeof(*s));
+	struct vpmu_symbolizer_opts known;
+
+	/* A size of zero: embedded in another option struct, and left alone. */
+	if (opts && opts->sz == 0)
+		opts = NULL;
+	if (!opts_valid(opts, sizeof(known)))
+		return error_set(reterr, -EINVAL, "symbolizer options of a newer library");
+	opts_take(&known, opts);
+	if (!s || init_env(&s->env, &known) < 0)
+		return error_oom(reterr);
+	s->kernel = kernel_new(&s->env);
+	s->files = files_new(&s->env);
+	s->spaces = spaces_new();
+	s->guests = guests_symbols_new(&s->env);
+	s->unknown = sym_string(s->env.strings, "[unknown]");
+	if (!s->kernel || !s->files || !s->spaces || !s->guests)
+		return error_oom(reterr);
+	*ret_symbolizer = take_ptr(s);
+	return 0;
+}
+
+struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
+{
+	if (!s)
+		return NULL;
+	kernel_free(s->kernel);
+	files_free(s->files);
+	spaces_free(s->spaces);
+	guests_symbols_free(s->guests);
+	intern_free(s->env.strings);
+	free(s->env.kallsyms_path);
+	free(s->env.cache_dir);
+	free(s->env.debug_dirs);
+	free(s->env.perf_cache);
+	free(s);
+	return NULL;
+}
+
+int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info)
+{
+	return guests_symbols_set(s->guests, index, info->name, info->uuid);
+}
+
+const char *symbolizer_guest_name(const struct vpmu_symbolizer *s, uint32_t index)
+{
+	return guests_symbols_name(s->guests, index);
+}
+
+const char *symbolizer_guest_uuid(const struct vpmu_symbolizer *s, uint32_t index)
+{
+	return guests_symbols_uuid(s->guests, index);
+}
+
+uint32_t symbolizer_n_guests(const struct vpmu_symbolizer *s)
+{
+	return guests_symbols_count(s->guests);
+}
+
+void symbolizer_set_host_kernel(struct vpmu_symbolizer *s, const uint8_t *build_id, size_t n,
+				const char *ref_symbol, uint64_t ref_address)
+{
+	struct build_id id = {};
+
+	build_id_set(&id, build_id, n);
+	kernel_set_reference(s->kernel, &id, ref_symbol, ref_address);
+}
+
+int symbolizer_set_build_id(struct vpmu_symbolizer *s, const char *path, const uint8_t *build_id, size_t n)
+{
+	struct build_id id = {};
+
+	build_id_set(&id, build_id, n);
+	return files_set_build_id(s->files, path, &id);
+}
+
+int symbolizer_add_ksymbol(struct vpmu_symbolizer *s, uint64_t address, uint32_t length_bytes,
+			   const char *name)
+{
+	return kernel_add_code(s->kernel, address, length_bytes, name);
+}
+
+uint32_t symbolizer_space_new(struct vpmu_symbolizer *s)
+{
+	return spaces_add(s->spaces);
+}
+
+uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map)
+{
+	struct mapping mapping = { .start = map->start, .offset_bytes = map->pgoff_bytes };
+	struct build_id id = {};
+
+	if (!(map->prot & PROT_EXEC))
+		return space;
+	if (__builtin_add_overflow(map->start, map->length_bytes, &mapping.end))
+		mapping.end = UINT64_MAX;
+	build_id_set(&id, map->build_id, map->build_id_bytes);
+	mapping.file = files_add(s->files, map->path, &id);
+	if (mapping.file == FILES_FAILED)
+		return UINT32_MAX;
+	return spaces_map(s->spaces, space, &mapping);
+}
+
+static void user_frame(struct vpmu_symbolizer *s, uint32_t space, struct vpmu_frame *frame)
+{
+	struct mapping mapping;
+
+	if (!spaces_find(s->spaces, space, frame->address, &mapping))
+		return;
+	frame->dso_offset = frame->address - mapping.start + mapping.offset_bytes;
+	files_frame(s->files, mapping.file, frame);
+}
+
+void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
+		      uint64_t address, bool lines, struct vpmu_frame *ret_frame)
+{
+	*ret_frame = (struct vpmu_frame){
+		.dso = s->unknown,
+		.build_id = intern_string(s->env.strings, 0),
+		.address = address,
+		.dso_offset = address,
+		.side = side,
+		.status = VPMU_FRAME_UNMAPPED,
+	};
+	switch (side) {
+	case VPMU_SIDE_HOST_KERNEL:
+		kernel_frame(s->kernel, ret_frame);
+		break;
+	case VPMU_SIDE_HOST_USER:
+		user_frame(s, space, ret_frame);
+		break;
+	case VPMU_SIDE_GUEST_KERNEL:
+	case VPMU_SIDE_GUEST_USER:
+		if (address)
+			guests_symbols_frame(s->guests, guest, ret_frame);
+		else
+			ret_frame->status = VPMU_FRAME_OPAQUE;
+		break;
+	case VPMU_SIDE_HYPERVISOR:
+	case VPMU_SIDE_UNKNOWN:
+		break;
+	}
+	(void)lines;
+}
+
+/* The side that the addresses behind a context marker belong to. */
+static enum vpmu_side side_of_context(uint64_t marker, enum vpmu_side before)
+{
+	switch (marker) {
+	case VPMU_CONTEXT_HV:
+		return VPMU_SIDE_HYPERVISOR;
+	case VPMU_CONTEXT_KERNEL:
+		return VPMU_SIDE_HOST_KERNEL;
+	case VPMU_CONTEXT_USER:
+	case VPMU_CONTEXT_USER_DEFERRED:
+		return VPMU_SIDE_HOST_USER;
+	case VPMU_CONTEXT_GUEST:
+	case VPMU_CONTEXT_GUEST_KERNEL:
+		return VPMU_SIDE_GUEST_KERNEL;
+	case VPMU_CONTEXT_GUEST_USER:
+		return VPMU_SIDE_GUEST_USER;
+	default:
+		return before;
+	}
+}
+
+VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *s, const struct vpmu_sample *sample, bool lines,
+			       struct vpmu_frame *frames, size_t n_frames)
+{
+	enum vpmu_side side = sample->side;
+	bool is_leaf = true;
+	size_t n = 0;
+
+	if (n_frames == 0)
+		return 0;
+	symbolizer_frame(s, side, sample->guest, sample->space, sample->ip, lines, &frames[n++]);
+	for (uint32_t i = 0; i < sample->n_chain && n < n_frames; i++) {
+		uint64_t address = sample->chain[i];
+
+		if (address >= VPMU_CONTEXT_MAX) {
+			side = side_of_context(address, side);
+			continue;
+		}
+		/* The kernel writes the sampled instruction as the first address of the chain. */
+		if (is_leaf && address == sample->ip) {
+			is_leaf = false;
+			continue;
+		}
+		is_leaf = false;
+		symbolizer_frame(s, side, sample->guest, sample->space, address, lines, &frames[n++]);
+	}
+	return n;
+}
+
+VPMU_API int vpmu_symbolizer_guest_file(struct vpmu_symbolizer *s, uint32_t guest,
+					enum vpmu_guest_symbols kind, const char *path,
+					int64_t kaslr_offset, struct vpmu_error *reterr)
+{
+	return guests_symbols_file(s->guests, guest, kind, path, kaslr_offset, reterr);
+}
