@@ -2,10 +2,12 @@
 /*
  * From power-on to guest_main. There are two ways in, and both meet in start32:
  *
- *	QEMU	enters the boot processor at pvh_start, named in an ELF note (PVH boot protocol, Xen's
- *		docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, paging off. The other processors are woken
- *		by INIT and SIPI (Intel SDM vol. 3, "MP Initialization"), which start them in real mode at trampoline.
- *	vmm.c	enters every vCPU at the ELF entry point, start32, in the state that PVH asks for, its index in eax.
+ *	QEMU	enters the boot processor at pvh_start, named in an ELF note (PVH boot protocol,
+ *		Xen's docs/misc/pvh.pandoc): 32-bit protected mode, flat segments, paging off. The
+ *		other processors are woken by INIT and SIPI (Intel SDM vol. 3, "MP
+ *		Initialization"), which start them in real mode at trampoline.
+ *	vmm.c	enters every vCPU at the ELF entry point, start32, in the state that PVH asks for,
+ *		its index in eax.
  *
  * start32 goes to long mode with constant page tables (16 MiB mapped one to one, open to user
  * mode), says its index on the serial port, so that whoever started the guest knows that it runs,

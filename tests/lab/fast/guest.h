@@ -6,14 +6,19 @@
  * .truth of the same ELF file, how much it does in one round. So the known profile cannot drift
  * from the code. The build takes it out into GUEST.truth:
  *
- *	work VCPU SYMBOL ITERATIONS CALLS	vCPU spends ITERATIONS x CALLS units in SYMBOL itself, each round
- *	idle VCPU				vCPU is halted nearly all the time
+ *	work VCPU SYMBOL ITERATIONS CALLS	each round, the vCPU spends ITERATIONS x CALLS
+ *						units in SYMBOL itself
+ *	idle VCPU				the vCPU is halted nearly all the time
  *	kernel					the guest runs in ring 0
- *	exits SYMBOL				each round leaves the guest in SYMBOL: see guests/exits.S
+ *	exits SYMBOL				each round leaves the guest in SYMBOL: guests/exits.S
  *
  * One unit is one turn of the loop in spin: its cost is the latency of two dependent
  * multiplications (6 cycles on every x86 since 2008), not the fetching of its instructions, so it
  * does not matter where the loop lies in a cache line. Everything keeps frame pointers.
+ *
+ * A round takes some 25 ms. Sampling is periodic, too: if a round were about as long as the time
+ * between two samples, they could walk in step, and the same functions would be hit again and again.
+ * With a hundred samples in a round, each function's share is right to a hundredth even then.
  */
 
 	.macro function name

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The smallest virtual machine monitor that the lab needs: loads a guest of tests/lab/fast (an
- * ELF
- *file whose physical addresses are its virtual ones) and runs it on KVM, one thread for each vCPU,
- *named as QEMU names them. It starts in milliseconds, has no devices but a write-only serial port,
- *and it can do what QEMU cannot: start a vCPU late.
+ * The smallest virtual machine monitor that the lab needs: loads a guest of tests/lab/fast (an ELF
+ * file whose physical addresses are its virtual ones) and runs it on KVM, one thread for each vCPU,
+ * named as QEMU names them. It starts in milliseconds, has no devices but a write-only serial port,
+ * and it can do what QEMU cannot: start a vCPU late.
  *
  * usage: vmm [--vcpus N] [--late-ms MS] [--seconds S] GUEST.elf
  *	--vcpus		how many vCPUs (1)
  *	--late-ms	all but vCPU 0 begin so much later (0)
  *	--seconds	how long the guest runs (10)
  *
- * Every vCPU begins in the state of the PVH boot protocol, 32-bit protected mode with flat
- * segments
- *and paging off, at the ELF entry point, its index in eax. What the guest writes to the serial port
- *goes to standard output. There is no interrupt controller in the kernel, so HLT comes out to us;
- *we sleep for a while and let the guest halt again.
+ * Every vCPU begins in the state of the PVH boot protocol, 32-bit protected mode with flat segments
+ * and paging off, at the ELF entry point, its index in eax. What the guest writes to the serial
+ * port goes to standard output. There is no interrupt controller in the kernel, so HLT comes out to
+ * us; we sleep for a while and let the guest halt again.
  */
 #include <elf.h>
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest that sleeps: halted, and halted again whenever something wakes it. It must not be reported as busy. */
+/*
+ * A guest that sleeps: halted, and halted again whenever something wakes it. It must not be
+ * reported as busy.
+ */
 #include "guest.h"
 
 	ring	0

@@ -21,7 +21,7 @@
 	/* descend(edi): work, then the next level; bottom in the last. */
 	function descend
 	enter
-	spin	400
+	spin	120000
 	dec	%edi
 	jz	1f
 	call	descend
@@ -29,25 +29,25 @@
 1:	call	bottom
 2:	leave_return
 	end_function descend
-	truth	0, descend, 400, 40
+	truth	0, descend, 120000, 40
 
-	work	bottom, 8000
+	work	bottom, 2400000
 
 	/* even(edi) and odd(edi): each works and calls the other until edi is used up. */
 	function even
 	enter
-	spin	1000
+	spin	300000
 	call	odd
 	leave_return
 	end_function even
-	truth	0, even, 1000, 10
+	truth	0, even, 300000, 10
 
 	function odd
 	enter
-	spin	600
+	spin	180000
 	dec	%edi
 	jz	1f
 	call	even
 1:	leave_return
 	end_function odd
-	truth	0, odd, 600, 10
+	truth	0, odd, 180000, 10

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The same as three-functions, in ring 0: guest kernel samples where KVM has hardware virtualization. */
+/*
+ * The same as three-functions, in ring 0: guest kernel samples where KVM has hardware
+ * virtualization.
+ */
 #include "guest.h"
 
 	ring	0
@@ -12,6 +15,6 @@
 	end_function guest_main
 
 	wrap	qux, inner
-	work	inner, 20000
-	work	foo, 10000
-	work	bar, 10000
+	work	inner, 6000000
+	work	foo, 3000000
+	work	bar, 3000000

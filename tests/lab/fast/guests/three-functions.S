@@ -11,6 +11,6 @@
 	end_function guest_main
 
 	wrap	qux, inner
-	work	inner, 20000
-	work	foo, 10000
-	work	bar, 10000
+	work	inner, 6000000
+	work	foo, 3000000
+	work	bar, 3000000

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Two vCPUs with nothing in common: vCPU 0 runs left (80 %) and right, vCPU 1 up (60 %) and down. */
+/*
+ * Two vCPUs with nothing in common: vCPU 0 runs left (80 %) and right, vCPU 1 up (60 %) and down.
+ */
 #include "guest.h"
 
 	ring	3
@@ -14,7 +16,7 @@
 	jmp	2b
 	end_function guest_main
 
-	work	left, 40000, 1, 0
-	work	right, 10000, 1, 0
-	work	up, 30000, 1, 1
-	work	down, 20000, 1, 1
+	work	left, 9600000, 1, 0
+	work	right, 2400000, 1, 0
+	work	up, 7200000, 1, 1
+	work	down, 4800000, 1, 1

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Boots the node of image.sh and runs a script of this machine in it, as root. What the script prints comes out here; its
+# exit status becomes ours, 124 if the node did not get that far. What it leaves in /lab is in IMAGE-DIR/out afterwards.
+# usage: run.sh IMAGE-DIR SECONDS SCRIPT [ARG…]
+set -uo pipefail
+image=$(realpath "$1") limit=$2
+shift 2
+
+rm -rf "$image/out"
+mkdir "$image/out"
+wrapper=$(mktemp "$image/script.XXXXXX")
+log=$(mktemp)
+trap 'rm -f "$wrapper" "$log"' EXIT
+trap 'exit 143' INT TERM
+cat > "$wrapper" <<END
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+mkdir -p /dev/pts /dev/shm
+mount -t tracefs none /sys/kernel/tracing
+mount -t debugfs none /sys/kernel/debug
+mount -t devpts none /dev/pts
+mount -t tmpfs none /dev/shm
+mount -t cgroup2 none /sys/fs/cgroup
+ip link set lo up
+mkdir -p /lab
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /lab
+dmesg -n 1
+$(printf '%q ' "$@")
+echo "NODE-EXIT \$?"
+poweroff -f
+END
+
+nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
+	-nodefaults -display none -serial stdio -monitor none -no-reboot \
+	-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
+	-append "console=ttyS0 panic=1 quiet node_script=$wrapper" \
+	-virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
+	-virtfs local,path="$image/out",mount_tag=out,security_model=none \
+	</dev/null | tr -d '\r' | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
+status=$(sed -n 's/^NODE-EXIT //p' "$log" | tail -1)
+exit "${status:-124}"
