@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "util/utf8.h"
+#include "json.h"
+#include "output.h"
+
+#define FLAGS (JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)
+
+struct json_object *json_new_object(void)
+{
+	return json_object_new_object();
+}
+
+struct json_object *json_new_array(void)
+{
+	return json_object_new_array();
+}
+
+void json_put(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (!object || json_object_object_add(object, key, value) < 0)
+		json_object_put(value);
+}
+
+static struct json_object *new_string(const char *value)
+{
+	_strbuf_ struct strbuf text = {};
+
+	if (!value)
+		return NULL;
+	utf8_add(&text, value);
+	return text.failed ? NULL : json_object_new_string_len(text.n ? text.text : "", (int)text.n);
+}
+
+void json_put_string(struct json_object *object, const char *key, const char *value)
+{
+	json_put(object, key, new_string(value));
+}
+
+void json_put_bool(struct json_object *object, const char *key, bool value)
+{
+	json_put(object, key, json_object_new_boolean(value));
+}
+
+void json_put_int(struct json_object *object, const char *key, int64_t value)
+{
+	json_put(object, key, json_object_new_int64(value));
+}
+
+void json_put_big(struct json_object *object, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	json_put(object, key, json_object_new_string(digits));
+}
+
+void json_put_address(struct json_object *object, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "0x%" PRIx64, value);
+	json_put(object, key, json_object_new_string(digits));
+}
+
+void json_put_percent(struct json_object *object, const char *key, double value)
+{
+	char digits[32];
+
+	if (!isfinite(value)) {
+		json_put_null(object, key);
+		return;
+	}
+	snprintf(digits, sizeof(digits), "%.4f", value);
+	json_put(object, key, json_object_new_double_s(value, digits));
+}
+
+void json_put_null(struct json_object *object, const char *key)
+{
+	json_put(object, key, NULL);
+}
+
+void json_append(struct json_object *array, struct json_object *value)
+{
+	if (!array || json_object_array_add(array, value) < 0)
+		json_object_put(value);
+}
+
+void json_append_string(struct json_object *array, const char *value)
+{
+	json_append(array, new_string(value));
+}
+
+static void write_value(struct json_object *value, const char *before, const char *after)
+{
+	_strbuf_ struct strbuf line = {};
+	size_t n = 0;
+	const char *text = json_object_to_json_string_length(value, FLAGS, &n);
+
+	strbuf_adds(&line, before);
+	if (text)
+		strbuf_add(&line, text, n);
+	else
+		line.failed = true;
+	strbuf_adds(&line, after);
+	output_write(&line);
+	json_object_put(value);
+}
+
+void json_print(struct json_object *value)
+{
+	write_value(value, "", "\n");
+}
+
+static void write_text(const char *text)
+{
+	_strbuf_ struct strbuf line = {};
+
+	strbuf_adds(&line, text);
+	output_write(&line);
+}
+
+void json_list_begin(struct json_list *list, struct json_object *head, const char *key)
+{
+	list->n = 0;
+	write_text("{\n");
+	if (head) {
+		json_object_object_foreach(head, name, value)
+		{
+			write_text(" \"");
+			write_text(name);
+			write_value(json_object_get(value), "\": ", ",\n");
+		}
+	}
+	json_object_put(head);
+	write_text(" \"");
+	write_text(key);
+	write_text("\": [");
+}
+
+void json_list_item(struct json_list *list, struct json_object *item)
+{
+	write_value(item, list->n++ ? ",\n  " : "\n  ", "");
+}
+
+void json_list_end(struct json_list *list)
+{
+	write_text(list->n ? "\n ]\n}\n" : "]\n}\n");
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "table.h"
+#include "text.h"
+
+#define GAP 2 /* blanks between columns */
+
+void table_deinit(struct table *t)
+{
+	strbuf_deinit(&t->text);
+	vec_free(&t->cells);
+	*t = (struct table){};
+}
+
+void table_column(struct table *t, const char *title, enum table_fit fit)
+{
+	if (t->n_columns < TABLE_COLUMNS_MAX)
+		t->columns[t->n_columns++] = (struct table_column){ title, fit, strlen(title) };
+}
+
+void table_cell(struct table *t, enum tint tint, const char *text)
+{
+	size_t at = t->text.n, column = t->cells.n % t->n_columns, width;
+
+	text_add_clean(&t->text, text);
+	if (t->text.failed || !vec_push(&t->cells, (struct table_cell){ at, tint })) {
+		t->text.failed = true;
+		return;
+	}
+	width = text_width(t->text.text + at, t->text.n - at);
+	t->columns[column].width = MAX(t->columns[column].width, width);
+	strbuf_addc(&t->text, '\0');
+	t->n_rows = t->cells.n / t->n_columns;
+}
+
+void table_cellf(struct table *t, enum tint tint, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	table_cell(t, tint, text);
+}
+
+/*
+ * What the fixed columns leave is shared by those that may be cut: the last one gets two thirds, unless the others need
+ * less. Nothing gets narrower than its title.
+ */
+void table_fit(struct table *t)
+{
+	size_t total = output_width(), fixed = t->n_columns ? GAP * (t->n_columns - 1) : 0, left, want = 0;
+	size_t n_cut = 0;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		if (t->columns[i].fit < TABLE_CUT_HEAD) {
+			fixed += t->columns[i].width;
+		} else {
+			n_cut++;
+			want += t->columns[i].width;
+		}
+	}
+	if (!total || fixed + want <= total || !n_cut)
+		return;
+	left = total > fixed + n_cut * 8 ? total - fixed : n_cut * 8;
+	for (size_t i = 0; i < t->n_columns; i++) {
+		struct table_column *c = &t->columns[i];
+		size_t share;
+
+		if (c->fit < TABLE_CUT_HEAD)
+			continue;
+		share = n_cut == 1 ? left : left / (n_cut + 1);
+		/* What the columns behind do not need is free for this one. */
+		if (want - c->width + share < left)
+			share = left - (want - c->width);
+		want -= c->width;
+		c->width = MAX(MIN(c->width, share), strlen(c->title));
+		left -= MIN(left, c->width);
+		n_cut--;
+	}
+}
+
+static void add_blanks(struct strbuf *out, size_t n)
+{
+	char *place = strbuf_reserve(out, n);
+
+	if (!place)
+		return;
+	memset(place, ' ', n);
+	place[n] = '\0';
+	out->n += n;
+}
+
+static void print_cell(const struct table *t, size_t column, const char *text, enum tint tint,
+		       struct strbuf *out)
+{
+	const struct table_column *c = &t->columns[column];
+	size_t n = strlen(text), width = text_width(text, n), pad = c->width > width ? c->width - width : 0;
+	bool last = column + 1 == t->n_columns;
+
+	if (column)
+		add_blanks(out, GAP);
+	if (c->fit == TABLE_RIGHT)
+		add_blanks(out, pad);
+	if (tint)
+		strbuf_adds(out, output_tint(tint));
+	if (width <= c->width || c->width < 4) {
+		strbuf_add(out, text, n);
+	} else if (c->fit == TABLE_CUT_HEAD) {
+		size_t keep = text_tail(text, n, c->width - 2);
+
+		strbuf_adds(out, "..");
+		strbuf_add(out, text + n - keep, keep);
+	} else {
+		strbuf_add(out, text, text_head(text, n, c->width - 2));
+		strbuf_adds(out, "..");
+	}
+	if (tint)
+		strbuf_adds(out, output_plain());
+	if (c->fit != TABLE_RIGHT && !last)
+		add_blanks(out, pad);
+}
+
+void table_print_head(const struct table *t, struct strbuf *out)
+{
+	strbuf_adds(out, output_tint(TINT_HEAD));
+	for (size_t i = 0; i < t->n_columns; i++)
+		print_cell(t, i, t->columns[i].title, TINT_NONE, out);
+	strbuf_adds(out, output_plain());
+	strbuf_addc(out, '\n');
+}
+
+void table_print_row(const struct table *t, size_t row, struct strbuf *out)
+{
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct table_cell *cell = &t->cells.items[row * t->n_columns + i];
+
+		print_cell(t, i, t->text.text + cell->at, cell->tint, out);
+	}
+	strbuf_addc(out, '\n');
+}
+
+void table_print(struct table *t)
+{
+	_strbuf_ struct strbuf out = {};
+
+	table_fit(t);
+	table_print_head(t, &out);
+	for (size_t row = 0; row < t->n_rows; row++) {
+		table_print_row(t, row, &out);
+		if (out.n > 65536)
+			output_write(&out);
+	}
+	out.failed |= t->text.failed;
+	output_write(&out);
+}
