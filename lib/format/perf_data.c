@@ -139,7 +139,7 @@ static int stop_at_damage(struct perf_data *data, uint16_t size)
 		data->record = data->p;
 	perf_data_damaged(data, offset_of(data, data->record),
 			  "a record of %u bytes, which is less than its own header has", size);
-	return end_walk(data);
+	return 0;
 }
 
 /* A record that does not lie at a multiple of 8 moves to where it does: odd-sized ones may stand before it. */
@@ -151,36 +151,58 @@ static const struct perf_event_header *aligned(struct perf_data *data, const uin
 	return (const void *)data->bounce;
 }
 
-/* Whatever is not simply the next record in the window. */
-static int next_slowly(struct perf_data *data, const struct perf_event_header **ret_record)
+static bool is_own_compressed2(const struct perf_data *data, const struct perf_event_header *header)
+{
+	return header->type == PERF_USER_COMPRESSED2 && !data->in_zstd;
+}
+
+/*
+ * One step of next_slowly(): a record whole in the window (1: *ret_record is set, the window not yet moved), a compressed
+ * one begun or ended (2), or no more (0).
+ */
+static int step(struct perf_data *data, const struct perf_event_header **ret_record)
 {
 	struct perf_event_header header;
 	int r;
 
+	r = perf_data_want(data, sizeof(header));
+	if (r == 1) {
+		memcpy(&header, data->p, sizeof(header));
+		if (is_own_compressed2(data, &header)) {
+			r = perf_data_take_compressed2(data);
+			return r == 1 ? 2 : r;
+		}
+		if (header.size < sizeof(header))
+			return stop_at_damage(data, header.size);
+		r = perf_data_want(data, header.size);
+	}
+	if (r == 0 && data->in_zstd) {
+		perf_data_zstd_pause(data);
+		return 2;
+	}
+	if (r <= 0)
+		return r == -EBADMSG && data->in_zstd ? 0 : r;
+	if (!data->in_zstd)
+		data->record = data->p;
+	*ret_record = aligned(data, data->p, header.size);
+	return 1;
+}
+
+/* Whatever is not simply the next record in the window. */
+static int next_slowly(struct perf_data *data, const struct perf_event_header **ret_record)
+{
+	const struct perf_event_header *record = NULL;
+	int r;
+
 	while (!data->ended) {
-		r = perf_data_want(data, sizeof(header));
-		if (r == 1) {
-			memcpy(&header, data->p, sizeof(header));
-			if (header.size < sizeof(header))
-				return stop_at_damage(data, header.size);
-			r = perf_data_want(data, header.size);
-		}
-		if (r == 0 && data->in_zstd) {
-			perf_data_zstd_pause(data);
-			continue;
-		}
-		if (r < 0 && !(data->in_zstd && r == -EBADMSG))
-			return r;
-		if (r <= 0)
-			return end_walk(data);
-		if (!data->in_zstd)
-			data->record = data->p;
-		*ret_record = aligned(data, data->p, header.size);
-		if (header.type < PERF_USER_HEADER_ATTR) {
-			data->p += header.size;
+		r = step(data, &record);
+		if (r == 1 && record->type < PERF_USER_HEADER_ATTR) {
+			data->p += record->size;
+			*ret_record = record;
 			return 1;
 		}
-		r = perf_data_take_container(data, *ret_record);
+		if (r == 1)
+			r = perf_data_take_container(data, record);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -221,6 +243,7 @@ const char *perf_data_damage(const struct perf_data *data, uint64_t *ret_offset_
 void perf_data_rewind(struct perf_data *data)
 {
 	data->in_zstd = false;
+	data->crowd_end = 0;
 	perf_data_zstd_rewind(data);
 	data->record = data->p = data->end = data->buffer;
 	data->buffer_offset = data->data_offset;

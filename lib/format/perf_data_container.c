@@ -11,7 +11,6 @@
 #include "util/cursor.h"
 
 #define EVENT_UPDATE_NAME 2
-#define COMPRESSED2_HEAD  8 /* u64: bytes of payload, which padding follows (Linux 6.16) */
 
 static int take_attr(struct perf_data *data, const struct perf_event_header *record)
 {
@@ -100,24 +99,65 @@ static int step_over_payload(struct perf_data *data, const struct perf_event_hea
 	return r < 0 ? r : 1;
 }
 
-static int begin_compressed(struct perf_data *data, const struct perf_event_header *record)
+/*
+ * COMPRESSED2 (Linux 6.16) has behind its header a u64, the bytes of payload, and padding. The tool that introduced it gave
+ * all records of one compression the first one's lengths (builtin-record.c, record__pushfn()): data_size is then the sum
+ * with the headers of the others in it, header.size that sum modulo 64 KiB, there is no padding, and the other records
+ * have a true header.size and nothing in data_size. The first one's payload is as large as the tool lets one be.
+ */
+#define COMPRESSED2_HEAD_BYTES 16
+#define COMPRESSED2_MOST       (PERF_DATA_RECORD_MAX - COMPRESSED2_HEAD_BYTES - 1)
+
+static uint64_t padded(uint64_t n)
 {
-	size_t n = record->size - sizeof(*record);
-	/* What is unpacked must stay where it is; @record may be a copy. */
-	const uint8_t *packed = data->record + sizeof(*record);
+	return (n + 7) & ~7ull;
+}
 
-	if (record->type == PERF_USER_COMPRESSED2) {
-		struct cursor c = cursor_of(packed, n);
-		uint64_t n_packed = cursor_u64(&c);
+/* Lengths of the record at p: of its payload, and of all of it. */
+static int measure_compressed2(struct perf_data *data, size_t *ret_payload, size_t *ret_all)
+{
+	uint64_t offset = perf_data_offset(data), n;
+	struct perf_event_header header;
 
-		if (c.failed || n_packed > cursor_left(&c)) {
-			perf_data_damaged(data, perf_data_offset(data), "a compressed record's length is wrong");
-			return 0;
-		}
-		packed += COMPRESSED2_HEAD;
-		n = n_packed;
+	memcpy(&header, data->p, sizeof(header));
+	memcpy(&n, data->p + sizeof(header), sizeof(n));
+	if (offset < data->crowd_end && header.size >= COMPRESSED2_HEAD_BYTES) {
+		*ret_payload = header.size - COMPRESSED2_HEAD_BYTES;
+		*ret_all = header.size;
+		return 0;
 	}
-	return perf_data_zstd_begin(data, packed, n) ?: 1;
+	if (n > PERF_DATA_FEATURE_MAX || (uint16_t)padded(COMPRESSED2_HEAD_BYTES + n) != header.size)
+		return -EBADMSG;
+	*ret_payload = MIN(n, COMPRESSED2_MOST);
+	*ret_all = header.size;
+	if (padded(COMPRESSED2_HEAD_BYTES + n) != header.size) {
+		*ret_all = COMPRESSED2_HEAD_BYTES + *ret_payload;
+		data->crowd_end = offset + COMPRESSED2_HEAD_BYTES + n;
+	}
+	return 0;
+}
+
+int perf_data_take_compressed2(struct perf_data *data)
+{
+	size_t payload, all;
+	int r;
+
+	r = perf_data_want(data, COMPRESSED2_HEAD_BYTES);
+	if (r <= 0)
+		return r;
+	data->record = data->p;
+	r = measure_compressed2(data, &payload, &all);
+	if (r == 0)
+		r = perf_data_want(data, all) ?: -ENODATA;
+	if (r == -EBADMSG) {
+		perf_data_damaged(data, perf_data_offset(data), "a compressed record's lengths contradict each other");
+		return 0;
+	}
+	if (r < 0)
+		return r == -ENODATA ? 0 : r;
+	data->record = data->p;
+	data->p += all;
+	return perf_data_zstd_begin(data, data->record + COMPRESSED2_HEAD_BYTES, payload) ?: 1;
 }
 
 int perf_data_take_container(struct perf_data *data, const struct perf_event_header *record)
@@ -135,8 +175,8 @@ int perf_data_take_container(struct perf_data *data, const struct perf_event_hea
 	case PERF_USER_HEADER_TRACING_DATA:
 		return step_over_payload(data, record, seen);
 	case PERF_USER_COMPRESSED:
-	case PERF_USER_COMPRESSED2:
-		return begin_compressed(data, record);
+		/* What is unpacked must stay where it is; @record may be a copy. */
+		return perf_data_zstd_begin(data, data->record + sizeof(*record), record->size - sizeof(*record)) ?: 1;
 	default:
 		r = seen ? 0 : take_in(data, record);
 	}

@@ -62,6 +62,7 @@ struct perf_data {
 	bool in_zstd; /* p, end and the next record are zstd's */
 	const uint8_t *file_p, *file_end;
 
+	uint64_t crowd_end; /* COMPRESSED2 records before this offset belong to one that has swallowed their lengths */
 	uint64_t contained_to; /* container records below this offset have been taken in */
 	struct perf_data_place features[PERF_DATA_FEATURES];
 
@@ -101,6 +102,8 @@ void perf_data_deinit_events(struct perf_data *data);
 
 /* The container record at p, whole in the window; steps over it. 1, 0 at damage, or a negative errno. */
 int perf_data_take_container(struct perf_data *data, const struct perf_event_header *record);
+/* The same for a COMPRESSED2 record, of which only the header need be in the window: its size cannot be trusted. */
+int perf_data_take_compressed2(struct perf_data *data);
 
 int perf_feature_take(struct perf_data *data, unsigned int feature, const void *bytes, size_t n);
 int perf_feature_add_build_id(struct perf_data *data, const struct perf_event_header *record);
