@@ -56,6 +56,12 @@ static inline uint32_t idtable_step(const struct idtable *t, uint32_t i)
 	return (i + 1) & t->mask;
 }
 
+/* Fetches into the cache what idtable_first() will lead to. Not for an empty table. */
+static inline void idtable_prefetch(const struct idtable *t, uint32_t hash)
+{
+	__builtin_prefetch(&t->slots[hash >> t->shift]);
+}
+
 static inline void idtable_place_(struct idtable *t, struct idtable_slot slot)
 {
 	uint32_t i = slot.hash >> t->shift;
