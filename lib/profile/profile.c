@@ -2,6 +2,7 @@
 /* The profile object: its life, its two states, and profiles built by hand. Filling is in stacks.c, naming in resolve.c. */
 #include <errno.h>
 
+#include "profile/stacks.h"
 #include "profile/tables.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -11,6 +12,7 @@ VPMU_API struct vpmu_profile *vpmu_profile_free(struct vpmu_profile *profile)
 {
 	if (!profile)
 		return NULL;
+	stacks_free(profile->filling);
 	tables_deinit(&profile->tables);
 	free(profile);
 	return NULL;
@@ -30,6 +32,21 @@ VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts, struct vpmu_
 	opts_take(&profile->opts, opts);
 	*ret_profile = take_ptr(profile);
 	return 0;
+}
+
+VPMU_API void vpmu_profile_add(const struct vpmu_sample *sample, void *data)
+{
+	struct vpmu_profile *profile = data;
+
+	if (unlikely(!profile->filling)) {
+		profile->filling = profile->resolved ?
+			NULL : stacks_new(profile->tables.strings, profile->opts.chains);
+		if (!profile->filling) {
+			profile->failed = true;
+			return;
+		}
+	}
+	stacks_add(profile->filling, sample);
 }
 
 VPMU_API void vpmu_profile_coverage(const struct vpmu_profile *profile,

@@ -22,7 +22,7 @@ struct stacks;
 struct vpmu_profile {
 	struct vpmu_profile_opts opts;
 	struct stacks *filling;	/* what was added; NULL once resolved */
-	bool resolved;
+	bool resolved, failed;	/* failed: a sample could not be counted */
 	struct profile_tables tables;
 	struct vpmu_coverage coverage;
 };
