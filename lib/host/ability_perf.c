@@ -79,26 +79,6 @@ void ability_probe_perf_events(const struct vpmu_host *host, struct vpmu_ability
 		ability_ok(info, "allowed");
 }
 
-/* enable_mediated_pmu of whichever KVM module has it: 'Y', 'N', or 0 where there is none. */
-static char mediated_pmu(const struct vpmu_host *host, const char **ret_module)
-{
-	static const char *const modules[] = { "kvm_intel", "kvm_amd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
-		_free_ char *text = NULL;
-		char path[PATH_MAX];
-		size_t n;
-
-		snprintf(path, sizeof(path), "%.*s/module/%s/parameters/enable_mediated_pmu", PATH_MAX - 64,
-			 host->sys_path, modules[i]);
-		if (io_read_file(AT_FDCWD, path, 64, &text, &n) < 0)
-			continue;
-		*ret_module = modules[i];
-		return text[0] == 'Y' || text[0] == 'y' || text[0] == '1' ? 'Y' : 'N';
-	}
-	return 0;
-}
-
 /*
  * With a mediated vPMU (Linux 7.0) the guests own the counters: while any hardware event that includes guests
  * is open, no guest with a vPMU can start; and while such a guest lives, no such event opens.
@@ -106,7 +86,7 @@ static char mediated_pmu(const struct vpmu_host *host, const char **ret_module)
 void ability_probe_mediated_pmu(const struct vpmu_host *host, struct vpmu_ability_info *info)
 {
 	const char *module = NULL;
-	char state = mediated_pmu(host, &module);
+	char state = perf_mediated_pmu(host->sys_path, &module);
 
 	if (state == 'Y') {
 		ability_missing(info, -EBUSY, "mediated vPMU is on (%s): hardware events that include guests would "
@@ -123,7 +103,7 @@ static void probe_cycles(const struct vpmu_host *host, bool guest, struct vpmu_a
 {
 	struct perf_event_attr attr = trial(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
 	const char *module;
-	bool mediated = mediated_pmu(host, &module) == 'Y';
+	bool mediated = perf_mediated_pmu(host->sys_path, &module) == 'Y';
 
 	/* Even for an instant it could be the reason why a guest does not start. */
 	if (mediated && guest) {

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Event names to perf_event_attr: "cycles", "cpu-clock", "task-clock:u", libpfm4's hardware names ("INST_RETIRED:ANY_P"),
- * tracepoints ("kvm:kvm_pio"), and the modifiers :G (guest only), :H (host only), :u, :k.
+ * Event names to perf_event_attr: "cycles", "cpu-clock", "task-clock:u", "r1a8", "cpu/event=0x3c,umask=1/", libpfm4's hardware
+ * names ("INST_RETIRED:ANY_P"), tracepoints ("kvm:kvm_pio"), and the modifiers :G (guest only), :H (host only), :u, :k, :h, :I
+ * (not the idle task), :D (pinned), :p (precise; with H only).
+ *
+ * Without modifiers both sides count, as with `perf kvm`. G and H are for hardware events: the kernel ignores them for
+ * all others, and where it does not it labels the samples wrongly. :u makes a software clock drop all guest samples
+ * (the clock's interrupt always finds the host in its kernel).
  */
 #ifndef HOST_EVENT_H
 #define HOST_EVENT_H

@@ -10,6 +10,7 @@
 #include "host/perf_open.h"
 #include "util/cleanup.h"
 #include "util/io.h"
+#include "util/macro.h"
 
 int perf_open(const struct perf_event_attr *attr, pid_t tid, int cpu)
 {
@@ -30,5 +31,24 @@ int perf_paranoid_level(const char *proc_path, int *ret_level)
 	if (r < 0)
 		return r;
 	*ret_level = atoi(text);
+	return 0;
+}
+
+char perf_mediated_pmu(const char *sys_path, const char **ret_module)
+{
+	static const char *const modules[] = { "kvm_intel", "kvm_amd" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		_free_ char *text = NULL;
+		char path[PATH_MAX];
+		size_t n;
+
+		snprintf(path, sizeof(path), "%.*s/module/%s/parameters/enable_mediated_pmu", PATH_MAX - 64,
+			 sys_path, modules[i]);
+		if (io_read_file(AT_FDCWD, path, 64, &text, &n) < 0)
+			continue;
+		*ret_module = modules[i];
+		return text[0] == 'Y' || text[0] == 'y' || text[0] == '1' ? 'Y' : 'N';
+	}
 	return 0;
 }

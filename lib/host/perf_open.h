@@ -16,4 +16,10 @@ int perf_open(const struct perf_event_attr *attr, pid_t tid, int cpu);
  */
 int perf_paranoid_level(const char *proc_path, int *ret_level);
 
+/*
+ * Parameter enable_mediated_pmu (Linux 7.0) of whichever KVM module has it: 'Y', 'N', or 0 where there is none. *ret_module is
+ * that module's name.
+ */
+char perf_mediated_pmu(const char *sys_path, const char **ret_module);
+
 #endif
