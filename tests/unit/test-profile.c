@@ -3,7 +3,7 @@
 #include <vpmu/vpmu.h>
 
 #include "profile/profile.h"
-#include "test.h"
+#include "recording_maker.h"
 
 static struct vpmu_profile *profile_new(void)
 {
@@ -112,6 +112,144 @@ TEST(merge_refuses_what_is_not_resolved_and_itself)
 	CHECK_EQ(vpmu_profile_merge(a, a, &error), -EINVAL);
 	vpmu_profile_free(a);
 	vpmu_profile_free(b);
+}
+
+/* A recording of its own is where a profile gets a symbolizer from: kernel symbols are those that it carries. */
+static struct vpmu_profile *profile_of(struct maker *m, bool with_chains, struct vpmu_coverage *ret_coverage)
+{
+	VPMU_OPTS(vpmu_profile_opts, opts, .chains = with_chains);
+	struct vpmu_recording *rec;
+	struct vpmu_profile *p;
+	struct vpmu_coverage coverage;
+
+	make_ksymbol(m, 0xffffffffc0001000, 0x100, "bpf_prog_a");
+	make_ksymbol(m, 0xffffffffc0002000, 0x100, "bpf_prog_b");
+	rec = make_open(make_file(m));
+	CHECK_EQ(vpmu_profile_new(&opts, &p, NULL), 0);
+	CHECK_EQ(vpmu_recording_read(rec, vpmu_profile_add, p, NULL), 0);
+	vpmu_recording_coverage(rec, &coverage);
+	CHECK_EQ(vpmu_profile_resolve(p, vpmu_recording_symbolizer(rec), &coverage, NULL), 0);
+	CHECK_EQ(vpmu_profile_resolve(p, vpmu_recording_symbolizer(rec), &coverage, NULL), -EINVAL);
+	vpmu_recording_free(rec);
+	vpmu_profile_coverage(p, ret_coverage);
+	return p;
+}
+
+#define A(offset) (0xffffffffc0001000 + (offset))
+#define B(offset) (0xffffffffc0002000 + (offset))
+
+static const struct made in_a = { .side = VPMU_SIDE_HOST_KERNEL, .ip = A(4), .pid = 1, .tid = 1, .period = 10 };
+
+TEST(samples_become_frames_and_stacks)
+{
+	const uint64_t one[] = { VPMU_CONTEXT_KERNEL, A(4), B(8), VPMU_CONTEXT_USER, 0x400000 };
+	const uint64_t same[] = { VPMU_CONTEXT_KERNEL, A(4), B(12), VPMU_CONTEXT_USER, 0x400000 };
+	const uint64_t other[] = { VPMU_CONTEXT_KERNEL, A(4), B(8) };
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+	const uint32_t *frames;
+
+	make_sample(&m, &in_a, 5, one);
+	make_sample(&m, &in_a, 5, same);
+	make_sample(&m, &in_a, 3, other);
+	p = profile_of(&m, true, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 2);
+	CHECK_EQ(view.entries[0].samples, 2);
+	CHECK_EQ(view.entries[0].weight, 20);
+	CHECK_EQ(view.stacks[view.entries[0].stack].n, 3);
+	frames = view.stack_frames + view.stacks[view.entries[0].stack].first;
+	CHECK_STR(intern_string(view.strings, view.frames[frames[0]].symbol), "bpf_prog_a");
+	CHECK_STR(intern_string(view.strings, view.frames[frames[1]].symbol), "bpf_prog_b");
+	CHECK_STR(intern_string(view.strings, view.frames[frames[2]].symbol), "0x400000");
+	CHECK_EQ(view.frames[frames[2]].side, VPMU_SIDE_HOST_USER);
+	CHECK_EQ(view.frames[frames[2]].status, VPMU_FRAME_UNMAPPED);
+	CHECK_EQ(view.stacks[view.entries[1].stack].n, 2);
+	CHECK_EQ(coverage.samples, 3);
+	CHECK_EQ(coverage.resolved, 3);
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
+TEST(without_chains_only_the_leaf_counts)
+{
+	const uint64_t one[] = { VPMU_CONTEXT_KERNEL, A(4), B(8) };
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+	struct made elsewhere = in_a;
+
+	elsewhere.ip = A(5);
+	make_sample(&m, &in_a, 3, one);
+	make_sample(&m, &in_a, 0, one);
+	make_sample(&m, &elsewhere, 0, one);
+	p = profile_of(&m, false, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 1);
+	CHECK_EQ(view.n_stacks, 0);
+	CHECK_EQ(view.entries[0].stack, PROFILE_NO_STACK);
+	CHECK_EQ(view.entries[0].samples, 3);
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
+TEST(markers_change_sides_and_unknown_ones_end_the_chain)
+{
+	const uint64_t odd[] = { VPMU_CONTEXT_KERNEL, A(4), (uint64_t)-3000, B(8) };
+	const uint64_t deferred[] = { VPMU_CONTEXT_KERNEL, A(4), B(8), VPMU_CONTEXT_USER_DEFERRED, 77 };
+	const uint64_t guest[] = { VPMU_CONTEXT_KERNEL, VPMU_CONTEXT_USER };
+	struct made in_guest = { .side = VPMU_SIDE_GUEST_USER, .ip = 0x5000, .pid = 9, .tid = 9 };
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+
+	make_sample(&m, &in_a, 4, odd);
+	make_sample(&m, &in_a, 5, deferred);
+	make_sample(&m, &in_guest, 2, guest);
+	p = profile_of(&m, true, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 3);
+	CHECK_EQ(view.stacks[view.entries[0].stack].n, 2);
+	CHECK_EQ(view.frames[view.stack_frames[view.stacks[view.entries[0].stack].first + 1]].status,
+		 VPMU_FRAME_TRUNCATED);
+	CHECK_EQ(view.stacks[view.entries[1].stack].n, 2);
+	CHECK_EQ(view.entries[2].stack, PROFILE_NO_STACK);
+	CHECK_STR(intern_string(view.strings, view.guests[view.entries[2].guest].name), "pid:9");
+	CHECK_EQ(vpmu_coverage_guest(&coverage), 1);
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
+/* More distinct chains than fit a chunk, each seen three times, in between others; some longer than the queue's room. */
+TEST(many_raw_stacks_keep_their_counts)
+{
+	enum { STACKS = 30000, WORDS = 300 };
+	uint64_t chain[WORDS] = { VPMU_CONTEXT_KERNEL, A(4) };
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+
+	for (uint64_t round = 0; round < 3; round++)
+		for (uint64_t i = 0; i < STACKS; i++) {
+			chain[2] = 0xffffffff80000000 + i * 16;
+			chain[3] = i % 100 ? VPMU_CONTEXT_USER : B(1);
+			make_sample(&m, &in_a, i % 1000 == 0 ? WORDS : 4, chain);
+		}
+	p = profile_of(&m, true, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, STACKS);
+	for (size_t i = 0; i < view.n_entries; i++) {
+		CHECK_EQ(view.entries[i].samples, 3);
+		CHECK_EQ(view.entries[i].weight, 30);
+	}
+	CHECK_EQ(coverage.samples, 3 * STACKS);
+	vpmu_profile_free(p);
+	maker_deinit(&m);
 }
 
 int main(void)
