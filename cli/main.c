@@ -18,6 +18,10 @@
 static const struct command *const commands[] = {
 	&command_list,
 	&command_doctor,
+	&command_report,
+	&command_diff,
+	&command_script,
+	&command_export,
 };
 
 const struct option_spec common_options[] = {

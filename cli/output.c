@@ -65,15 +65,19 @@ static void write_out(const char *bytes, size_t n)
 		write_error = io_write_all(STDOUT_FILENO, bytes, n);
 }
 
+static void flush(void)
+{
+	write_out(pending.text, pending.n);
+	strbuf_clear(&pending);
+}
+
 void output_write(struct strbuf *text)
 {
 	if (text->failed && write_error == 0)
 		write_error = -ENOMEM;
-	if (pending.n + text->n > PENDING_BYTES) {
-		write_out(pending.text, pending.n);
-		strbuf_clear(&pending);
-	}
-	if (text->n > PENDING_BYTES / 2)
+	if (pending.n + text->n > PENDING_BYTES)
+		flush();
+	if (text->n > PENDING_BYTES)
 		write_out(text->text, text->n);
 	else if (text->n)
 		strbuf_add(&pending, text->text, text->n);
@@ -84,7 +88,7 @@ enum status output_finish(void)
 {
 	if (pending.failed && write_error == 0)
 		write_error = -ENOMEM;
-	write_out(pending.text, pending.n);
+	flush();
 	strbuf_deinit(&pending);
 	/* Somebody who closed the pipe has seen enough: `vpmu report | head` is no failure worth words. */
 	if (write_error < 0 && write_error != -EPIPE)
@@ -101,6 +105,7 @@ static void say_line(enum tint tint, bool name, const char *tail, const char *te
 {
 	_strbuf_ struct strbuf line = {};
 
+	flush(); /* so that data and talk on one terminal come in the order they were written */
 	if (colour_err && tint == TINT_BAD)
 		strbuf_adds(&line, "\033[1;31m");
 	if (name)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calltree.h"
+#include "text.h"
+#include "util/vec.h"
+
+#define NOTHING	   UINT32_MAX
+#define DEPTH_MAX  128	/* frames printed below a row; deeper recursion is cut, and says so */
+#define SMALL	   0.5	/* branches below so many percent of the row are summed up */
+
+struct node {
+	const struct vpmu_frame *frame;
+	uint64_t weight;
+	uint32_t first_child, next; /* siblings, heaviest first once sorted */
+};
+
+struct tree {
+	VEC(struct node) nodes; /* the first stands for the row itself */
+	VEC(uint32_t) order;	/* scratch for sorting */
+	const struct vpmu_row *row;
+	struct strbuf *out;
+};
+
+static bool same_string(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_place(const struct vpmu_frame *a, const struct vpmu_frame *b)
+{
+	if (a->status != b->status || a->side != b->side || !same_string(a->dso, b->dso))
+		return false;
+	return a->symbol || b->symbol ? same_string(a->symbol, b->symbol) : a->address == b->address;
+}
+
+/* The child of @parent for @frame, made if need be; NOTHING when out of memory. */
+static uint32_t child_for(struct tree *tree, uint32_t parent, const struct vpmu_frame *frame)
+{
+	uint32_t i;
+
+	for (i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next)
+		if (same_place(tree->nodes.items[i].frame, frame))
+			return i;
+	i = (uint32_t)tree->nodes.n;
+	if (!vec_push(&tree->nodes, (struct node){ frame, 0, NOTHING, tree->nodes.items[parent].first_child }))
+		return NOTHING;
+	tree->nodes.items[parent].first_child = i;
+	return i;
+}
+
+static void add_chain(struct tree *tree, const struct vpmu_chain *chain)
+{
+	uint32_t at = 0;
+	size_t i = 0;
+
+	tree->nodes.items[0].weight += chain->weight;
+	/* The row itself is the innermost frame; what is of interest is who called it. */
+	if (chain->n_frames &&
+	    same_string(chain->frames[0]->symbol, tree->row->keys[VPMU_KEY_SYMBOL]))
+		i = 1;
+	for (; i < chain->n_frames; i++) {
+		at = child_for(tree, at, chain->frames[i]);
+		if (at == NOTHING) {
+			tree->out->failed = true;
+			return;
+		}
+		tree->nodes.items[at].weight += chain->weight;
+	}
+}
+
+static int by_weight(const void *a, const void *b, void *data)
+{
+	const struct tree *tree = data;
+	uint64_t wa = tree->nodes.items[*(const uint32_t *)a].weight;
+	uint64_t wb = tree->nodes.items[*(const uint32_t *)b].weight;
+
+	return wa < wb ? 1 : wa > wb ? -1 : 0;
+}
+
+static void sort_children(struct tree *tree, uint32_t parent)
+{
+	uint32_t *link = &tree->nodes.items[parent].first_child;
+
+	tree->order.n = 0;
+	for (uint32_t i = *link; i != NOTHING; i = tree->nodes.items[i].next)
+		if (!vec_push(&tree->order, i))
+			return; /* unsorted, but whole */
+	if (tree->order.n < 2)
+		return;
+	qsort_r(tree->order.items, tree->order.n, sizeof(uint32_t), by_weight, tree);
+	for (size_t i = 0; i < tree->order.n; i++) {
+		*link = tree->order.items[i];
+		link = &tree->nodes.items[*link].next;
+	}
+	*link = NOTHING;
+}
+
+static void begin_line(struct tree *tree, unsigned int indent)
+{
+	strbuf_addf(tree->out, "%*s", (int)indent, "");
+}
+
+static void add_percent(struct tree *tree, uint64_t weight)
+{
+	const struct vpmu_row *row = tree->row;
+
+	strbuf_addf(tree->out, "%5.2f%%  ",
+		    row->weight ? row->percent * (double)weight / (double)row->weight : 0.0);
+}
+
+static void add_name(struct tree *tree, const struct vpmu_frame *frame)
+{
+	if (frame->symbol)
+		text_add_clean(tree->out, frame->symbol);
+	else
+		strbuf_addf(tree->out, "0x%" PRIx64, frame->address);
+	if (frame->status != VPMU_FRAME_OK) {
+		strbuf_adds(tree->out, " (");
+		text_add_clean(tree->out, frame->dso ? frame->dso : "[unknown]");
+		strbuf_addc(tree->out, ')');
+	}
+	strbuf_addc(tree->out, '\n');
+}
+
+#define PERCENT_COLUMNS 8 /* "12.34%  " */
+
+static uint64_t small_weight(const struct tree *tree)
+{
+	return (uint64_t)((double)tree->row->weight * SMALL / 100);
+}
+
+/* The caller of @parent that accounts for all of it, but for what is too small to be shown; NOTHING if there is none such. */
+static uint32_t lone_caller(const struct tree *tree, uint32_t parent)
+{
+	uint64_t weight = tree->nodes.items[parent].weight;
+
+	for (uint32_t i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next)
+		if (weight - tree->nodes.items[i].weight <= small_weight(tree))
+			return i;
+	return NOTHING;
+}
+
+static void print_callers(struct tree *tree, uint32_t parent, unsigned int indent, unsigned int depth);
+
+/* The callers of @at: one below the other in the same column, until they branch. */
+static void print_column(struct tree *tree, uint32_t at, unsigned int indent, unsigned int depth)
+{
+	uint32_t caller;
+
+	while ((caller = lone_caller(tree, at)) != NOTHING) {
+		begin_line(tree, indent);
+		if (++depth > DEPTH_MAX) {
+			strbuf_adds(tree->out, "... deeper frames left out\n");
+			return;
+		}
+		add_name(tree, tree->nodes.items[caller].frame);
+		at = caller;
+	}
+	print_callers(tree, at, indent, depth);
+}
+
+static void print_callers(struct tree *tree, uint32_t parent, unsigned int indent, unsigned int depth)
+{
+	uint64_t small = small_weight(tree), rest = 0;
+	size_t n_rest = 0;
+
+	sort_children(tree, parent);
+	for (uint32_t i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next) {
+		if (tree->nodes.items[i].weight < small || depth >= DEPTH_MAX) {
+			rest += tree->nodes.items[i].weight;
+			n_rest++;
+			continue;
+		}
+		begin_line(tree, indent);
+		add_percent(tree, tree->nodes.items[i].weight);
+		add_name(tree, tree->nodes.items[i].frame);
+		print_column(tree, i, indent + PERCENT_COLUMNS, depth + 1);
+	}
+	if (rest && rest >= small) {
+		begin_line(tree, indent);
+		add_percent(tree, rest);
+		strbuf_addf(tree->out, "%zu other callers\n", n_rest);
+	}
+}
+
+bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strbuf *out)
+{
+	struct tree tree = { .row = row, .out = out };
+	size_t before = out->n;
+
+	if (!vec_push(&tree.nodes, (struct node){ .first_child = NOTHING, .next = NOTHING })) {
+		out->failed = true;
+		return false;
+	}
+	for (size_t i = 0; i < row->n_chains; i++)
+		add_chain(&tree, &row->chains[i]);
+	print_callers(&tree, 0, indent, 0);
+	vec_free(&tree.nodes);
+	vec_free(&tree.order);
+	return out->n > before;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The call chains below one row of a report as a tree: callers under what they called. Chains that share their inner frames share
+ * a branch.
+ *
+ *	60.10%  do_syscall_64
+ *	        entry_SYSCALL_64
+ *	        40.00%  __libc_read
+ *	                main
+ *	        20.10%  __libc_write
+ */
+#ifndef CLI_CALLTREE_H
+#define CLI_CALLTREE_H
+
+#include <vpmu/profile.h>
+#include "util/strbuf.h"
+
+/* Appends the tree of @row, indented by @indent. Percentages are of the row's half, like the row's own. False if
+ * nothing called it. */
+bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strbuf *out);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vpmu diff: what takes another share here than there, with error bars, so that noise is not read as a change.
+ *
+ *	one recording			its host side (base) against its guest side (other)
+ *	one recording, two guests	the second guest against the first
+ *	two recordings			the second against the first; of the named guests, if any
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <vpmu/vpmu.h>
+
+#include "util/cleanup.h"
+#include "command.h"
+#include "coverage.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "sides.h"
+#include "table.h"
+#include "text.h"
+
+struct diff_args {
+	struct common_args common;
+	struct input_args input;
+	struct guest_file_args files;
+	struct side_args side;
+	const char *event;
+	uint64_t limit;
+	double min_percent;
+	bool by_dso;
+};
+
+#define FIELD(name) offsetof(struct diff_args, name)
+
+static const struct option_spec diff_options[] = {
+	{ .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(event),
+	  .help = "which event, by name or number (default: the one with most samples on that side)" },
+	{ .name = "by-dso", .set = option_flag, .max = 1, .offset = FIELD(by_dso),
+	  .help = "match by DSO and symbol (default: by symbol alone, which pairs host and guest kernels)" },
+	{ .letter = 'n', .name = "limit", .arg = "N", .set = option_u64, .max = UINT32_MAX,
+	  .offset = FIELD(limit), .help = "rows at most (default 0: all)" },
+	{ .name = "percent-limit", .arg = "PERCENT", .set = option_percent, .offset = FIELD(min_percent),
+	  .help = "leave out what is below PERCENT on both sides (default 0)" },
+	{},
+};
+
+/* One half of a comparison. */
+struct part {
+	struct input *input;
+	const struct vpmu_profile *profile;
+	unsigned int sides;
+	const char *const *guests;
+	size_t n_guests;
+	uint32_t event;
+	struct strbuf label;
+};
+
+static int choose_event(const struct diff_args *args, struct part *part, struct vpmu_error *reterr)
+{
+	if (args->event)
+		return input_event(part->input, args->event, &part->event, reterr);
+	part->event = input_busiest_event(part->input, part->sides);
+	return 0;
+}
+
+/* What tells the two apart comes into the labels, and nothing else. */
+static void label(struct part *part, bool by_file, bool by_guest, bool by_side)
+{
+	const char *gap = "";
+
+	if (by_guest && part->n_guests) {
+		text_add_clean(&part->label, part->guests[0]);
+		gap = " ";
+	}
+	if (by_side) {
+		strbuf_addf(&part->label, "%s%s", gap, part->sides == VPMU_SIDES_GUEST ? "guest" : "host");
+		gap = " ";
+	}
+	if (by_file) {
+		strbuf_adds(&part->label, gap);
+		text_add_clean(&part->label, part->input->path);
+	}
+}
+
+static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
+{
+	static const char *const names[2] = { "base", "other" };
+	struct json_object *head = json_new_object();
+	const struct vpmu_diff_row *row;
+	struct json_list list;
+
+	for (int i = 0; i < 2; i++)
+		json_put_string(head, names[i], parts[i].label.text);
+	for (int i = 0; i < 2; i++) {
+		struct vpmu_coverage coverage;
+		char key[32];
+
+		vpmu_profile_coverage(parts[i].profile, &coverage);
+		snprintf(key, sizeof(key), "%s_samples", names[i]);
+		json_put_int(head, key, (int64_t)vpmu_diff_samples(diff, i == 0));
+		snprintf(key, sizeof(key), "%s_coverage", names[i]);
+		json_put(head, key, coverage_json(&coverage));
+	}
+	json_list_begin(&list, head, "rows");
+	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
+		struct json_object *object = json_new_object();
+
+		json_put_string(object, "symbol", row->symbol);
+		json_put_string(object, "dso", row->dso);
+		json_put_percent(object, "base_percent", row->base_percent);
+		json_put_percent(object, "other_percent", row->other_percent);
+		json_put_percent(object, "delta", row->delta);
+		json_put_percent(object, "low", row->low);
+		json_put_percent(object, "high", row->high);
+		json_put_bool(object, "significant", row->significant);
+		json_put_int(object, "base_samples", (int64_t)row->base_samples);
+		json_put_int(object, "other_samples", (int64_t)row->other_samples);
+		json_list_item(&list, object);
+	}
+	json_list_end(&list);
+}
+
+static void add_percent(struct table *table, double percent, uint64_t samples)
+{
+	if (samples)
+		table_cellf(table, TINT_NONE, "%.2f%%", percent);
+	else
+		table_cell(table, TINT_FAINT, "-");
+}
+
+static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
+{
+	_strbuf_ struct strbuf head = {};
+	_table_ struct table table = {};
+	const struct vpmu_diff_row *row;
+	struct vpmu_coverage coverage;
+
+	for (int i = 0; i < 2; i++) {
+		strbuf_addf(&head, "%s: %s, %" PRIu64 " samples\n", i ? "other" : "base ",
+			    parts[i].label.text ? parts[i].label.text : "", vpmu_diff_samples(diff, i == 0));
+		if (i && parts[0].input == parts[1].input)
+			continue;
+		vpmu_profile_coverage(parts[i].profile, &coverage);
+		coverage_text(&coverage, &head);
+	}
+	strbuf_addc(&head, '\n');
+	output_write(&head);
+
+	table_column(&table, "Base", TABLE_RIGHT);
+	table_column(&table, "Other", TABLE_RIGHT);
+	table_column(&table, "Delta", TABLE_RIGHT);
+	table_column(&table, "95% interval", TABLE_RIGHT);
+	table_column(&table, "", TABLE_LEFT);
+	table_column(&table, "DSO", TABLE_CUT_HEAD);
+	table_column(&table, "Symbol", TABLE_CUT_TAIL);
+	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
+		enum tint tint = !row->significant ? TINT_NONE : row->delta > 0 ? TINT_BAD : TINT_GOOD;
+
+		add_percent(&table, row->base_percent, row->base_samples);
+		add_percent(&table, row->other_percent, row->other_samples);
+		table_cellf(&table, tint, "%+.2f", row->delta);
+		table_cellf(&table, TINT_NONE, "%+.2f..%+.2f", row->low, row->high);
+		table_cell(&table, tint, row->significant ? "*" : "");
+		table_cell(&table, TINT_NONE, row->dso);
+		table_cell(&table, TINT_NONE, row->symbol);
+	}
+	table_print(&table);
+	strbuf_adds(&head, "\n* the interval does not contain 0: a change, not noise\n");
+	output_write(&head);
+}
+
+static enum status compare(const struct diff_args *args, struct part parts[2])
+{
+	_cleanup_(vpmu_diff_freep) struct vpmu_diff *diff = NULL;
+	struct vpmu_error error = {};
+
+	if (choose_event(args, &parts[0], &error) < 0 || choose_event(args, &parts[1], &error) < 0)
+		return say_error(&error);
+	VPMU_OPTS(vpmu_diff_opts, opts, .base_sides = parts[0].sides, .other_sides = parts[1].sides,
+		  .base_event = parts[0].event, .other_event = parts[1].event,
+		  .base_guests = parts[0].guests, .other_guests = parts[1].guests,
+		  .n_base_guests = parts[0].n_guests, .n_other_guests = parts[1].n_guests,
+		  .by_dso = args->by_dso, .min_percent = args->min_percent, .limit = args->limit);
+
+	if (vpmu_diff_new(parts[0].profile, parts[1].profile, &opts, &diff, &error) < 0)
+		return say_error(&error);
+	(args->common.json ? print_json : print_text)(diff, parts);
+	return STATUS_DONE;
+}
+
+static enum status run_diff(const void *opaque, const struct name_list *operands)
+{
+	const struct diff_args *args = opaque;
+	bool two_files = args->input.files.n == 2, two_guests = operands->n == 2;
+	bool by_side = !two_files && !two_guests;
+	_cleanup_(vpmu_profile_freep) struct vpmu_profile *first = NULL, *second = NULL;
+	_input_ struct input one = {}, two = {};
+	VPMU_OPTS(vpmu_profile_opts, opts, .chains = false);
+	struct vpmu_error error = {};
+	enum status status;
+
+	if (args->input.files.n > 2)
+		return say_usage("compares two recordings at most");
+	if (operands->n > 2)
+		return say_usage("compares two guests at most");
+	if (by_side && args->side.sides && args->side.sides != (VPMU_SIDES_GUEST | VPMU_SIDES_HOST))
+		return say_usage("one recording's host side is compared with its guest side; "
+				 "for one side alone name two guests or two recordings");
+	if (input_open(&args->input, 0, &one, &error) < 0 ||
+	    (two_files && input_open(&args->input, 1, &two, &error) < 0) ||
+	    input_profile(&one, &args->files, &opts, &first, &error) < 0 ||
+	    (two_files && input_profile(&two, &args->files, &opts, &second, &error) < 0))
+		return say_error(&error);
+
+	struct part parts[2] = {
+		{ .input = &one, .profile = first, .sides = by_side ? VPMU_SIDES_HOST : args->side.sides,
+		  .guests = operands->items, .n_guests = two_guests ? 1 : operands->n },
+		{ .input = two_files ? &two : &one, .profile = two_files ? second : first,
+		  .sides = by_side ? VPMU_SIDES_GUEST : args->side.sides,
+		  .guests = operands->items + (two_guests ? 1 : 0), .n_guests = two_guests ? 1 : operands->n },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		if (!parts[i].n_guests)
+			parts[i].guests = NULL;
+		label(&parts[i], two_files, operands->n > 0, by_side);
+	}
+	status = compare(args, parts);
+	for (int i = 0; i < 2; i++)
+		strbuf_deinit(&parts[i].label);
+	return status;
+}
+
+const struct command command_diff = {
+	.name = "diff",
+	.summary = "compare host and guest, two guests, or two recordings",
+	.operands = "[GUEST...]",
+	.groups = (const struct option_group[]){
+		{ input_options, FIELD(input) },
+		{ side_options, FIELD(side) },
+		{ diff_options, 0 },
+		{ guest_file_options, FIELD(files) },
+		{ common_options, 0 },
+		{},
+	},
+	.args_bytes = sizeof(struct diff_args),
+	.run = run_diff,
+};

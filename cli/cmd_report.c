@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vpmu report: where the time went, guest and host apart, with what the figures stand on. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vpmu/vpmu.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "calltree.h"
+#include "command.h"
+#include "coverage.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "report_text.h"
+#include "report_json.h"
+#include "sides.h"
+
+struct report_args {
+	struct common_args common;
+	struct input_args input;
+	struct guest_file_args files;
+	struct side_args side;
+	const char *sort, *event;
+	uint64_t limit;
+	double min_percent;
+	bool children, chains, lines;
+};
+
+#define FIELD(name) offsetof(struct report_args, name)
+
+static const struct option_spec report_options[] = {
+	{ .letter = 's', .name = "sort", .arg = "KEYS", .set = option_string, .offset = FIELD(sort),
+	  .help = "what to group by, with commas between: guest, vcpu, side, process, dso, symbol, line "
+		  "(default side,dso,symbol)" },
+	{ .name = "children", .set = option_flag, .max = 1, .offset = FIELD(children),
+	  .help = "a row also counts what it called" },
+	{ .name = "no-children", .set = option_flag, .max = 0, .offset = FIELD(children), .alternative = true,
+	  .help = "a row counts its own samples only (default)" },
+	{ .letter = 'g', .name = "chains", .set = option_flag, .max = 1, .offset = FIELD(chains),
+	  .help = "show call chains: callers under what they called" },
+	{ .name = "no-chains", .set = option_flag, .max = 0, .offset = FIELD(chains), .alternative = true,
+	  .help = "no call chains (default)" },
+	{ .letter = 'n', .name = "limit", .arg = "N", .set = option_u64, .max = UINT32_MAX,
+	  .offset = FIELD(limit), .help = "rows of each half at most (default 0: all)" },
+	{ .name = "percent-limit", .arg = "PERCENT", .set = option_percent, .offset = FIELD(min_percent),
+	  .help = "leave out rows below PERCENT (default 0)" },
+	{ .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(event),
+	  .help = "only this event of the recording, by name or number (default: each in turn)" },
+	{ .name = "lines", .set = option_flag, .max = 1, .offset = FIELD(lines),
+	  .help = "look source lines up too, and group by them" },
+	{},
+};
+
+/* --lines without a key for them adds it; a key for them needs them looked up. */
+static const char *sort_keys(const struct report_args *args, struct strbuf *room, bool *ret_lines)
+{
+	const char *sort = args->sort ? args->sort : "side,dso,symbol";
+	bool has_line = strstr(sort, "line"); /* "line", and perf's "srcline" */
+
+	*ret_lines = args->lines || has_line;
+	if (has_line || !args->lines)
+		return sort;
+	strbuf_addf(room, "%s,line", sort);
+	return room->text ? room->text : sort;
+}
+
+/* One event of the recording, or all of them one after the other. */
+static enum status print_events(const struct report_args *args, const struct input *input,
+				const struct vpmu_profile *profile, struct vpmu_report_opts *opts)
+{
+	const struct vpmu_recording_info *info = vpmu_recording_info(input->recording);
+	struct vpmu_error error = {};
+	struct vpmu_coverage coverage;
+	struct report_unnamed unnamed = {};
+	_strbuf_ struct strbuf head = {};
+	uint32_t event = 0, end = info->n_events ? (uint32_t)info->n_events : 1;
+	struct json_list list;
+
+	if (args->event && input_event(input, args->event, &event, &error) < 0)
+		return say_error(&error);
+	if (args->event)
+		end = event + 1;
+	/* Made before anything is printed: a wrong key or guest is then a plain error. */
+	_free_ struct vpmu_report **reports = calloc(end, sizeof(*reports));
+	enum status status = reports ? STATUS_DONE : STATUS_FAILED;
+
+	for (uint32_t i = event; status == STATUS_DONE && i < end; i++) {
+		opts->event = i;
+		int r = vpmu_report_new(profile, opts, &reports[i], &error);
+
+		if (r < 0) /* -EINVAL: a sort key that does not exist */
+			status = r == -EINVAL ? say_usage("%s", error.text) : say_error(&error);
+	}
+	vpmu_profile_coverage(profile, &coverage);
+	if (status == STATUS_DONE && args->common.json) {
+		report_json_begin(&list, input, &coverage);
+		for (uint32_t i = event; i < end; i++)
+			report_json_rows(&list, reports[i], vpmu_recording_event(input->recording, i));
+		json_list_end(&list);
+	} else if (status == STATUS_DONE) {
+		coverage_text(&coverage, &head);
+		output_write(&head);
+		for (uint32_t i = event; i < end; i++)
+			report_text(reports[i], opts,
+				    info->n_events > 1 ? vpmu_recording_event(input->recording, i) : NULL,
+				    &unnamed);
+		report_text_notes(&coverage, opts, &unnamed);
+	}
+	for (uint32_t i = event; reports && i < end; i++)
+		vpmu_report_free(reports[i]);
+	return status;
+}
+
+static enum status run_report(const void *opaque, const struct name_list *operands)
+{
+	const struct report_args *args = opaque;
+	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
+	_input_ struct input input = {};
+	_strbuf_ struct strbuf sort = {};
+	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = args->chains || args->children);
+	VPMU_OPTS(vpmu_report_opts, opts, .sort = sort_keys(args, &sort, &profile_opts.lines),
+		  .sides = args->side.sides, .guests = operands->n ? operands->items : NULL,
+		  .n_guests = operands->n, .children = args->children, .chains = args->chains,
+		  .limit = args->limit, .min_percent = args->min_percent);
+	struct vpmu_error error = {};
+
+	if (args->input.files.n > 1)
+		return say_usage("reads one recording; 'vpmu diff -i A -i B' compares two");
+	if (input_open(&args->input, 0, &input, &error) < 0 ||
+	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0)
+		return say_error(&error);
+	return print_events(args, &input, profile, &opts);
+}
+
+const struct command command_report = {
+	.name = "report",
+	.summary = "show where the time went, from a recording",
+	.operands = "[GUEST...]",
+	.groups = (const struct option_group[]){
+		{ input_options, FIELD(input) },
+		{ side_options, FIELD(side) },
+		{ report_options, 0 },
+		{ guest_file_options, FIELD(files) },
+		{ common_options, 0 },
+		{},
+	},
+	.args_bytes = sizeof(struct report_args),
+	.run = run_report,
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+
+#include "coverage.h"
+#include "json.h"
+#include "text.h"
+
+void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
+{
+	strbuf_addf(out, "coverage: %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64, c->samples,
+		    vpmu_coverage_guest(c), vpmu_coverage_host(c));
+	if (c->sides[VPMU_SIDE_UNKNOWN])
+		strbuf_addf(out, ", unknown %" PRIu64, c->sides[VPMU_SIDE_UNKNOWN]);
+	/* Rounded down: "100.0 % resolved" means all of them. */
+	uint64_t permille = c->samples ? (uint64_t)((__uint128_t)c->resolved * 1000 / c->samples) : 0;
+
+	strbuf_addf(out, "), %" PRIu64 ".%" PRIu64 " %% resolved, ", permille / 10, permille % 10);
+	strbuf_addf(out, "%" PRIu64 " opaque, %" PRIu64 " lost, %" PRIu64 " throttled", c->opaque, c->lost,
+		    c->throttled);
+	if (c->truncated_chains)
+		strbuf_addf(out, ", %" PRIu64 " chains cut", c->truncated_chains);
+	if (c->damaged_records)
+		strbuf_addf(out, ", %" PRIu64 " records damaged", c->damaged_records);
+	strbuf_adds(out, "; source ");
+	text_add_clean(out, c->source[0] ? c->source : "unknown");
+	strbuf_addc(out, '\n');
+}
+
+struct json_object *coverage_json(const struct vpmu_coverage *c)
+{
+	struct json_object *object = json_new_object();
+
+	json_put_int(object, "samples", (int64_t)c->samples);
+	json_put_int(object, "guest", (int64_t)vpmu_coverage_guest(c));
+	json_put_int(object, "host", (int64_t)vpmu_coverage_host(c));
+	json_put_int(object, "resolved", (int64_t)c->resolved);
+	json_put_int(object, "opaque", (int64_t)c->opaque);
+	json_put_int(object, "lost", (int64_t)c->lost);
+	json_put_int(object, "throttled", (int64_t)c->throttled);
+	json_put_int(object, "truncated_chains", (int64_t)c->truncated_chains);
+	json_put_int(object, "damaged_records", (int64_t)c->damaged_records);
+	json_put_string(object, "source", c->source);
+	return object;
+}

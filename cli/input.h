@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A recording as a command reads it: opened, with the names that the user has for its guests' addresses, counted while
+ * it is read.
+ *
+ * Guests of a recording that stock perf made are known only once it was read, so the order is open, read, name; a command
+ * that needs names while reading (script) calls input_name() first and gets an extra silent pass if that is what it takes.
+ */
+#ifndef CLI_INPUT_H
+#define CLI_INPUT_H
+
+#include <vpmu/vpmu.h>
+#include "options.h"
+#include "progress.h"
+#include "util/cleanup.h"
+
+/* Where guests' names come from: "[GUEST=]FILE" each. */
+struct guest_file_args {
+	struct name_list kallsyms, modules, vmlinux, kaslr, images;
+};
+extern const struct option_spec guest_file_options[];
+
+struct input_args {
+	struct name_list files;
+};
+extern const struct option_spec input_options[];
+
+#define INPUT_EVENTS_MAX 64
+
+struct input {
+	const char *path;
+	struct vpmu_recording *recording;
+	struct progress progress;
+	uint64_t n_read;
+	/* Samples by event and half (1 = guest), counted by input_read(); events beyond the last share it. */
+	uint64_t n_samples[INPUT_EVENTS_MAX][2];
+	vpmu_sample_fn fn;
+	void *data;
+};
+
+/* Opens the file @i of @args, or the default one if there is none. */
+int input_open(const struct input_args *args, size_t i, struct input *ret_input, struct vpmu_error *reterr);
+void input_close(struct input *input);
+#define _input_ __attribute__((cleanup(input_close)))
+
+/* Everything to @fn, with progress; damage is said. */
+int input_read(struct input *input, vpmu_sample_fn fn, void *data, struct vpmu_error *reterr);
+
+/* Hands the files in @args to the symbolizer. */
+int input_name(struct input *input, const struct guest_file_args *args, struct vpmu_error *reterr);
+
+/*
+ * Makes sure that the guests which @args and @names mention are known, by reading everything once if need be. For those who want names
+ * while they read; standard input can be read once only, and then such guests are not found.
+ */
+int input_know_guests(struct input *input, const struct guest_file_args *args, const struct name_list *names,
+		      struct vpmu_error *reterr);
+
+/* Which guests @names means: *ret_chosen[i] for guest i, to be freed; NULL for all. */
+int input_select(const struct input *input, const struct name_list *names, bool **ret_chosen,
+		 size_t *ret_n, struct vpmu_error *reterr);
+
+/* Guest @spec (name, UUID, pid:N) of the recording; -ENOENT, the hint lists those there are. */
+int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_guest,
+		     struct vpmu_error *reterr);
+
+/* Reads everything into a new, resolved profile. */
+int input_profile(struct input *input, const struct guest_file_args *files,
+		  const struct vpmu_profile_opts *opts, struct vpmu_profile **ret_profile,
+		  struct vpmu_error *reterr);
+
+/* The event that @spec means (a name, or a number from 0); -ENOENT, the text lists those there are. */
+int input_event(const struct input *input, const char *spec, uint32_t *ret_event,
+		struct vpmu_error *reterr);
+
+/* The event with the most samples on the halves of @sides. */
+uint32_t input_busiest_event(const struct input *input, unsigned int sides);
+
+DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
+DEFINE_CLEANUP(struct vpmu_report *, vpmu_report_free)
+DEFINE_CLEANUP(struct vpmu_diff *, vpmu_diff_free)
+
+#endif

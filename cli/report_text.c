@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "calltree.h"
+#include "output.h"
+#include "report_text.h"
+#include "table.h"
+#include "text.h"
+
+static const struct {
+	const char *title;
+	enum table_fit fit;
+} key_columns[VPMU_KEY_COUNT] = {
+	[VPMU_KEY_GUEST] = { "Guest", TABLE_LEFT },	    [VPMU_KEY_VCPU] = { "vCPU", TABLE_RIGHT },
+	[VPMU_KEY_SIDE] = { "Side", TABLE_LEFT },	    [VPMU_KEY_PROCESS] = { "Process", TABLE_LEFT },
+	[VPMU_KEY_DSO] = { "DSO", TABLE_CUT_HEAD },	    [VPMU_KEY_SYMBOL] = { "Symbol", TABLE_CUT_TAIL },
+	[VPMU_KEY_LINE] = { "Line", TABLE_CUT_HEAD },
+};
+
+static enum tint heat(double percent)
+{
+	return percent >= 5 ? TINT_HOT : percent >= 0.5 ? TINT_WARM : TINT_NONE;
+}
+
+static void add_columns(struct table *table, const struct vpmu_row *row, bool children)
+{
+	table_column(table, "Percent", TABLE_RIGHT);
+	if (children)
+		table_column(table, "Self", TABLE_RIGHT);
+	table_column(table, "Samples", TABLE_RIGHT);
+	for (int key = 0; key < VPMU_KEY_COUNT; key++)
+		if (row->keys[key])
+			table_column(table, key_columns[key].title, key_columns[key].fit);
+}
+
+static void add_row(struct table *table, const struct vpmu_row *row, const struct vpmu_row *first,
+		    bool children)
+{
+	table_cellf(table, heat(row->percent), "%.2f%%", row->percent);
+	if (children)
+		table_cellf(table, heat(row->self_percent), "%.2f%%", row->self_percent);
+	table_cellf(table, TINT_NONE, "%" PRIu64, row->samples);
+	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
+		const char *text = row->keys[key];
+
+		if (!first->keys[key])
+			continue;
+		table_cell(table, TINT_NONE, text && *text ? text : "-");
+	}
+}
+
+/* Rows of the half, from @i on; returns where the other half begins. */
+static size_t print_half(const struct vpmu_report *report, size_t i, bool of_guest, bool children,
+			 struct report_unnamed *unnamed)
+{
+	_table_ struct table table = {};
+	_strbuf_ struct strbuf out = {};
+	const struct vpmu_row *first = vpmu_report_row(report, i), *row;
+	size_t n = 0;
+
+	while ((row = vpmu_report_row(report, i + n)) && row->is_guest == of_guest) {
+		if (!n)
+			add_columns(&table, first, children);
+		add_row(&table, row, first, children);
+		if (row->keys[VPMU_KEY_SYMBOL])
+			unnamed->samples[of_guest][row->status] += row->self_samples;
+		n++;
+	}
+	if (!n)
+		return i;
+	table_fit(&table);
+	table_print_head(&table, &out);
+	for (size_t k = 0; k < n && !table.text.failed; k++) {
+		row = vpmu_report_row(report, i + k);
+		table_print_row(&table, k, &out);
+		if (row->n_chains && calltree_print(row, 10, &out))
+			strbuf_addc(&out, '\n');
+		if (out.n > 65536)
+			output_write(&out);
+	}
+	out.failed |= table.text.failed;
+	output_write(&out);
+	return i + n;
+}
+
+void report_text(const struct vpmu_report *report, const struct vpmu_report_opts *opts,
+		 const struct vpmu_event_info *event, struct report_unnamed *unnamed)
+{
+	size_t i = 0;
+
+	for (int half = 1; half >= 0; half--) {
+		_strbuf_ struct strbuf head = {};
+		uint64_t samples = vpmu_report_samples(report, half);
+		unsigned int sides = half ? VPMU_SIDES_GUEST : VPMU_SIDES_HOST;
+
+		if (opts->sides && !(opts->sides & sides))
+			continue;
+		/* Of several events some are of one half only (cycles:G, cycles:H): no words about the other. */
+		if (event && !samples)
+			continue;
+		strbuf_addf(&head, "\n%s%s%s: %" PRIu64 " samples", output_tint(TINT_HEAD), half ? "Guest" : "Host",
+			    output_plain(), samples);
+		if (event) {
+			strbuf_adds(&head, " of ");
+			text_add_clean(&head, event->name);
+		}
+		strbuf_addc(&head, '\n');
+		output_write(&head);
+		i = print_half(report, i, half, opts->children, unnamed);
+	}
+}
+
+/* Worth a word when it is more than a few stray addresses. */
+static bool many(uint64_t n, uint64_t of)
+{
+	return n > 0 && n >= of / 20;
+}
+
+static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_coverage *coverage)
+{
+	const uint64_t *guest = unnamed->samples[1], *host = unnamed->samples[0];
+	uint64_t n_guest = vpmu_coverage_guest(coverage), n_host = vpmu_coverage_host(coverage);
+
+	if (many(guest[VPMU_FRAME_UNMAPPED] + guest[VPMU_FRAME_NO_SYMBOLS], n_guest))
+		say("Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image tell where names are.");
+	if (many(guest[VPMU_FRAME_OPAQUE], n_guest))
+		say("Opaque guest samples: an encrypted guest does not tell where it was.");
+	if (many(host[VPMU_FRAME_HIDDEN], n_host))
+		say("The host kernel's addresses are hidden (kernel.kptr_restrict, or no CAP_SYSLOG): try as root.");
+	if (many(host[VPMU_FRAME_NOT_THIS_KERNEL], n_host))
+		say("Recorded under another kernel than the one that runs here, and its symbols are not in the file.");
+	if (many(host[VPMU_FRAME_NO_SYMBOLS], n_host))
+		say("Host programs without symbols: install their debug packages, or set DEBUGINFOD_URLS.");
+}
+
+void report_text_notes(const struct vpmu_coverage *coverage, const struct vpmu_report_opts *opts,
+		       const struct report_unnamed *unnamed)
+{
+	bool wants_guest = !opts->sides || opts->sides & VPMU_SIDES_GUEST;
+
+	say_unnamed(unnamed, coverage);
+	if (!coverage->samples)
+		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event did not happen.");
+	else if (wants_guest && !vpmu_coverage_guest(coverage) && (opts->sides || opts->n_guests))
+		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest record', and was the guest busy?");
+	if (coverage->lost)
+		say("%" PRIu64 " records were lost: the reader was too slow; a lower -F helps.", coverage->lost);
+}
