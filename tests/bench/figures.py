@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The figures, one function per question; each yields rows of the table."""
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import time
+
+import inputs
+from measure import Failed, Skipped, run
+
+FIGURES = []
+
+
+@dataclasses.dataclass
+class Row:
+    what: str
+    unit: str
+    perf: float | None  # None: stock perf has no such figure
+    ours: float
+    must: str           # in words
+    met: bool
+
+    @property
+    def ratio(self):
+        return self.perf / self.ours if self.perf is not None and self.ours else None
+
+
+def figure(name):
+    def register(function):
+        FIGURES.append((name, function))
+        return function
+    return register
+
+
+def faster(what, unit, perf, ours, times):
+    return Row(what, unit, perf, ours, f"{times:g} times less", ours * times <= perf)
+
+
+def below(what, unit, ours, limit, perf=None):
+    return Row(what, unit, perf, ours, f"at most {limit:g}", ours <= limit)
+
+
+def check_samples(bench, path, expected):
+    """A fast wrong answer is no figure: the report must stand on as many samples as stock perf counts."""
+    report = json.loads(run([bench.vpmu, "report", "-i", path, "--json", "--limit", "1"]))
+    samples = report["coverage"]["samples"]
+    if samples != expected:
+        raise Failed(f"{path}: vpmu counts {samples} samples, perf {expected}")
+
+
+def large(bench):
+    path, samples = inputs.with_chains(bench.dir, bench.load, f"large-{bench.samples}", bench.samples, 1)
+    check_samples(bench, path, samples)
+    size = path.stat().st_size / 1e6
+    return path, f"{samples / 1e6:.2f} M samples, {size:.0f} MB"
+
+
+@figure("report")
+def report_with_chains(bench):
+    path, size = large(bench)
+    perf, ours = bench.meter.pairs(["perf", "report", "--stdio", "-i", path],
+                                   [bench.vpmu, "report", "--children", "-g", "-i", path], bench.rounds)
+    yield faster(f"report with chains, {size}", "s", perf["wall_s"], ours["wall_s"], 20)
+    yield faster("its peak memory", "MiB", perf["peak_kib"] / 1024, ours["peak_kib"] / 1024, 10)
+
+
+@figure("flat")
+def report_flat(bench):
+    path, size = large(bench)
+    perf, ours = bench.meter.pairs(["perf", "report", "--stdio", "--no-children", "-g", "none", "-i", path],
+                                   [bench.vpmu, "report", "-i", path], bench.rounds)
+    yield faster(f"flat report, {size}", "s", perf["wall_s"], ours["wall_s"], 5)
+    yield faster("its peak memory", "MiB", perf["peak_kib"] / 1024, ours["peak_kib"] / 1024, 4)
+
+
+@figure("script")
+def script(bench):
+    path, size = large(bench)
+    perf, ours = bench.meter.pairs(["perf", "script", "-i", path], [bench.vpmu, "script", "-i", path], bench.rounds)
+    yield faster(f"script, {size}", "s", perf["wall_s"], ours["wall_s"], 5)
+
+
+@figure("diff")
+def diff(bench):
+    base, n_base = inputs.with_chains(bench.dir, bench.load, f"base-{bench.samples // 10}", bench.samples // 10, 1)
+    other, n_other = inputs.with_chains(bench.dir, bench.load, f"other-{bench.samples // 10}", bench.samples // 10, 2)
+    check_samples(bench, base, n_base)
+    check_samples(bench, other, n_other)
+    perf, ours = bench.meter.pairs(["perf", "diff", base, other],
+                                   [bench.vpmu, "diff", "-i", base, "-i", other], 2 * bench.rounds)
+    yield faster(f"diff of {n_base} and {n_other} samples", "s", perf["wall_s"], ours["wall_s"], 5)
+
+
+@figure("lines")
+def source_lines(bench):
+    """What looking lines up costs over not looking them up, by sample."""
+    path, samples = inputs.with_lines(bench.dir, bench.load_lines)
+    check_samples(bench, path, samples)
+    with_lines = bench.meter.pairs(["perf", "report", "--stdio", "--sort", "sym,srcline", "-i", path],
+                                   [bench.vpmu, "report", "--sort", "symbol,line", "-i", path], 1)
+    without = bench.meter.pairs(["perf", "report", "--stdio", "--sort", "sym", "-i", path],
+                                [bench.vpmu, "report", "--sort", "symbol", "-i", path], 1)
+    perf, ours = (max(a["wall_s"] - b["wall_s"], 1e-6) * 1e6 / samples for a, b in zip(with_lines, without))
+    yield faster(f"source lines, {samples} samples, each", "us", perf, ours, 50)
+
+
+@contextlib.contextmanager
+def guest(bench):
+    """A busy guest of one vCPU; yields its process id."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skipped("no /dev/kvm that may be used")
+    image = bench.lab / "three-functions.elf"
+    if not image.exists():
+        raise Skipped(f"{image} was not built")
+    vmm = subprocess.Popen([bench.lab / "vmm", "--seconds", "300", image], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        time.sleep(0.3)
+        if vmm.poll() is not None:
+            raise Skipped(f"the guest does not start: {vmm.stderr.read().decode().strip()}")
+        yield vmm.pid
+    finally:
+        vmm.kill()
+        vmm.communicate()
+
+
+@figure("record")
+def start_and_stop(bench):
+    """The shortest recording there is: what is left is opening events and finishing the file."""
+    with guest(bench) as pid:
+        perf, ours = bench.meter.pairs(
+            ["perf", "record", "-o", bench.dir / "start-stop.perf", "--", "true"],
+            [bench.vpmu, "record", f"pid:{pid}", "-d", "1ms", "-o", bench.dir / "start-stop.vpmu"],
+            2 * bench.rounds)
+    yield faster("record, start plus stop", "s", perf["wall_s"], ours["wall_s"], 20)
+    yield faster("its CPU time", "s", perf.cpu_s, ours.cpu_s, 5)
+
+
+def perf_losses(path):
+    stats = run(["perf", "report", "--stats", "-i", path])
+    return sum(int(n) for n in re.findall(r"LOST(?:_SAMPLES)? events:\s*(\d+)", stats))
+
+
+@figure("sampling")
+def sampling(bench):
+    """User CPU per sample: the difference of a long and a short recording, so that start and stop do not count."""
+    seconds = 1, 1 + bench.seconds
+    perf_file, our_file = bench.dir / "sampling.perf", bench.dir / "sampling.vpmu"
+    perf, ours = [], []
+    with guest(bench) as pid:
+        for length in seconds:
+            a, b = bench.meter.pairs(
+                ["perf", "kvm", "--host", "--guest", "record", "-e", "cpu-clock", "-F", str(inputs.FREQUENCY_HZ),
+                 "-p", str(pid), "-o", perf_file, "--", "sleep", str(length)],
+                [bench.vpmu, "record", f"pid:{pid}", "-e", "cpu-clock", "-F", str(inputs.FREQUENCY_HZ),
+                 "-d", f"{length}s", "-o", our_file], 1)
+            coverage = json.loads(run([bench.vpmu, "report", "-i", our_file, "--json"]))["coverage"]
+            perf.append((a["user_s"], inputs.count_samples(perf_file)))
+            ours.append((b["user_s"], coverage["samples"]))
+    per_1000 = lambda runs: max(runs[1][0] - runs[0][0], 0) * 1e6 / max(runs[1][1] - runs[0][1], 1)
+    yield below(f"user CPU per 1000 of {ours[1][1]} samples at {inputs.FREQUENCY_HZ // 1000} kHz", "ms",
+                per_1000(ours), 0.1, per_1000(perf))
+    yield Row("samples taken a second", "", perf[1][1] / seconds[1], ours[1][1] / seconds[1],
+              f"{inputs.FREQUENCY_HZ * 0.99:.0f} or more", ours[1][1] / seconds[1] >= inputs.FREQUENCY_HZ * 0.99)
+    yield below("lost records", "", coverage["lost"], 0, perf_losses(perf_file))
+
+
+@figure("kallsyms")
+def kallsyms(bench):
+    """tests/bench/sym.c measures from inside; the referee is the time the kernel takes to print the file."""
+    if not bench.sym or not bench.sym.exists():
+        raise Skipped("tests/bench/sym was not built")
+    found = json.loads(run([bench.sym, "--json"]))
+    yield below(f"host symbols, cold, {found['symbols']}", "ms", found["cold_ms"], 45)
+    yield below("host symbols from the cache", "ms", found["cached_ms"], 3)
+    yield below("a symbol lookup", "ns", found["lookup_ns"], 50)
