@@ -269,6 +269,8 @@ static int read_pipe_head(struct perf_data *data)
 			break;
 		data->record = data->p;
 		r = perf_data_take_container(data, aligned(data, data->p, header.size));
+		if (r == 0)
+			return end_walk(data);
 	}
 	return r < 0 ? r : 0;
 }

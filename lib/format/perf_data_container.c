@@ -169,16 +169,16 @@ int perf_data_take_container(struct perf_data *data, const struct perf_event_hea
 	data->p += record->size;
 	if (data->in_zstd)
 		return 1; /* never written there by perf */
-	data->contained_to = MAX(data->contained_to, offset + 1);
 	switch (record->type) {
 	case PERF_USER_AUXTRACE:
 	case PERF_USER_HEADER_TRACING_DATA:
-		return step_over_payload(data, record, seen);
+		r = step_over_payload(data, record, seen);
+		break;
 	case PERF_USER_COMPRESSED:
 		/* What is unpacked must stay where it is; @record may be a copy. */
 		return perf_data_zstd_begin(data, data->record + sizeof(*record), record->size - sizeof(*record)) ?: 1;
 	default:
-		r = seen ? 0 : take_in(data, record);
+		r = seen ? 1 : take_in(data, record) ?: 1;
 	}
 	if (r == -EBADMSG) {
 		perf_data_damaged(data, offset, "a record of type %u, which describes the recording, is damaged", record->type);
@@ -188,5 +188,7 @@ int perf_data_take_container(struct perf_data *data, const struct perf_event_hea
 		perf_data_damaged(data, offset, "the recording is compressed, but not with zstd");
 		return 0;
 	}
-	return r < 0 ? r : 1;
+	if (r == 1)
+		data->contained_to = MAX(data->contained_to, offset + 1);
+	return r;
 }
