@@ -65,16 +65,23 @@ static int check_sections(const struct perf_data_section *sections, size_t n)
 	return 0;
 }
 
-static void put_attrs(const struct perf_data_write_event *events, size_t n, uint64_t ids_offset, struct strbuf *out)
+/* Bytes that an event's ids take in the head. */
+static size_t head_ids_bytes(const struct perf_data_write_event *event)
+{
+	return 8 * (event->ids_offset ? event->n_early_ids : event->n_ids);
+}
+
+static void put_attrs(const struct perf_data_write_event *events, size_t n, uint64_t head_ids_offset,
+		      struct strbuf *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct perf_event_attr attr = events[i].attr;
 
 		attr.size = sizeof(attr);
 		put_bytes(out, &attr, sizeof(attr));
-		put_u64(out, ids_offset);
+		put_u64(out, events[i].ids_offset ?: head_ids_offset);
 		put_u64(out, 8 * events[i].n_ids);
-		ids_offset += 8 * events[i].n_ids;
+		head_ids_offset += head_ids_bytes(&events[i]);
 	}
 }
 
@@ -87,7 +94,7 @@ int perf_data_header(const struct perf_data_write_event *events, size_t n_events
 	if (check_sections(sections, n_sections) < 0)
 		return -EINVAL;
 	for (size_t i = 0; i < n_events; i++)
-		data_offset += 8 * events[i].n_ids;
+		data_offset += head_ids_bytes(&events[i]);
 	for (size_t i = 0; i < n_sections; i++)
 		features[sections[i].feature / 64] |= 1ull << sections[i].feature % 64;
 	strbuf_adds(out, "PERFILE2");
@@ -101,7 +108,7 @@ int perf_data_header(const struct perf_data_write_event *events, size_t n_events
 	put_bytes(out, features, sizeof(features));
 	put_attrs(events, n_events, ids_offset, out);
 	for (size_t i = 0; i < n_events; i++)
-		put_bytes(out, events[i].ids, 8 * events[i].n_ids);
+		put_bytes(out, events[i].ids, head_ids_bytes(&events[i]));
 	return out->failed ? -ENOMEM : 0;
 }
 

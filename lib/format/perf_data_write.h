@@ -8,6 +8,9 @@
  *	perf_data_header()    once at the start with data_bytes 0, so that a file cut off by a crash is still readable
  *			      (readers take the file's size), and again at the end with the truth
  *	perf_data_features()  at the end
+ *
+ * A recorder does not know all event ids at the start: threads come. The head has room for those known then; in the end
+ * all ids can stand anywhere in the file (ids_offset), while the head keeps its size.
  */
 #ifndef FORMAT_PERF_DATA_WRITE_H
 #define FORMAT_PERF_DATA_WRITE_H
@@ -23,7 +26,12 @@ struct perf_data_write_event {
 	const char *name;
 	const uint64_t *ids;
 	size_t n_ids;
+	uint64_t ids_offset; /* where in the file the ids are; 0 = in the head */
+	size_t n_early_ids;  /* with ids_offset: how many the head was made for */
 };
+
+/* Where a file's head holds the size of its records, a u64: a growing file can be kept up to date. */
+#define PERF_DATA_SIZE_OFFSET_BYTES 48
 
 struct perf_data_section {
 	unsigned int feature; /* sections are to be given in ascending order of this */
