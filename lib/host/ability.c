@@ -287,7 +287,8 @@ static bool set_path(char path[PATH_MAX], const char *given, const char *otherwi
 	return snprintf(path, PATH_MAX, "%s", given ? given : otherwise) < PATH_MAX;
 }
 
-VPMU_API int vpmu_host_new(const struct vpmu_host_opts *opts, struct vpmu_host **ret_host, struct vpmu_error *reterr)
+int host_new_some(const struct vpmu_host_opts *opts, uint32_t abilities, struct vpmu_host **ret_host,
+		  struct vpmu_error *reterr)
 {
 	_free_ struct vpmu_host *host = NULL;
 	struct vpmu_host_opts o;
@@ -305,11 +306,17 @@ VPMU_API int vpmu_host_new(const struct vpmu_host_opts *opts, struct vpmu_host *
 		find_tracefs(host);
 	for (size_t i = 0; i < VPMU_ABILITY_COUNT; i++) {
 		host->abilities[i].name = table[i].name;
-		table[i].probe(host, &host->abilities[i]);
+		if (abilities & 1u << i)
+			table[i].probe(host, &host->abilities[i]);
 	}
 	choose_source(host);
 	*ret_host = take_ptr(host);
 	return 0;
+}
+
+VPMU_API int vpmu_host_new(const struct vpmu_host_opts *opts, struct vpmu_host **ret_host, struct vpmu_error *reterr)
+{
+	return host_new_some(opts, UINT32_MAX, ret_host, reterr);
 }
 
 VPMU_API struct vpmu_host *vpmu_host_free(struct vpmu_host *host)

@@ -18,6 +18,19 @@ struct vpmu_host {
 	char why[256]; /* why vpmu_host_source() chose no better one */
 };
 
+/*
+ * As vpmu_host_new(), but tries only the abilities in the set (bit N: ability N); the others stay "not ok, not tried". What a session
+ * asks costs a tenth of a millisecond, loading BPF programs some ten.
+ */
+int host_new_some(const struct vpmu_host_opts *opts, uint32_t abilities, struct vpmu_host **ret_host,
+		  struct vpmu_error *reterr);
+
+/* What the choice of a source depends on. */
+#define HOST_ABILITIES_FOR_SOURCE                                                                  \
+	(1u << VPMU_ABILITY_PERF_EVENTS | 1u << VPMU_ABILITY_HW_CYCLES |                           \
+	 1u << VPMU_ABILITY_HW_GUEST_CYCLES | 1u << VPMU_ABILITY_CPU_CLOCK |                       \
+	 1u << VPMU_ABILITY_MEDIATED_PMU)
+
 /* Fills @info, of which name is set and the rest zero; ability_ok() or ability_missing() at the end. */
 typedef void (*ability_probe)(const struct vpmu_host *host, struct vpmu_ability_info *info);
 
