@@ -1,47 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rings on threads of our own, with the software clock: needs no PMU and no guest. */
 #include <errno.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <time.h>
 
+#include "busy.h"
 #include "host/ring.h"
 #include "test.h"
-
-struct busy {
-	pthread_t thread;
-	_Atomic bool stop;
-	_Atomic pid_t tid;
-};
-
-static void *spin(void *data)
-{
-	struct busy *busy = data;
-
-	busy->tid = (pid_t)syscall(SYS_gettid);
-	while (!busy->stop)
-		;
-	return NULL;
-}
-
-static void busy_start(struct busy *busy)
-{
-	*busy = (struct busy){};
-	CHECK_EQ(pthread_create(&busy->thread, NULL, spin, busy), 0);
-	while (!busy->tid)
-		;
-}
-
-static void busy_stop(struct busy *busy)
-{
-	busy->stop = true;
-	pthread_join(busy->thread, NULL);
-}
-
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
-}
 
 static struct perf_event_attr clock_attr(uint64_t frequency_hz)
 {

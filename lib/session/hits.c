@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/hits.h"
+#include "util/hash.h"
+#include "util/macro.h"
+
+#define PAGE_SHIFT 12
+#define HITS_MAX   65536 /* pages: 256 MiB of code that is run */
+#define GUESTS_MAX 65536
+
+void hits_deinit(struct hits *hits)
+{
+	free(hits->slots);
+	vec_free(&hits->guests);
+	memset(hits, 0, sizeof(*hits));
+}
+
+static struct hit *find_slot(struct hit *slots, size_t room, uint32_t pid, uint64_t page)
+{
+	size_t i = hash_mix(page, pid) & (room - 1);
+
+	while (slots[i].used && (slots[i].pid != pid || slots[i].address >> PAGE_SHIFT != page))
+		i = (i + 1) & (room - 1);
+	return &slots[i];
+}
+
+static bool grow(struct hits *hits)
+{
+	size_t room = hits->room ? hits->room * 2 : 256;
+	struct hit *slots = calloc(room, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	for (size_t i = 0; i < hits->room; i++) {
+		const struct hit *hit = &hits->slots[i];
+
+		if (hit->used)
+			*find_slot(slots, room, hit->pid, hit->address >> PAGE_SHIFT) = *hit;
+	}
+	free(hits->slots);
+	hits->slots = slots;
+	hits->room = room;
+	return true;
+}
+
+void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, uint64_t time_ns)
+{
+	struct hit *slot;
+
+	if (hits->n * 2 >= hits->room && (hits->n >= HITS_MAX || !grow(hits)))
+		return;
+	slot = find_slot(hits->slots, hits->room, pid, address >> PAGE_SHIFT);
+	if (slot->used)
+		return;
+	*slot = (struct hit){ .address = address, .time_ns = time_ns, .pid = pid, .tid = tid, .used = true };
+	hits->n++;
+}
+
+void hits_host_kernel(struct hits *hits, uint64_t address)
+{
+	hits->host_kernel = true;
+	hits->host_kernel_address = address;
+}
+
+void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address)
+{
+	size_t i = 2 * (size_t)guest + user;
+
+	if (guest >= GUESTS_MAX)
+		return;
+	while (hits->guests.n <= i)
+		if (!vec_push(&hits->guests, (struct hit){}))
+			return;
+	hits->guests.items[i] = (struct hit){ .address = address, .used = true };
+}
+
+void hits_resolve(const struct hits *hits, struct processes *processes, struct vpmu_symbolizer *symbolizer)
+{
+	struct process_view view;
+	struct vpmu_frame frame;
+
+	if (hits->host_kernel)
+		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_KERNEL, VPMU_NO_GUEST, SPACE_NONE,
+				 hits->host_kernel_address, false, &frame);
+	for (size_t i = 0; i < hits->guests.n; i++)
+		if (hits->guests.items[i].used)
+			symbolizer_frame(symbolizer, i & 1 ? VPMU_SIDE_GUEST_USER : VPMU_SIDE_GUEST_KERNEL,
+					 (uint32_t)(i / 2), SPACE_NONE, hits->guests.items[i].address, false,
+					 &frame);
+	for (size_t i = 0; i < hits->room; i++) {
+		const struct hit *hit = &hits->slots[i];
+
+		if (!hit->used)
+			continue;
+		processes_at(processes, hit->pid, hit->tid, hit->time_ns, &view);
+		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, view.space, hit->address,
+				 false, &frame);
+	}
+}

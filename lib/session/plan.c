@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/ability.h"
+#include "session/plan.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/io.h"
+#include "util/macro.h"
+
+#define DEFAULT_FREQUENCY_HZ 999
+#define DEFAULT_RING_BYTES   (512u * 1024)
+#define TYPICAL_CHAIN_FRAMES 32
+
+void plan_deinit(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_events; i++)
+		vec_free(&plan->events[i].ids);
+	free(plan->events);
+	memset(plan, 0, sizeof(*plan));
+}
+
+static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+{
+	const char *proc = opts->guests.proc_path ? opts->guests.proc_path : "/proc";
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), ring = opts->ring_bytes;
+	char path[4096];
+	_free_ char *text = NULL;
+	size_t n;
+
+	if (opts->frequency_hz && opts->period)
+		return error_set(reterr, -EINVAL, "a frequency and a period exclude each other");
+	if (opts->sides & ~VPMU_SIDES_ALL)
+		return error_set(reterr, -EINVAL, "unknown side in the set 0x%x", opts->sides);
+	if (ring % page || (ring & (ring - 1)))
+		return error_set(reterr, -EINVAL, "a ring of %u bytes is not a power of two times the page size (%u)",
+				 ring, page);
+	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_max_sample_rate", proc);
+	if (opts->frequency_hz && io_read_file(AT_FDCWD, path, 64, &text, &n) == 0 &&
+	    opts->frequency_hz > strtoul(text, NULL, 10)) {
+		error_set(reterr, -EINVAL, "%u Hz is more than this kernel allows: %lu Hz", opts->frequency_hz,
+			  strtoul(text, NULL, 10));
+		error_hint(reterr, "a lower frequency, or: sysctl kernel.perf_event_max_sample_rate=%u",
+			   opts->frequency_hz);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static const char *tracefs_path(void)
+{
+	return access("/sys/kernel/tracing/events", F_OK) == 0 ? "/sys/kernel/tracing" : "/sys/kernel/debug/tracing";
+}
+
+/* The best source of this host, as a list of event names. */
+static int choose_source(const struct vpmu_session_opts *opts, unsigned int sides, enum vpmu_source *ret_source,
+			 const char **ret_names, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_host_opts, host_opts, .proc_path = opts->guests.proc_path);
+	const char *why = "";
+	struct vpmu_host *host;
+	int r;
+
+	r = host_new_some(&host_opts, HOST_ABILITIES_FOR_SOURCE, &host, reterr);
+	if (r < 0)
+		return r;
+	*ret_source = vpmu_host_source(host, &why);
+	if (*ret_source == VPMU_SOURCE_CYCLES) {
+		*ret_names = !(sides & VPMU_SIDES_HOST)	   ? "cycles:G"
+			     : !(sides & VPMU_SIDES_GUEST) ? "cycles:H"
+							   : "cycles:G,cycles:H";
+	} else if (*ret_source == VPMU_SOURCE_CPU_CLOCK) {
+		*ret_names = "cpu-clock";
+	} else {
+		const struct vpmu_ability_info *events = vpmu_host_ability(host, VPMU_ABILITY_PERF_EVENTS);
+
+		r = events->code ? events->code : -EOPNOTSUPP;
+		error_set(reterr, r, "nothing to sample with: %s", why && *why ? why : events->detail);
+		error_hint(reterr, "%s", *events->how ? events->how : "see: vpmu doctor");
+	}
+	vpmu_host_free(host);
+	return r;
+}
+
+/*
+ * A hardware event that counts guest time keeps new guests with a mediated vPMU from starting (shared rules in
+ * kernel/events/core.c, perf_create_mediated_pmu()): a profiler must never do that.
+ */
+static int refuse_if_mediated(const struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_host_opts, host_opts, .proc_path = opts->guests.proc_path);
+	const struct event_spec *culprit = NULL;
+	struct vpmu_host *host;
+	int r;
+
+	for (size_t i = 0; i < plan->n_events; i++)
+		if (plan->events[i].spec.is_hardware && !plan->events[i].spec.attr.exclude_guest)
+			culprit = &plan->events[i].spec;
+	if (!culprit)
+		return 0;
+	r = host_new_some(&host_opts, 1u << VPMU_ABILITY_MEDIATED_PMU, &host, reterr);
+	if (r < 0)
+		return r;
+	if (!vpmu_host_ability(host, VPMU_ABILITY_MEDIATED_PMU)->ok) {
+		r = error_set(reterr, -EOPNOTSUPP,
+			      "'%s' would keep guests from starting: KVM's mediated vPMU is on here", culprit->name);
+		error_hint(reterr, "cpu-clock, or '%s:H' for the host's side alone", culprit->name);
+	}
+	vpmu_host_free(host);
+	return r;
+}
+
+/* Sides are told apart by the hardware where it can, else by the record. */
+static void set_sides(struct plan_event *event, unsigned int wanted)
+{
+	struct perf_event_attr *attr = &event->spec.attr;
+
+	if (event->spec.is_hardware) {
+		attr->exclude_host |= !(wanted & VPMU_SIDES_HOST);
+		attr->exclude_guest |= !(wanted & VPMU_SIDES_GUEST);
+		/* An overflow that is reported after the exit comes with the host's address and mode, though
+		 * the guest made it: not to be left out. */
+		event->sides = VPMU_SIDES_ALL;
+		return;
+	}
+	event->sides = wanted;
+	if (attr->exclude_host)
+		event->sides &= VPMU_SIDES_GUEST;
+	if (attr->exclude_guest)
+		event->sides &= VPMU_SIDES_HOST;
+	attr->exclude_host = attr->exclude_guest = 0;
+}
+
+static int set_attr(struct plan_event *event, const struct vpmu_session_opts *opts, bool first)
+{
+	struct perf_event_attr *attr = &event->spec.attr;
+
+	attr->size = sizeof(*attr);
+	attr->sample_type = PLAN_SAMPLE_TYPE;
+	if (opts->host_chains)
+		attr->sample_type |= PERF_SAMPLE_CALLCHAIN;
+	if (event->spec.is_tracepoint)
+		attr->sample_type |= PERF_SAMPLE_RAW;
+	attr->read_format = PERF_FORMAT_ID | PERF_FORMAT_LOST;
+	attr->disabled = 1;
+	attr->sample_id_all = 1;
+	if (opts->period) {
+		attr->sample_period = opts->period;
+	} else if (event->spec.is_tracepoint && !opts->frequency_hz) {
+		attr->sample_period = 1; /* each of them: what is asked of a tracepoint, and what perf does */
+	} else {
+		attr->freq = 1;
+		attr->sample_freq = opts->frequency_hz ? opts->frequency_hz : DEFAULT_FREQUENCY_HZ;
+	}
+	/* A clock that BPF programs can read too, so that their records can be merged by time. */
+	attr->use_clockid = 1;
+	attr->clockid = CLOCK_MONOTONIC;
+	if (first) {
+		attr->mmap = attr->mmap2 = attr->comm = attr->comm_exec = attr->task = 1;
+		attr->ksymbol = 1;
+	}
+	event->info = (struct vpmu_event_info){
+		.name = event->spec.name,
+		.is_clock = event->spec.is_clock,
+		.frequency_hz = attr->freq ? attr->sample_freq : 0,
+		.period = attr->freq ? 0 : attr->sample_period,
+	};
+	return perf_layout_init(&event->layout, attr);
+}
+
+static void describe(struct plan *plan)
+{
+	const struct vpmu_event_info *first = &plan->events[0].info;
+	char *p = plan->source_line, *end = p + sizeof(plan->source_line);
+
+	for (size_t i = 0; i < plan->n_events && p < end; i++)
+		p += snprintf(p, (size_t)(end - p), "%s%s", i ? (plan->source == VPMU_SOURCE_CYCLES ? "+" : ",") : "",
+			      plan->events[i].info.name);
+	if (p >= end)
+		return;
+	if (first->frequency_hz)
+		snprintf(p, (size_t)(end - p), " %llu Hz", (unsigned long long)first->frequency_hz);
+	else
+		snprintf(p, (size_t)(end - p), " every %llu%s", (unsigned long long)first->period,
+			 first->is_clock ? " ns" : "");
+}
+
+static uint64_t expected_bytes(const struct plan *plan)
+{
+	uint64_t record = sizeof(struct plan_sample) - (plan->chains ? 0 : sizeof(uint64_t)), total = 0;
+
+	if (plan->chains)
+		record += TYPICAL_CHAIN_FRAMES * sizeof(uint64_t);
+	for (size_t i = 0; i < plan->n_events; i++) {
+		const struct vpmu_event_info *info = &plan->events[i].info;
+
+		if (info->frequency_hz)
+			total += info->frequency_hz * record;
+		else if (info->is_clock)
+			total += 1000000000u / info->period * record;
+		else
+			return 0;
+	}
+	return total;
+}
+
+int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+{
+	unsigned int wanted = opts->sides ? opts->sides : VPMU_SIDES_ALL;
+	_free_ struct event_spec *specs = NULL;
+	const char *names = opts->events;
+	int r;
+
+	memset(plan, 0, sizeof(*plan));
+	if ((wanted & VPMU_SIDES_HOST) && (wanted & VPMU_SIDES_GUEST))
+		wanted |= 1u << VPMU_SIDE_UNKNOWN;
+	r = check_options(opts, reterr);
+	if (r < 0)
+		return r;
+	plan->source = VPMU_SOURCE_EVENTS;
+	if (!names)
+		r = choose_source(opts, wanted, &plan->source, &names, reterr);
+	if (r == 0)
+		r = event_parse_list(names, tracefs_path(), &specs, &plan->n_events, reterr);
+	if (r < 0)
+		return r;
+	plan->events = calloc(plan->n_events, sizeof(*plan->events));
+	if (!plan->events)
+		return error_oom(reterr);
+	plan->chains = opts->host_chains;
+	plan->ring_bytes_asked_for = opts->ring_bytes != 0;
+	plan->ring_bytes = opts->ring_bytes ? opts->ring_bytes : DEFAULT_RING_BYTES;
+	for (size_t i = 0; i < plan->n_events && r == 0; i++) {
+		plan->events[i].spec = specs[i];
+		set_sides(&plan->events[i], wanted);
+		plan->filters |= plan->events[i].sides != VPMU_SIDES_ALL;
+		r = set_attr(&plan->events[i], opts, i == 0);
+	}
+	if (r == 0 && plan->source == VPMU_SOURCE_EVENTS)
+		r = refuse_if_mediated(plan, opts, reterr);
+	if (r < 0) {
+		plan_deinit(plan);
+		return r;
+	}
+	describe(plan);
+	plan->bytes_a_second = expected_bytes(plan);
+	return 0;
+}

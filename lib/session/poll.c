@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A running session goes round its rings by the clock. How often depends on how full they are found: a ring that was a quarter
+ * full halves the pace, one that was nearly empty doubles it, up to ten rounds a second. So a slow rate costs ten wake-ups
+ * a second, whatever the number of threads, and a fast one loses nothing.
+ *
+ * Every FOLLOW_NS the guests' threads are compared with the targets.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+
+#include "session/follow.h"
+#include "session/session.h"
+#include "session/sideband.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+#define PACE_MIN_NS    1000000ull
+#define PACE_MAX_NS    100000000ull
+#define PACE_UNSURE_NS 10000000ull
+#define FOLLOW_NS      200000000ull
+/* With whole CPUs every process of the host is looked at, only to learn whose a thread is. */
+#define FOLLOW_HOST_NS 1000000000ull
+
+/* ---- pace ---- */
+
+void session_set_pace(struct vpmu_session *session)
+{
+	uint64_t rate = session->plan.bytes_a_second, now = session_now_ns();
+	uint64_t pace = rate ? session->plan.ring_bytes / 4 * 1000000000u / rate : PACE_UNSURE_NS;
+
+	session->pace_ns = MAX(PACE_MIN_NS, MIN(PACE_MAX_NS, pace));
+	session->round_at_ns = now + session->pace_ns;
+	session->follow_at_ns = now + (session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS);
+}
+
+/* @fill: the fullest ring's, in 1/256. */
+static void adapt_pace(struct vpmu_session *session, size_t fill)
+{
+	if (fill > 256 / 4)
+		session->pace_ns = MAX(PACE_MIN_NS, session->pace_ns / 2);
+	else if (fill < 256 / 16)
+		session->pace_ns = MIN(PACE_MAX_NS, session->pace_ns * 2);
+	session->round_at_ns = session_now_ns() + session->pace_ns;
+}
+
+/* Returns false if a signal came. */
+static bool sleep_until(uint64_t time_ns)
+{
+	struct timespec t = { (time_t)(time_ns / 1000000000u), (long)(time_ns % 1000000000u) };
+
+	return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != EINTR;
+}
+
+/* ---- threads that come and go ---- */
+
+static bool has_target(const struct vpmu_session *session, uint32_t index, pid_t tid)
+{
+	for (size_t i = 0; i < session->targets.n; i++)
+		if (session->targets.items[i]->tid == tid && session->targets.items[i]->guest == index)
+			return true;
+	return false;
+}
+
+static int open_thread(struct vpmu_session *session, uint32_t index, pid_t tid, uint32_t vcpu,
+		       struct vpmu_error *reterr)
+{
+	const struct roster_guest *guest = session->roster.guests.items[index];
+	_cleanup_(target_freep) struct target *target = NULL;
+	_strbuf_ struct strbuf records = {};
+	int r;
+
+	r = target_open(&session->plan, guest->info.pid, tid, -1, &target, reterr);
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
+	target->guest = index;
+	target->vcpu = vcpu;
+	if (!vec_reserve(&session->targets, 1))
+		return error_oom(reterr);
+	if (session->started) {
+		r = ring_enable(target->ring);
+		if (r == 0)
+			r = sideband_thread(&session->plan, guest->proc_fd, guest->info.pid, tid,
+					    session_now_ns(), &records);
+		if (r == 0)
+			r = intake_records(&session->intake, NULL, records.text, records.n);
+		if (r < 0)
+			return session_intake_error(session, r, reterr);
+	}
+	(void)vec_push(&session->targets, take_ptr(target));
+	return 0;
+}
+
+/* VPMU_NO_VCPU if @tid is none. A thread that was listed twice is what it was called last. */
+static uint32_t vcpu_of(const struct roster_guest *guest, pid_t tid)
+{
+	uint32_t vcpu = VPMU_NO_VCPU;
+
+	for (size_t i = 0; i < guest->vcpus.n; i++)
+		if (guest->vcpus.items[i].tid == tid)
+			vcpu = guest->vcpus.items[i].index;
+	return vcpu;
+}
+
+int session_open_threads(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr)
+{
+	const struct roster_guest *guest = session->roster.guests.items[index];
+
+	for (size_t i = 0; i < guest->threads.n; i++) {
+		pid_t tid = guest->threads.items[i];
+		uint32_t vcpu = vcpu_of(guest, tid);
+		int r;
+
+		if ((vcpu == VPMU_NO_VCPU && !guest->whole) || has_target(session, index, tid))
+			continue;
+		r = open_thread(session, index, tid, vcpu, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int session_close_threads(struct vpmu_session *session, uint32_t index)
+{
+	const struct roster_guest *guest = session->roster.guests.items[index];
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < session->targets.n; i++) {
+		struct target *target = session->targets.items[i];
+
+		if (target->guest == index &&
+		    (guest->proc_fd < 0 || !tasks_have(&guest->threads, target->tid))) {
+			int taken = session->started ? intake_last(&session->intake, target) : 0;
+
+			r = r ? r : taken;
+			target_free(target);
+		} else {
+			session->targets.items[kept++] = target;
+		}
+	}
+	session->targets.n = kept;
+	return r;
+}
+
+/* A new thread that cannot be profiled does not end the session; it is said once a guest. */
+static void open_new_threads(struct vpmu_session *session, uint32_t index)
+{
+	struct roster_guest *guest = session->roster.guests.items[index];
+	struct vpmu_error error;
+
+	if (session_open_threads(session, index, &error) == 0 || guest->warned)
+		return;
+	guest->warned = true;
+	log_warn("guest '%s': ignoring new threads: %s", guest->info.name, error.text);
+}
+
+static int follow_guests(struct vpmu_session *session)
+{
+	for (uint32_t i = 0; i < session->roster.guests.n; i++) {
+		struct roster_guest *guest = session->roster.guests.items[i];
+		int r, change;
+
+		if (!guest->follow || guest->proc_fd < 0)
+			continue;
+		change = follow_guest(&session->roster, i);
+		if (change < 0)
+			return change;
+		if (change == FOLLOW_SAME)
+			continue;
+		r = session_close_threads(session, i);
+		if (r < 0)
+			return r;
+		if (change == FOLLOW_CHANGED)
+			open_new_threads(session, i);
+	}
+	return 0;
+}
+
+/* ---- whole CPUs: whose is a thread? ---- */
+
+static int note_guest(struct vpmu_session *session, const struct vpmu_guest_info *info)
+{
+	uint32_t index = roster_find(&session->roster, info);
+	int fd, added;
+
+	if (index != VPMU_NO_GUEST)
+		return roster_add_vcpus(&session->roster, index, info->vcpus, info->n_vcpus);
+	fd = follow_open(session->proc_path, info);
+	if (fd < 0)
+		return 0; /* gone meanwhile */
+	added = roster_add(&session->roster, info, fd);
+	if (added < 0)
+		return added;
+	return symbolizer_set_guest(session->symbolizer, (uint32_t)added, info);
+}
+
+static bool is_listed(const struct vpmu_guests *guests, const struct vpmu_guest_info *info)
+{
+	const struct vpmu_guest_info *other;
+
+	for (size_t i = 0; (other = vpmu_guests_get(guests, i)); i++)
+		if (other->pid == info->pid && other->start_ticks == info->start_ticks)
+			return true;
+	return false;
+}
+
+int session_look_for_guests(struct vpmu_session *session, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_guests_opts, opts, .proc_path = session->proc_path);
+	const struct vpmu_guest_info *info;
+	int r;
+
+	if (session->host_guests)
+		r = vpmu_guests_refresh(session->host_guests, NULL, NULL, reterr);
+	else
+		r = vpmu_guests_new(&opts, &session->host_guests, reterr);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < session->roster.guests.n; i++) {
+		const struct roster_guest *guest = session->roster.guests.items[i];
+
+		if (guest->proc_fd >= 0 && !is_listed(session->host_guests, &guest->info))
+			roster_bury(&session->roster, i);
+	}
+	for (size_t i = 0; (info = vpmu_guests_get(session->host_guests, i)); i++)
+		if (note_guest(session, info) < 0)
+			return error_oom(reterr);
+	return 0;
+}
+
+/* ---- rounds ---- */
+
+static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
+{
+	uint64_t now = session_now_ns();
+	int r;
+
+	if (now < session->follow_at_ns)
+		return 0;
+	session->follow_at_ns = now + (session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS);
+	if (session->whole_cpus)
+		return session_look_for_guests(session, reterr);
+	r = follow_guests(session);
+	return r < 0 ? session_intake_error(session, r, reterr) : 0;
+}
+
+static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
+{
+	size_t fill = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < session->targets.n && r == 0; i++) {
+		struct target *target = session->targets.items[i];
+
+		r = intake_drain(&session->intake, target);
+		fill = MAX(fill, ring_drained_bytes(target->ring) * 256 / ring_size_bytes(target->ring));
+	}
+	if (r < 0)
+		return session_intake_error(session, r, reterr);
+	adapt_pace(session, fill);
+	r = follow(session, reterr);
+	if (r == 0 && session->recorder) {
+		r = recorder_end_round(session->recorder);
+		if (r < 0)
+			return session_intake_error(session, r, reterr);
+	}
+	return r;
+}
+
+static bool all_gone(const struct vpmu_session *session)
+{
+	for (size_t i = 0; i < session->roster.guests.n; i++)
+		if (session->roster.guests.items[i]->proc_fd >= 0)
+			return false;
+	return !session->whole_cpus;
+}
+
+VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms, struct vpmu_error *reterr)
+{
+	uint64_t before = session->intake.coverage.samples, deadline_ns = UINT64_MAX;
+
+	if (!session->started || session->stopped)
+		return error_set(reterr, -EINVAL, "the session does not run");
+	if (timeout_ms >= 0)
+		deadline_ns = session_now_ns() + (uint64_t)timeout_ms * 1000000u;
+	for (;;) {
+		bool undisturbed = sleep_until(MIN(session->round_at_ns, deadline_ns));
+		int r = go_round(session, reterr);
+
+		if (r < 0)
+			return r;
+		if (session->intake.coverage.samples > before)
+			return (ssize_t)(session->intake.coverage.samples - before);
+		if (all_gone(session))
+			return error_set(reterr, -ESRCH, "every guest is gone");
+		if (!undisturbed || session_now_ns() >= deadline_ns)
+			return 0;
+	}
+}

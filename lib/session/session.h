@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A session's parts. session.c has its life, poll.c what goes on while it runs.
+ *
+ *	plan	    what is opened on every target
+ *	roster	    which guests, and whose each thread is
+ *	targets	    the threads or CPUs with their rings
+ *	intake	    where records go: coverage, callback, recorder
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <vpmu/session.h>
+#include "session/intake.h"
+#include "session/plan.h"
+#include "session/process.h"
+#include "session/recorder.h"
+#include "session/roster.h"
+#include "session/target.h"
+
+struct vpmu_session {
+	struct plan plan;
+	struct roster roster;
+	VEC(struct target *) targets;
+	struct processes *processes;
+	struct vpmu_symbolizer *symbolizer;
+	struct recorder *recorder;
+	struct intake intake;
+	char *proc_path;
+	struct vpmu_guests *host_guests; /* with whole CPUs: all guests there are, to tell whose a thread is */
+	bool whole_cpus, started, stopped;
+	uint64_t pace_ns;     /* from one round to the next */
+	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
+	uint64_t follow_at_ns;
+};
+
+uint64_t session_now_ns(void);
+
+/* poll.c: the pace for the plan's expected rate. */
+void session_set_pace(struct vpmu_session *session);
+
+/*
+ * poll.c: opens those threads of guest @index that are to be profiled and are not yet; once started, enables them. A thread that
+ * is gone already is no error. Returns 0 or what target_open() gave.
+ */
+int session_open_threads(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr);
+
+/* poll.c: takes leave of guest @index's targets that are not among its threads any more (all, if it is dead). */
+int session_close_threads(struct vpmu_session *session, uint32_t index);
+
+/* poll.c: the guests that run here become part of the roster, the dead are buried. */
+int session_look_for_guests(struct vpmu_session *session, struct vpmu_error *reterr);
+
+/* The text for a failure of the intake. */
+int session_intake_error(const struct vpmu_session *session, int code, struct vpmu_error *reterr);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sessions on threads of this process and of children: needs perf events, but no guest. */
+#include <sys/prctl.h>
+
+#include "self_guest.h"
+#include "test.h"
+
+struct heard {
+	uint64_t samples, wrong, of_tid, weight;
+	struct vpmu_sample expected; /* tid, guest, vcpu */
+	char comm[32];
+	pid_t count_tid;
+};
+
+static void hear(const struct vpmu_sample *sample, void *data)
+{
+	struct heard *heard = data;
+
+	heard->samples++;
+	heard->weight += sample->weight;
+	heard->of_tid += sample->tid == heard->count_tid;
+	heard->wrong += sample->tid != heard->expected.tid || sample->guest != heard->expected.guest ||
+			sample->vcpu != heard->expected.vcpu || !sample->time_ns || sample->event != 0 ||
+			(sample->side == VPMU_SIDE_HOST_USER && strcmp(sample->comm, heard->comm) != 0);
+}
+
+TEST(samples_say_whose_they_are)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_coverage coverage;
+	struct vpmu_guest_info info;
+	struct vpmu_vcpu_info vcpu = { .index = 3 };
+	struct heard heard = { .comm = "CPU 3/TEST" };
+	struct busy busy;
+
+	busy_start(&busy);
+	pthread_setname_np(busy.thread, heard.comm);
+	vcpu.tid = busy.tid;
+	info = self_guest(getpid(), &vcpu);
+	heard.expected = (struct vpmu_sample){ .tid = busy.tid, .guest = 0, .vcpu = 3 };
+	add_self(session, &info, false);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_until(session, 50), >=, 0);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	busy_stop(&busy);
+	vpmu_session_coverage(session, &coverage);
+	CHECK_CMP(heard.samples, >=, 50);
+	CHECK_EQ(heard.wrong, 0);
+	CHECK_EQ(coverage.samples, heard.samples);
+	CHECK_EQ(coverage.lost, 0);
+	CHECK_EQ(coverage.damaged_records, 0);
+	CHECK_EQ(vpmu_coverage_host(&coverage) + vpmu_coverage_guest(&coverage), coverage.samples);
+	CHECK_STR(coverage.source, "cpu-clock 1000 Hz");
+	CHECK_STR(vpmu_session_guest(session, 0)->name, "self");
+	CHECK(!vpmu_session_guest(session, 1));
+	CHECK(vpmu_session_event(session, 0)->is_clock);
+	CHECK(!vpmu_session_event(session, 1));
+	vpmu_session_free(session);
+}
+
+TEST(only_the_side_asked_for_is_delivered)
+{
+	unsigned int sides[] = { VPMU_SIDES_HOST, VPMU_SIDES_GUEST };
+	uint64_t samples[2];
+
+	for (int i = 0; i < 2; i++) {
+		VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .sides = sides[i]);
+		struct vpmu_session *session = clock_session(&opts);
+		struct vpmu_guest_info info;
+		struct heard heard = {};
+		struct busy busy;
+
+		busy_start(&busy);
+		info = self_guest(getpid(), NULL);
+		add_self(session, &info, true);
+		vpmu_session_on_sample(session, hear, &heard);
+		CHECK_EQ(vpmu_session_start(session, NULL), 0);
+		if (sides[i] == VPMU_SIDES_HOST)
+			CHECK_CMP(poll_until(session, 50), >=, 0);
+		else
+			CHECK_CMP(poll_for(session, 200), >=, 0);
+		CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+		busy_stop(&busy);
+		vpmu_session_free(session);
+		samples[i] = heard.samples;
+	}
+	CHECK_CMP(samples[0], >=, 50);
+	CHECK_EQ(samples[1], 0); /* a plain thread is on the host's side all the time */
+}
+
+TEST(new_threads_are_followed_and_ended_ones_let_go)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_guest_info info = self_guest(getpid(), NULL);
+	struct heard heard = {};
+	struct busy busy;
+	int fds;
+
+	add_self(session, &info, true);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_for(session, 50), >=, 0);
+	fds = count_fds();
+	busy_start(&busy);
+	heard.count_tid = busy.tid;
+	for (int i = 0; i < 100 && !heard.of_tid; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_CMP(heard.of_tid, >, 0);
+	CHECK_CMP(count_fds(), >, fds);
+	busy_stop(&busy);
+	for (int i = 0; i < 100 && count_fds() > fds; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_EQ(count_fds(), fds);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+}
+
+TEST(a_guest_that_dies_ends_the_session_but_not_in_error)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_coverage coverage;
+	struct vpmu_error error = {};
+	pid_t child = busy_child();
+	struct vpmu_guest_info info = self_guest(child, NULL);
+	ssize_t r = 0;
+
+	add_self(session, &info, true);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_until(session, 30), >=, 0);
+	kill(child, SIGKILL); /* and stays a zombie for now */
+	for (int i = 0; i < 100 && r >= 0; i++)
+		r = vpmu_session_poll(session, 50, &error);
+	CHECK_EQ(r, -ESRCH);
+	CHECK_CONTAINS(error.text, "gone");
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_coverage(session, &coverage);
+	CHECK_CMP(coverage.samples, >=, 30);
+	CHECK_STR(vpmu_session_guest(session, 0)->name, "self");
+	waitpid(child, NULL, 0);
+	vpmu_session_free(session);
+}
+
+TEST(a_guest_can_be_added_to_a_running_session)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	pid_t first = busy_child(), second = busy_child();
+	struct vpmu_guest_info one = self_guest(first, NULL), two = self_guest(second, NULL);
+	struct heard heard = { .count_tid = second };
+
+	add_self(session, &one, true);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_EQ(heard.of_tid, 0);
+	add_self(session, &two, true);
+	add_self(session, &two, true); /* twice is once */
+	for (int i = 0; i < 100 && !heard.of_tid; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_CMP(heard.of_tid, >, 0);
+	CHECK(!vpmu_session_guest(session, 2));
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+	end_child(first);
+	end_child(second);
+}
+
+TEST(whole_cpus_see_every_process)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	pid_t child = busy_child();
+	struct heard heard = { .count_tid = child };
+	struct vpmu_error error = {};
+	int r;
+
+	r = vpmu_session_add_cpus(session, &error);
+	if (r == -EACCES || r == -EPERM)
+		skip("events on whole CPUs need CAP_PERFMON or perf_event_paranoid below 1");
+	CHECK_EQ(r, 0);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	for (int i = 0; i < 100 && !heard.of_tid; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	CHECK_CMP(heard.of_tid, >, 0);
+	vpmu_session_free(session);
+	end_child(child);
+}
+
+static int fails_with(struct vpmu_session_opts *opts, const char *word)
+{
+	struct vpmu_session *session = NULL;
+	struct vpmu_error error = {};
+	int r = vpmu_session_new(opts, &session, &error);
+
+	CHECK(!session);
+	CHECK_EQ(error.code, r);
+	CHECK_CONTAINS(error.text, word);
+	return r;
+}
+
+TEST(options_that_cannot_be_are_refused)
+{
+	VPMU_OPTS(vpmu_session_opts, both, .events = "cpu-clock", .frequency_hz = 99, .period = 1000000);
+	VPMU_OPTS(vpmu_session_opts, ring, .events = "cpu-clock", .ring_bytes = 5000);
+	VPMU_OPTS(vpmu_session_opts, rate, .events = "cpu-clock", .frequency_hz = 2000000000);
+	VPMU_OPTS(vpmu_session_opts, event, .events = "no-such-event");
+	VPMU_OPTS(vpmu_session_opts, sides, .events = "cpu-clock", .sides = 1u << 20);
+
+	CHECK_EQ(fails_with(&both, "exclude each other"), -EINVAL);
+	CHECK_EQ(fails_with(&ring, "5000 bytes"), -EINVAL);
+	CHECK_EQ(fails_with(&rate, "2000000000 Hz"), -EINVAL);
+	CHECK_EQ(fails_with(&event, "no-such-event"), -EINVAL);
+	CHECK_EQ(fails_with(&sides, "side"), -EINVAL);
+}
+
+TEST(calls_out_of_order_are_refused)
+{
+	VPMU_OPTS(vpmu_session_opts, opts);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_error error = {};
+	struct vpmu_guest_info info = self_guest(getpid(), NULL);
+
+	CHECK_EQ(vpmu_session_start(session, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "nothing to profile");
+	CHECK_EQ(vpmu_session_poll(session, 0, &error), -EINVAL);
+	CHECK_EQ(vpmu_session_stop(session, &error), -EINVAL);
+	info.start_ticks++; /* the process that had this pid before */
+	CHECK_EQ(vpmu_session_add_guest(session, &info, true, &error), -ESRCH);
+	CHECK_CONTAINS(error.text, "gone");
+	CHECK(!vpmu_session_guest(session, 0));
+	info.start_ticks--;
+	add_self(session, &info, true);
+	CHECK_EQ(vpmu_session_add_cpus(session, &error), -EINVAL);
+	CHECK_EQ(vpmu_session_start(session, &error), 0);
+	CHECK_EQ(vpmu_session_start(session, &error), -EINVAL);
+	vpmu_session_free(session); /* running */
+}
+
+/* The runner looks for descriptors left over; a leak of one a session would also hit the limit. */
+TEST(many_sessions_leave_nothing_behind)
+{
+	struct vpmu_guest_info info;
+	int fds = count_fds();
+	struct busy busy;
+
+	busy_start(&busy);
+	info = self_guest(getpid(), NULL);
+	for (int i = 0; i < 100; i++) {
+		VPMU_OPTS(vpmu_session_opts, opts);
+		struct vpmu_session *session = clock_session(&opts);
+
+		add_self(session, &info, true);
+		CHECK_EQ(vpmu_session_start(session, NULL), 0);
+		if (i % 2)
+			CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+		vpmu_session_free(session);
+	}
+	CHECK_EQ(count_fds(), fds);
+	busy_stop(&busy);
+}
+
+int main(void)
+{
+	return test_main();
+}
