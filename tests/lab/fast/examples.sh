@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The examples that need a guest, on a guest whose work is known. usage: examples.sh NAME
+here=$(dirname "$(realpath "$0")")
+. "$here/../lab.sh"
+
+# Two busy vCPUs: both are counted, on the guest's side.
+count() {
+	start_guest vmm two-vcpus 2
+	"$EXAMPLE" "$guest" 1 > out || fail "count ended with $?"
+	cat out
+	for vcpu in 0 1; do
+		grep -qE "^vCPU $vcpu +guest-user +[1-9][0-9]" out || fail "vCPU $vcpu has no guest samples"
+	done
+	grep -qE '^[1-9][0-9]* samples, 0 lost' out || fail "no total"
+}
+
+# Twenty lines, nearly all with a name of the guest's image.
+sample() {
+	start_guest vmm three-functions 1
+	"$EXAMPLE" "$guest" 20 "$LAB/three-functions.elf" > out || fail "sample ended with $?"
+	cat out
+	[ "$(wc -l < out)" = 20 ] || fail "asked for 20 samples"
+	[ "$(grep -cE 'vCPU 0  guest-user  [0-9a-f]+  [a-z_]+\+0x' out)" -ge 15 ] || fail "guest samples have no names"
+}
+
+case $1 in
+count | sample) ;;
+*) fail "no such example: $1" ;;
+esac
+need_kvm
+"$EXAMPLE" > usage 2>&1
+[ $? = 2 ] && grep -q '^usage: ' usage || fail "without a guest $1 does not say how it is used"
+"$EXAMPLE" no-such-guest > error 2>&1 && fail "$1 finds a guest that does not exist"
+grep -q 'no-such-guest' error || fail "$1 does not say what it did not find"
+"$1"
