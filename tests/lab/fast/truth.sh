@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # One guest under one runner: is what vpmu reports what the guest does? check-truth.py has the criteria.
-# usage: truth.sh RUNNER GUEST VCPUS      RUNNER: vmm or qemu
+# usage: truth.sh RUNNER GUEST VCPUS [HZ TIME…]      RUNNER: vmm or qemu; default 4000 2s 8s 30s
 here=$(dirname "$(realpath "$0")")
 . "$here/../lab.sh"
-runner=$1 name=$2 n_vcpus=$3
+runner=$1 name=$2 n_vcpus=$3 frequency=${4:-4000}
+shift 3
+[ $# -gt 1 ] && shift || set -- 2s 8s 30s
 
 need_kvm
 need_command perf
 [ "$name" != three-functions-kernel ] || need_hardware_virtualization
 
 record_and_check() {
-	"$VPMU" record "$guest" -F 4000 -d "$1" -o recording || fail "vpmu record"
+	"$VPMU" record "$guest" -F "$frequency" -d "$1" -o recording || fail "vpmu record"
 	"$VPMU" report -i recording --guest-image "$guest=$LAB/$name.elf" --sort guest,vcpu,side,symbol --json > report.json ||
 		fail "vpmu report"
 	perf report -D -i recording 2>/dev/null |
@@ -21,7 +23,7 @@ record_and_check() {
 
 start_guest "$runner" "$name" "$n_vcpus"
 # A machine that has much else to do gives the guest less time: then it takes longer to see enough of it.
-for duration in 2s 8s 30s; do
+for duration in "$@"; do
 	record_and_check $duration
 	status=$?
 	[ $status = 2 ] || break
