@@ -95,7 +95,7 @@ opens_in_perf() {
 	start_guest vmm exits 1
 	"$VPMU" record "$guest" -d 2s -o recording || fail "vpmu record"
 	stop_guest
-	check_recording recording 1000
+	check_recording recording 300
 	"$VPMU" report -i recording --sort side --json > sides.json || fail "vpmu report"
 
 	# perf script prints a line for each sample of the host's sides; guest samples need perf kvm.
