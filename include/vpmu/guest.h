@@ -4,9 +4,14 @@
  * anon_inode:kvm-vcpu:N) or QEMU vCPU threads under TCG. Needs neither libvirt nor QEMU's monitor, and
  * does not touch the guest.
  *
- * A list is a snapshot; vpmu_guests_refresh() brings it up to date and says what changed. Whose
- * file descriptors may not be read (another user's process, without CAP_SYS_PTRACE) is recognised by
- * its thread names alone, "CPU n/KVM" and "CPU n/TCG".
+ * A list is a snapshot; vpmu_guests_refresh() brings it up to date and says what changed (15 µs for each
+ * process of the host). Whose file descriptors may not be read (another user's process, without
+ * CAP_SYS_PTRACE) is recognised by the guest time that the kernel accounts to it, and by thread names:
+ * "CPU n/KVM" and "CPU n/TCG".
+ *
+ * vCPUs are told from other threads by name (QEMU with debug-threads=on, as libvirt sets it, Firecracker, Cloud
+ * Hypervisor, crosvm, kvmtool), else by having run guest code: then a guest that has not run yet has
+ * no vCPUs here, and shows them at a later refresh.
  */
 #ifndef VPMU_GUEST_H
 #define VPMU_GUEST_H
@@ -17,7 +22,8 @@
 enum vpmu_accel { VPMU_ACCEL_UNKNOWN = 0, VPMU_ACCEL_KVM = 1, VPMU_ACCEL_TCG = 2 };
 
 struct vpmu_vcpu_info {
-	uint32_t index; /* as in "CPU 3/KVM"; vCPUs without such a name are numbered by thread id */
+	uint32_t index; /* as in "CPU 3/KVM"; without such a name KVM's own number where it can be seen (the
+			   vCPU is halted), else by thread id */
 	pid_t tid;
 };
 
@@ -26,7 +32,7 @@ struct vpmu_guest_info {
 	pid_t pid;
 	uint64_t start_ticks;  /* /proc/PID/stat field 22: tells a reused pid from the old one */
 	const char *name;      /* QEMU's -name guest=NAME, else "pid:N"; control characters replaced */
-	const char *uuid;      /* QEMU's -uuid, or "" */
+	const char *uuid;      /* QEMU's -uuid in lower case, or "" */
 	const char *exe;       /* path of the running binary, "" if it may not be read */
 	enum vpmu_accel accel;
 	size_t n_vcpus;
@@ -62,7 +68,11 @@ VPMU_API int vpmu_guests_new(const struct vpmu_guests_opts *opts, struct vpmu_gu
 			     struct vpmu_error *reterr);
 VPMU_API struct vpmu_guests *vpmu_guests_free(struct vpmu_guests *guests);
 
-/* vpmu_guests_refresh - look again; @fn (may be NULL) hears of each change. Old pointers die. */
+/*
+ * vpmu_guests_refresh - look again; @fn (may be NULL) hears of each change, of what is gone first. A guest that
+ * appears or goes is one change; its vCPUs are told of one by one only while it stays. Old pointers die.
+ * Errors: -ENOMEM, or what opening the directory gave; the list stays as it was.
+ */
 VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
 				 struct vpmu_error *reterr);
 

@@ -2,20 +2,27 @@
 /*
  * The host's guests: a walk over /proc, and what to remember of it.
  *
- * What it costs. For each process one file is read, /proc/PID/stat (7 µs); kernel threads end there. The first look
- * at any other process lists its open files (1 µs each). Later looks do not: who was no guest is only looked at
- * again when its guest time stops being zero, which stat tells for nothing, or when its age has grown by a
- * quarter, or after a minute. So a hypervisor that creates its machine as it starts is found by the next refresh,
- * one that has been waiting for orders for an hour within a tick of guest time, and an old guest that is
- * created and never runs within a minute.
+ * What it costs. Listing the open files of a process takes the kernel some 4 µs for each file, so that a node with
+ * thousands of processes would be at it for a second. They are listed for those processes only that
+ *
+ *	have guest time: /proc/PID/stat says so (10 µs), for every KVM guest that has run for a tick;
+ *	are less than a minute old: their guest, if there is to be one, may be about to start;
+ *	run a program called as QEMU is (5 µs more; remembered until the process changes its name);
+ *	were guests at the last look, or are setting up a virtual machine.
+ *
+ * So of all guests one kind is missed until its first tick: a hypervisor that is not QEMU, that has been waiting for
+ * longer than a minute, and whose guest never ran. It could not be sampled either.
  */
 #include <vpmu/guest.h>
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "guest/vmm.h"
 #include "util/cleanup.h"
@@ -24,14 +31,14 @@
 #include "util/strbuf.h"
 #include "util/vec.h"
 
-#define LOOK_AGAIN_NS_MAX (60 * 1000000000ull)
+#define YOUNG_NS (60 * 1000000000ull)
 
 /* A process that is no guest. */
 struct other {
 	pid_t pid;
-	bool hidden;
+	bool is_qemu, soon; /* look at it every time */
 	uint64_t start_ticks;
-	uint64_t look_again_ns; /* CLOCK_BOOTTIME */
+	char comm[16]; /* a new program brings a new name: exec() sets it */
 };
 
 struct snapshot {
@@ -84,39 +91,38 @@ static const struct other *same_other(const struct snapshot *snapshot, pid_t pid
 	return found && found->start_ticks == start_ticks ? found : NULL;
 }
 
-static uint64_t now_ns(void)
+static bool is_young(const struct task_stat *stat)
 {
-	struct timespec t;
+	uint64_t start_ns = stat->start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t look_again_ns(const struct task_stat *stat, uint64_t now)
-{
-	uint64_t start = stat->start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
-
-	return start < now ? now + MIN((now - start) / 4, LOOK_AGAIN_NS_MAX) : now;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec < start_ns + YOUNG_NS;
 }
 
 /* Looks at one process and files it in @next; 0 or -ENOMEM. */
 static int look_at(int proc_fd, const char *pid_text, const struct snapshot *last, struct snapshot *next)
 {
-	struct other other = { .pid = atoi(pid_text) };
-	const struct vmm *before;
-	const struct other *known;
-	struct task_stat stat;
-	struct vmm vmm;
-	int answer;
 	_cleanup_(closedirp) DIR *dir = open_dir_at(proc_fd, pid_text);
+	struct other other = { .pid = atoi(pid_text) };
+	const struct other *known;
+	const struct vmm *before;
+	struct task_stat stat;
+	int answer = VMM_NO;
+	struct vmm vmm;
 
 	if (!dir || task_stat_read(dirfd(dir), "stat", &stat) < 0 || (stat.flags & TASK_KTHREAD))
 		return 0;
-	known = same_other(last, other.pid, stat.start_ticks);
-	if (known && !stat.guest_ticks && known->look_again_ns > now_ns())
-		return vec_push(&next->others, *known) ? 0 : -ENOMEM;
+	other.start_ticks = stat.start_ticks;
+	snprintf(other.comm, sizeof(other.comm), "%.15s", stat.comm);
 	before = same_guest(last, other.pid, stat.start_ticks);
-	answer = vmm_probe(dirfd(dir), other.pid, &stat, before ? &before->info : NULL, &vmm);
+	known = same_other(last, other.pid, stat.start_ticks);
+	if (known && streq(known->comm, other.comm))
+		other.is_qemu = known->is_qemu;
+	else
+		other.is_qemu = vmm_is_qemu(dirfd(dir));
+	if (before || stat.guest_ticks || other.is_qemu || (known && known->soon) || is_young(&stat))
+		answer = vmm_probe(dirfd(dir), other.pid, &stat, before ? &before->info : NULL, &vmm);
 	if (answer < 0)
 		return answer;
 	if (answer == VMM_YES) {
@@ -125,9 +131,7 @@ static int look_at(int proc_fd, const char *pid_text, const struct snapshot *las
 		vmm_deinit(&vmm);
 		return -ENOMEM;
 	}
-	other.start_ticks = stat.start_ticks;
-	other.hidden = answer == VMM_HIDDEN;
-	other.look_again_ns = answer == VMM_SOON ? 0 : look_again_ns(&stat, now_ns());
+	other.soon = answer == VMM_SOON;
 	return vec_push(&next->others, other) ? 0 : -ENOMEM;
 }
 
@@ -267,29 +271,51 @@ static bool is_meant(const struct vpmu_guest_info *guest, const char *spec)
 	return streq(guest->name, spec) || (guest->uuid[0] && strcasecmp(guest->uuid, spec) == 0);
 }
 
+/* Whether the open files of a process, of all of them with @pid 0, may not be listed. */
+static bool is_hidden(const struct vpmu_guests *guests, pid_t pid)
+{
+	char path[PATH_MAX];
+
+	vec_for_each(other, &guests->now.others) {
+		if (pid && other->pid != pid)
+			continue;
+		snprintf(path, sizeof(path), "%.*s/%d/fd", PATH_MAX - 32, guests->proc_path, other->pid);
+		if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
+			return true;
+	}
+	return false;
+}
+
+static void hint_not_found(const struct vpmu_guests *guests, const char *spec, struct vpmu_error *reterr)
+{
+	pid_t pid = starts_with(spec, "pid:") ? atoi(spec + 4) : 0;
+	bool exists = false;
+
+	vec_for_each(other, &guests->now.others)
+		exists |= other->pid == pid;
+	if (pid && !exists)
+		error_hint(reterr, "there is no process %d", pid);
+	else if (is_hidden(guests, pid))
+		error_hint(reterr, "other users' processes may not be looked into: run as root, or with CAP_SYS_PTRACE");
+	else if (pid)
+		error_hint(reterr, "the process holds no KVM vCPU; emulated guests are known by their thread names: "
+				   "start QEMU with -name GUEST,debug-threads=on");
+	else if (spec[0] && strspn(spec, "0123456789") == strlen(spec))
+		error_hint(reterr, "a process is named as pid:%.20s", spec);
+}
+
 static int not_found(const struct vpmu_guests *guests, const char *spec, struct vpmu_error *reterr)
 {
 	_strbuf_ struct strbuf there = {};
-	size_t n_hidden = 0;
 	int code;
 
 	vec_for_each(guest, &guests->now.guests)
 		strbuf_addf(&there, "%s'%s'", there.n ? ", " : "", guest->info.name);
-	vec_for_each(other, &guests->now.others)
-		n_hidden += other->hidden;
 	if (there.n)
 		code = error_set(reterr, -ENOENT, "no guest '%.200s' here; there are %s", spec, there.text);
 	else
 		code = error_set(reterr, -ENOENT, "no guest '%.200s' here, nor any other", spec);
-	if (spec[0] && strspn(spec, "0123456789") == strlen(spec))
-		error_hint(reterr, "a process is named as pid:%.20s", spec);
-	else if (n_hidden)
-		error_hint(reterr,
-			   "%zu processes could not be looked into: run as root, or with CAP_SYS_PTRACE",
-			   n_hidden);
-	else if (starts_with(spec, "pid:"))
-		error_hint(reterr, "it holds no KVM vCPU; an emulated guest is recognised by its thread names: "
-				   "start QEMU with -name GUEST,debug-threads=on");
+	hint_not_found(guests, spec, reterr);
 	return code;
 }
 

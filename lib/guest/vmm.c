@@ -192,6 +192,14 @@ static bool is_qemu(int dir_fd, const char *exe)
 	return read_start(dir_fd, "cmdline", argv0, sizeof(argv0)) > 0 && qemu_args_is_qemu(argv0);
 }
 
+bool vmm_is_qemu(int dir_fd)
+{
+	char exe[PATH_MAX];
+
+	read_exe(dir_fd, exe);
+	return is_qemu(dir_fd, exe);
+}
+
 static int fill_strings(int dir_fd, pid_t pid, char *exe, struct vmm *vmm)
 {
 	_free_ char *cmdline = malloc(CMDLINE_BYTES_MAX);

@@ -45,6 +45,9 @@ enum vmm_answer {
 	VMM_YES,
 };
 
+/* Whether the program, or what it says its name is where that may not be seen, is called as QEMU is. Cheap. */
+bool vmm_is_qemu(int dir_fd);
+
 /*
  * Looks at the process behind @dir_fd (/proc/PID). @before: what was known of it, or NULL; vCPU threads without
  * a name keep the numbers that they had there. Returns an enum vmm_answer (*ret_vmm is filled for VMM_YES only)

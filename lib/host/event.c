@@ -192,9 +192,9 @@ static int no_tracepoint(const char *text, const char *tracefs, const struct tra
 	if (access(path, F_OK) == 0)
 		error_set(reterr, -ENOENT, "this kernel has no tracepoint '%s'", text);
 	else
-		error_set(reterr, -ENOENT, "this kernel has no tracepoints '%s:'", tracepoint->group);
-	error_hint(reterr, access(path, F_OK) == 0 ? "those there are: ls %.200s" :
-		   "a module that is not loaded may have them; those there are: ls %.200s/..", path);
+		error_set(reterr, -ENOENT, "this kernel has no tracepoints '%s:' (a module that is not loaded may)",
+			  tracepoint->group);
+	error_hint(reterr, "those there are: ls %.200s/events", tracefs);
 	return -ENOENT;
 }
 

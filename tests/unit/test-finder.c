@@ -165,16 +165,15 @@ TEST(refresh_tells_what_came_and_went)
 	vpmu_guests_free(guests);
 }
 
-/* What refresh() spares itself: see finder.c. */
-TEST(an_old_process_is_looked_at_again_when_it_runs_guest_code)
+/* Whose files are looked at: see finder.c. */
+TEST(an_old_process_is_looked_at_when_it_runs_guest_code)
 {
 	struct vpmu_guests *guests;
 
 	fake_process(500, "vmm", 1);
 	fake_stat(fake_path("500/stat"), 500, "vmm", 0, 1, 1, 0);
-	guests = look();
 	fake_link(500, "fd/3", "anon_inode:kvm-vcpu:0");
-	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
+	guests = look();
 	CHECK_EQ(vpmu_guests_count(guests), 0);
 	fake_stat(fake_path("500/stat"), 500, "vmm", 0, 1, 1, 1);
 	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
@@ -183,15 +182,33 @@ TEST(an_old_process_is_looked_at_again_when_it_runs_guest_code)
 	vpmu_guests_free(guests);
 }
 
+TEST(an_old_qemu_is_looked_at_even_if_it_never_ran)
+{
+	struct vpmu_guests *guests;
+
+	fake_process(500, "sh", 1);
+	fake_stat(fake_path("500/stat"), 500, "sh", 0, 1, 1, 0);
+	fake_link(500, "exe", "/bin/sh");
+	guests = look();
+	remove(fake_path("500/exe"));
+	fake_link(500, "exe", "/usr/bin/qemu-system-x86_64");
+	fake_link(500, "fd/3", "anon_inode:kvm-vcpu:0");
+	fake_stat(fake_path("500/stat"), 500, "qemu-system-x86", 0, 1, 1, 0);
+	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
+	CHECK_EQ(vpmu_guests_count(guests), 1);
+	vpmu_guests_free(guests);
+}
+
 TEST(a_machine_being_set_up_is_watched_closely)
 {
 	struct vpmu_guests *guests;
 
 	fake_process(500, "vmm", 1);
-	fake_stat(fake_path("500/stat"), 500, "vmm", 0, 1, 1, 0);
+	fake_stat(fake_path("500/stat"), 500, "vmm", 0, 1, 1, 1);
 	fake_link(500, "fd/3", "anon_inode:kvm-vm");
 	guests = look();
 	CHECK_EQ(vpmu_guests_count(guests), 0);
+	fake_stat(fake_path("500/stat"), 500, "vmm", 0, 1, 1, 0);
 	fake_link(500, "fd/4", "anon_inode:kvm-vcpu:0");
 	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
 	CHECK_EQ(vpmu_guests_count(guests), 1);
@@ -241,6 +258,7 @@ TEST(find_says_whom_one_may_have_meant)
 	fake_qemu(100, "web1", "", 1);
 	fake_qemu(200, "twin", "", 1);
 	fake_qemu(300, "twin", "", 1);
+	fake_process(7, "sh", 1);
 	guests = look();
 	CHECK_EQ(vpmu_guests_find(guests, "web", &guest, &error), -ENOENT);
 	CHECK_STR(error.text, "no guest 'web' here; there are 'twin', 'twin', 'web1'");
@@ -251,6 +269,10 @@ TEST(find_says_whom_one_may_have_meant)
 	CHECK_EQ(vpmu_guests_find(guests, "100", &guest, &error), -ENOENT);
 	CHECK_CONTAINS(error.hint, "pid:100");
 	CHECK_EQ(vpmu_guests_find(guests, "pid:0100", &guest, &error), -ENOENT);
+	CHECK_EQ(vpmu_guests_find(guests, "pid:77", &guest, &error), -ENOENT);
+	CHECK_CONTAINS(error.hint, "no process 77");
+	CHECK_EQ(vpmu_guests_find(guests, "pid:7", &guest, &error), -ENOENT);
+	CHECK_CONTAINS(error.hint, "debug-threads=on");
 	CHECK(!guest);
 	vpmu_guests_free(guests);
 }
