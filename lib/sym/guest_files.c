@@ -43,12 +43,15 @@ bool guest_files_any(const struct guest_files *f)
 
 static int open_kallsyms(struct guest_files *f, const char *path, struct vpmu_error *reterr)
 {
+	struct kallsyms_source source = {
+		.path = path,
+		.modules = f->modules,
+		.modules_bytes = f->modules_bytes,
+	};
 	_free_ char *copy = strdup(path);
 	struct symtab *table;
-	int r = copy ? 0 : error_oom(reterr);
+	int r = copy ? kallsyms_table_read(&source, &table, reterr) : error_oom(reterr);
 
-	if (r == 0)
-		r = kallsyms_table_read(path, f->modules, f->modules_bytes, NULL, 0, &table, reterr);
 	if (r == -EACCES && reterr && !reterr->hint[0])
 		error_hint(reterr, READ_AS_ROOT, "/proc/kallsyms");
 	if (r < 0)
@@ -189,23 +192,31 @@ int guest_files_add_image(struct guest_files *f, const char *path, const struct 
 	return 0;
 }
 
+/* How much higher @name is in kallsyms than in the vmlinux. */
+static bool lies_at(const struct guest_files *f, const char *name, int64_t *ret_offset)
+{
+	uint64_t there, linked;
+
+	if (!symtab_reference(f->kallsyms.table, name, &there) || !symtab_reference(f->vmlinux.table, name, &linked))
+		return false;
+	*ret_offset = (int64_t)(there - linked);
+	return true;
+}
+
 /*
  * Where the kernel really lies, by a symbol that both tables have; the vmlinux is read again at that place. Done when first needed, as
  * the files may be given in any order.
  */
 static void settle_kaslr(struct guest_files *f)
 {
-	struct symbol there, linked;
 	struct build_id build_id;
 	struct symtab *table;
 	int64_t offset;
 
 	if (f->kaslr_asked != VPMU_KASLR_AUTO || !f->vmlinux.table || !f->kallsyms.table)
 		return;
-	if (!(symtab_find(f->kallsyms.table, "_text", &there) && symtab_find(f->vmlinux.table, "_text", &linked)) &&
-	    !(symtab_find(f->kallsyms.table, "_stext", &there) && symtab_find(f->vmlinux.table, "_stext", &linked)))
+	if (!lies_at(f, "_text", &offset) && !lies_at(f, "_stext", &offset))
 		return;
-	offset = (int64_t)(there.start - linked.start);
 	f->kaslr_asked = offset;
 	if (offset == 0)
 		return;

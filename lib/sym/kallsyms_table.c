@@ -25,8 +25,17 @@
 struct reading {
 	struct symtab_builder *builder;
 	uint64_t lines, bad;
-	bool has_address, has_upper_half;
+	bool has_address, has_upper_half, without_dynamic;
 };
+
+/* Modules that are none: "bpf", and "__builtin__kprobes", "__builtin__ftrace" for pages of trampolines. */
+static bool is_dynamic(const struct kallsyms_line *line)
+{
+	static const char builtin[] = "__builtin__";
+
+	return (line->module_bytes == 3 && memcmp(line->module, "bpf", 3) == 0) ||
+	       (line->module_bytes >= strlen(builtin) && memcmp(line->module, builtin, strlen(builtin)) == 0);
+}
 
 static int add_line(const struct kallsyms_line *line, void *data)
 {
@@ -43,6 +52,8 @@ static int add_line(const struct kallsyms_line *line, void *data)
 		return 0;
 	}
 	if (line->name_bytes && line->name[0] == '$')
+		return 0;
+	if (r->without_dynamic && line->module && is_dynamic(line))
 		return 0;
 	r->has_upper_half |= line->address >= UPPER_HALF;
 	return symtab_builder_add(r->builder, line->address, 0, line->type, line->name, line->name_bytes,
@@ -95,34 +106,44 @@ static int add_module(const struct modules_line *line, void *data)
 	return symtab_builder_module_end(data, line->name, line->name_bytes, end);
 }
 
-int kallsyms_table_read(const char *path, const char *modules, size_t modules_bytes, const void *meta,
-			size_t meta_bytes, struct symtab **ret_table, struct vpmu_error *reterr)
+/* Reports what is wrong with a text of which this was seen. 0 if nothing is. */
+static int judge(const struct reading *r, const char *path, struct vpmu_error *reterr)
+{
+	if (r->bad > r->lines)
+		return error_set(reterr, -EINVAL, "'%s' is no kallsyms: lines are not 'address type name'", path);
+	if (!r->lines)
+		return error_set(reterr, -EINVAL, "'%s' has no symbols", path);
+	if (!r->has_address)
+		return error_set(reterr, -EACCES, "all addresses in '%s' are zero", path);
+	return 0;
+}
+
+int kallsyms_table_read(const struct kallsyms_source *source, struct symtab **ret_table, struct vpmu_error *reterr)
 {
 	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct reading reading = { .builder = builder };
+	_close_ int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct reading reading = { .builder = builder, .without_dynamic = source->without_dynamic };
 	int r;
 
 	if (fd < 0)
-		return error_errno(reterr, -errno, "open", path);
+		return error_errno(reterr, -errno, "open", source->path);
 	if (!builder)
 		return error_oom(reterr);
 	r = read_text(fd, &reading);
-	if (r < 0 && r != -EINVAL)
-		return error_errno(reterr, r, "read", path);
-	if (r < 0 || reading.bad > reading.lines)
-		return error_set(reterr, -EINVAL, "'%s' is no kallsyms: lines are not 'address type name'", path);
-	if (!reading.lines)
-		return error_set(reterr, -EINVAL, "'%s' has no symbols", path);
-	if (!reading.has_address)
-		return error_set(reterr, -EACCES, "all addresses in '%s' are zero", path);
+	if (r == -EINVAL)
+		reading.bad = UINT64_MAX;
+	else if (r < 0)
+		return error_errno(reterr, r, "read", source->path);
+	r = judge(&reading, source->path, reterr);
+	if (r < 0)
+		return r;
 	if (reading.has_upper_half)
 		symtab_builder_drop_below(builder, UPPER_HALF);
-	if (modules) {
-		r = modules_parse(modules, modules_bytes, add_module, builder, NULL);
+	if (source->modules) {
+		r = modules_parse(source->modules, source->modules_bytes, add_module, builder, NULL);
 		if (r < 0)
 			return error_oom(reterr);
 	}
-	r = symtab_builder_finish(builder, meta, meta_bytes, ret_table);
-	return r < 0 ? error_errno(reterr, r, "make a table of", path) : 0;
+	r = symtab_builder_finish(builder, source->meta, source->meta_bytes, ret_table);
+	return r < 0 ? error_errno(reterr, r, "make a table of", source->path) : 0;
 }

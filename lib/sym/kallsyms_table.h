@@ -7,12 +7,17 @@
 #include <vpmu/error.h>
 #include "sym/symtab.h"
 
-/*
- * @modules: text of /proc/modules of the same moment, for where modules end; NULL = unknown.
- * @meta: stored with the table, NULL = nothing.
- * Errors: what opening gave; -EACCES (all addresses are zero), -EINVAL (not such a file), -ENOMEM.
- */
-int kallsyms_table_read(const char *path, const char *modules, size_t modules_bytes, const void *meta,
-			size_t meta_bytes, struct symtab **ret_table, struct vpmu_error *reterr);
+struct kallsyms_source {
+	const char *path;
+	const char *modules;	/* text of /proc/modules of the same moment, for where modules end; NULL = unknown */
+	size_t modules_bytes;
+	bool without_dynamic;	/* leave out BPF programs and trampolines */
+	const void *meta;	/* stored with the table; NULL = nothing */
+	size_t meta_bytes;
+};
+
+/* Errors: what opening gave; -EACCES (all addresses are zero), -EINVAL (not such a file), -ENOMEM. */
+int kallsyms_table_read(const struct kallsyms_source *source, struct symtab **ret_table,
+			struct vpmu_error *reterr);
 
 #endif

@@ -27,7 +27,8 @@ struct kernel {
 	uint64_t ref_address;
 	int64_t slide; /* the kernel recorded lay this much higher than the table says */
 	VEC(struct code) code;
-	bool asked, code_sorted, from_cache;
+	enum kernel_table_origin origin;
+	bool asked, code_sorted;
 };
 
 struct kernel *kernel_new(struct sym_env *env)
@@ -42,10 +43,13 @@ struct kernel *kernel_new(struct sym_env *env)
 	return k;
 }
 
+static void save(struct kernel *k);
+
 struct kernel *kernel_free(struct kernel *k)
 {
 	if (!k)
 		return NULL;
+	save(k);
 	named_table_deinit(&k->table);
 	vec_free(&k->code);
 	free(k->ref_symbol);
@@ -75,7 +79,7 @@ void kernel_set_table(struct kernel *k, struct symtab *table)
 	named_table_set(&k->table, table);
 	k->asked = true;
 	k->slide = 0;
-	k->from_cache = false;
+	k->origin = KERNEL_TABLE_LIVE;
 }
 
 int kernel_add_code(struct kernel *k, uint64_t address, uint32_t length_bytes, const char *name)
@@ -120,14 +124,14 @@ static const struct code *find_code(struct kernel *k, uint64_t address)
  */
 static bool fits(struct kernel *k, const struct symtab *table, bool same_build)
 {
-	struct symbol symbol;
+	uint64_t there;
 
 	k->slide = 0;
-	if (!k->ref_symbol || !symtab_find(table, k->ref_symbol, &symbol) || symbol.start == k->ref_address)
+	if (!k->ref_symbol || !symtab_reference(table, k->ref_symbol, &there) || there == k->ref_address)
 		return true;
 	if (!same_build)
 		return false;
-	k->slide = (int64_t)(k->ref_address - symbol.start);
+	k->slide = (int64_t)(k->ref_address - there);
 	log_debug("the host kernel was recorded in another boot: symbols are moved by %lld bytes",
 		  (long long)k->slide);
 	return true;
@@ -154,7 +158,7 @@ static int load_from_perf_cache(struct kernel *k)
 		return -ENOENT;
 	if (asprintf(&path, "%s/[kernel.kallsyms]/%s/kallsyms", k->env->perf_cache, k->hex) < 0)
 		return -ENOMEM;
-	r = kallsyms_table_read(path, NULL, 0, NULL, 0, &table, NULL);
+	r = kallsyms_table_read(&(struct kallsyms_source){ .path = path }, &table, NULL);
 	return r < 0 ? r : use(k, table, true);
 }
 
@@ -170,7 +174,7 @@ static void load(struct kernel *k)
 	if (!k->build_id.n || !running.n || build_id_equal(&k->build_id, &running)) {
 		bool same_build = k->build_id.n && running.n;
 
-		r = kernel_cache_read(k->env, &table, &k->from_cache, &error);
+		r = kernel_cache_read(k->env, &table, &k->origin, &error);
 		if (r == 0)
 			r = use(k, table, same_build);
 		else
@@ -185,15 +189,28 @@ static void load(struct kernel *k)
 		load_from_perf_cache(k);
 }
 
-/* The cache has no BPF programs and may lack what was loaded since: an address that it does not know is worth one look at the
- * real thing. */
+/* Once the work is done, since it takes a few milliseconds. */
+static void save(struct kernel *k)
+{
+	int r;
+
+	if (k->origin != KERNEL_TABLE_TO_CACHE || !k->table.table)
+		return;
+	k->origin = KERNEL_TABLE_CACHED;
+	r = kernel_cache_save(k->env, k->table.table);
+	if (r < 0)
+		log_debug("not caching kernel symbols in '%s': %s", k->env->cache_dir, strerror(-r));
+}
+
+/* What is cached lacks BPF programs and the like: an address that it does not know is worth one look at the real thing. */
 static bool look_again(struct kernel *k)
 {
 	struct symtab *table;
 
-	if (!k->from_cache)
+	if (k->origin == KERNEL_TABLE_LIVE)
 		return false;
-	k->from_cache = false;
+	save(k);
+	k->origin = KERNEL_TABLE_LIVE;
 	return kernel_cache_read_live(k->env, &table, NULL) == 0 && use(k, table, k->slide != 0) == 0;
 }
 

@@ -1,13 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <assert.h>
 #include <fcntl.h>
+#include <string.h>
 
+#include "sym/cache.h"
 #include "sym/kallsyms_table.h"
 #include "sym/kernel_cache.h"
+#include "util/hash.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/macro.h"
 
+#define KALLSYMS	  "/proc/kallsyms"
+#define CACHE_NAME	  "host-kallsyms"
 #define MAX_NOTES_BYTES	  (1u << 20)
 #define MAX_MODULES_BYTES (16u << 20)
+#define RULES_VERSION	  1 /* to be raised when kallsyms_table.c or symtab_build.c make something else of the same text */
+
+/* The meta bytes of a cached table. */
+struct cache_key {
+	uint32_t rules;
+	uint32_t build_id_bytes;
+	uint8_t build_id[BUILD_ID_MAX_BYTES];
+	uint32_t zero;
+	uint64_t boot, modules; /* hashes */
+};
 
 void kernel_cache_running(struct build_id *ret_build_id)
 {
@@ -19,20 +37,80 @@ void kernel_cache_running(struct build_id *ret_build_id)
 		build_id_from_notes(ret_build_id, notes, n);
 }
 
-int kernel_cache_read_live(const struct sym_env *env, struct symtab **ret_table, struct vpmu_error *reterr)
+/* A kernel without modules has no /proc/modules: an empty text. */
+static void read_modules(const struct sym_env *env, char **ret_text, size_t *ret_n)
 {
-	_free_ char *modules = NULL;
-	size_t n = 0;
-
+	*ret_n = 0;
 	/* Where modules end is known for the real thing only, not for somebody's copy. */
-	if (streq(env->kallsyms_path, "/proc/kallsyms"))
-		(void)io_read_file(AT_FDCWD, "/proc/modules", MAX_MODULES_BYTES, &modules, &n);
-	return kallsyms_table_read(env->kallsyms_path, modules, n, NULL, 0, ret_table, reterr);
+	if (streq(env->kallsyms_path, KALLSYMS))
+		(void)io_read_file(AT_FDCWD, "/proc/modules", MAX_MODULES_BYTES, ret_text, ret_n);
 }
 
-int kernel_cache_read(const struct sym_env *env, struct symtab **ret_table, bool *ret_from_cache,
-		      struct vpmu_error *reterr)
+int kernel_cache_read_live(const struct sym_env *env, struct symtab **ret_table, struct vpmu_error *reterr)
 {
-	*ret_from_cache = false;
-	return kernel_cache_read_live(env, ret_table, reterr);
+	struct kallsyms_source source = { .path = env->kallsyms_path };
+	_free_ char *modules = NULL;
+
+	read_modules(env, &modules, &source.modules_bytes);
+	source.modules = modules;
+	return kallsyms_table_read(&source, ret_table, reterr);
+}
+
+/*
+ * What tells this kernel with these modules from all others; false if that cannot be known. Use counts and states in /proc/modules
+ * change without a symbol moving, so a hash of the whole text is too careful, which costs some 40 ms now and then.
+ */
+static bool make_key(const char *modules, size_t modules_bytes, struct cache_key *ret_key)
+{
+	_free_ char *boot = NULL;
+	struct build_id build_id;
+	size_t n;
+
+	kernel_cache_running(&build_id);
+	if (!build_id.n || io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &boot, &n) < 0)
+		return false;
+	*ret_key = (struct cache_key){
+		.rules = RULES_VERSION,
+		.build_id_bytes = build_id.n,
+		.boot = hash_bytes(boot, n),
+		.modules = hash_bytes(modules ? modules : "", modules_bytes),
+	};
+	memcpy(ret_key->build_id, build_id.bytes, build_id.n);
+	return true;
+}
+
+int kernel_cache_read(const struct sym_env *env, struct symtab **ret_table,
+		      enum kernel_table_origin *ret_origin, struct vpmu_error *reterr)
+{
+	struct kallsyms_source source = { .path = env->kallsyms_path, .without_dynamic = true };
+	_free_ char *modules = NULL;
+	struct cache_key key;
+	int r;
+
+	static_assert(sizeof(key) <= SYMTAB_META_BYTES, "the key is stored with the table");
+	*ret_origin = KERNEL_TABLE_LIVE;
+	if (!env->cache_dir || !streq(env->kallsyms_path, KALLSYMS))
+		return kernel_cache_read_live(env, ret_table, reterr);
+	read_modules(env, &modules, &source.modules_bytes);
+	if (!make_key(modules, source.modules_bytes, &key))
+		return kernel_cache_read_live(env, ret_table, reterr);
+	r = cache_load(env->cache_dir, CACHE_NAME, &key, sizeof(key), ret_table);
+	if (r == 0) {
+		*ret_origin = KERNEL_TABLE_CACHED;
+		return 0;
+	}
+	if (r != -ENOENT && r != -ESTALE)
+		log_debug("ignoring the cached kernel symbols in '%s': %s", env->cache_dir, strerror(-r));
+	source.modules = modules;
+	source.meta = &key;
+	source.meta_bytes = sizeof(key);
+	r = kallsyms_table_read(&source, ret_table, reterr);
+	if (r == 0)
+		*ret_origin = KERNEL_TABLE_TO_CACHE;
+	return r;
+}
+
+int kernel_cache_save(const struct sym_env *env, const struct symtab *table)
+{
+	return cache_save(env->cache_dir, CACHE_NAME, table);
 }

@@ -81,7 +81,13 @@ void symtab_get(const struct symtab *table, size_t i, struct symbol *ret_symbol)
 /* true and *ret_symbol if a symbol covers @address. */
 bool symtab_lookup(const struct symtab *table, uint64_t address, struct symbol *ret_symbol);
 
-/* Linear; for tests, "_text", KASLR. */
+/*
+ * Where a kernel lies: the address of @name, "_text" or "_stext". Known even when another name won at that address.
+ * false if there is no such symbol.
+ */
+bool symtab_reference(const struct symtab *table, const char *name, uint64_t *ret_address);
+
+/* Linear, and only among the names that are left; for tests. */
 bool symtab_find(const struct symtab *table, const char *name, struct symbol *ret_symbol);
 
 #endif

@@ -35,6 +35,7 @@ struct symtab_builder {
 	VEC(struct module) modules; /* [0] is "no module" */
 	struct strbuf names;
 	uint32_t last_module;
+	uint64_t text, stext;
 };
 
 struct symtab_builder *symtab_builder_new(void)
@@ -134,6 +135,10 @@ int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_b
 		if (r < 0)
 			return r;
 	}
+	if (name_bytes == 5 && memcmp(name, "_text", 5) == 0)
+		b->text = start;
+	if (name_bytes == 6 && memcmp(name, "_stext", 6) == 0)
+		b->stext = start;
 	r = store_name(b, name, name_bytes, &d.name);
 	if (r < 0)
 		return r;
@@ -367,6 +372,8 @@ int symtab_builder_finish(struct symtab_builder *b, const void *image_meta, size
 	memcpy(header->magic, SYMTAB_MAGIC, sizeof(header->magic));
 	header->count = (uint32_t)b->drafts.n;
 	header->strings_bytes = (uint32_t)strings;
+	header->text = b->text;
+	header->stext = b->stext;
 	if (image_meta)
 		memcpy(header->meta, image_meta, MIN(meta_bytes, sizeof(header->meta)));
 	pack(b, header);

@@ -20,7 +20,7 @@
 #error "symbol table images are little-endian"
 #endif
 
-#define SYMTAB_MAGIC	 "vpmusym\1" /* the last byte is the version of the layout */
+#define SYMTAB_MAGIC	 "vpmusym\2" /* the last byte is the version of the layout */
 #define SYMTAB_MAX_COUNT (1u << 27)
 #define SYMTAB_NO_PARENT UINT32_MAX
 
@@ -28,6 +28,7 @@ struct symtab_header {
 	char magic[8];
 	uint32_t count;
 	uint32_t strings_bytes;
+	uint64_t text, stext; /* addresses of _text and _stext, 0 = there is none */
 	uint8_t meta[SYMTAB_META_BYTES];
 };
 
@@ -38,7 +39,7 @@ struct symtab_entry {
 	uint32_t zero;
 };
 
-static_assert(sizeof(struct symtab_header) == 80, "part of the format");
+static_assert(sizeof(struct symtab_header) == 96, "part of the format");
 static_assert(sizeof(struct symtab_entry) == 24, "part of the format");
 
 /* Takes over @image, which came from malloc() and was made by the builder, or was checked. */

@@ -103,6 +103,22 @@ TEST(of_aliases_without_size_the_last_one_stays)
 	CHECK_EQ(symtab_count(table), 2);
 }
 
+TEST(the_kernels_place_is_known_even_when_another_name_won)
+{
+	struct symtab_builder *b = symtab_builder_new();
+	uint64_t address = 0;
+
+	add(b, 0xffffffff81000000, 0, 'T', "_text", NULL);
+	add(b, 0xffffffff81000000, 0, 'T', "startup_64", NULL);
+	_cleanup_(symtab_freep) struct symtab *table = finish(b);
+
+	CHECK_STR(at(table, 0xffffffff81000000), "startup_64");
+	CHECK(symtab_reference(table, "_text", &address));
+	CHECK_EQ(address, 0xffffffff81000000);
+	CHECK(!symtab_reference(table, "_stext", &address));
+	CHECK(!symtab_reference(table, "startup_64", &address));
+}
+
 TEST(of_aliases_with_size_the_better_one_stays)
 {
 	struct symtab_builder *b = symtab_builder_new();
