@@ -121,8 +121,10 @@ static int look_at(int proc_fd, const char *pid_text, const struct snapshot *las
 		other.is_qemu = known->is_qemu;
 	else
 		other.is_qemu = vmm_is_qemu(dirfd(dir));
-	if (before || stat.guest_ticks || other.is_qemu || (known && known->soon) || is_young(&stat))
-		answer = vmm_probe(dirfd(dir), other.pid, &stat, before ? &before->info : NULL, &vmm);
+	if (before)
+		answer = vmm_probe_again(dirfd(dir), &stat, before, &vmm);
+	else if (stat.guest_ticks || other.is_qemu || (known && known->soon) || is_young(&stat))
+		answer = vmm_probe(dirfd(dir), other.pid, &stat, NULL, &vmm);
 	if (answer < 0)
 		return answer;
 	if (answer == VMM_YES) {

@@ -15,10 +15,11 @@
 
 /*
  * A process may hold a million files, and all of them would have to be looked at to say that none is a vCPU's. A
- * hypervisor opens its virtual machine before most else: who shows none in the first thousand is let go.
+ * hypervisor opens its virtual machine before most else: who shows none in the first thousand is let go. And who has a
+ * machine but hides it behind more files than hypervisors need does so at his own loss.
  */
 #define FDS_BEFORE_GIVING_UP 1024
-#define FDS_MAX		     65536
+#define FDS_MAX		     16384
 
 DIR *open_dir_at(int dir_fd, const char *path)
 {
@@ -107,33 +108,59 @@ static bool is_vcpu_file(const char *link, uint32_t *ret_vcpu)
 	return true;
 }
 
-void kvm_files_read(int dir_fd, bool ran_guest_code, struct kvm_files *ret_files)
+/* Looks at the open files up to the first vCPU's, or at @all of them; the number of vCPUs' files seen. */
+static size_t walk_files(int dir_fd, bool ran_guest_code, bool all, struct kvm_files *files)
 {
 	_cleanup_(closedirp) DIR *dir = open_dir_at(dir_fd, "fd");
-	struct kvm_files files = { .readable = dir };
+	size_t n_seen = 0, n_vcpus = 0;
 	struct dirent *entry;
-	size_t n_seen = 0;
 	uint32_t vcpu;
 	char link[64];
 
-	while (dir && (entry = readdir(dir)) && n_seen < FDS_MAX) {
+	files->readable = dir;
+	while (dir && (entry = readdir(dir)) && n_seen < FDS_MAX && (all || !n_vcpus)) {
 		int r;
 
 		if (entry->d_name[0] == '.')
 			continue;
-		if (++n_seen > FDS_BEFORE_GIVING_UP && !ran_guest_code && !files.has_vm && !files.n_vcpus)
+		if (++n_seen > FDS_BEFORE_GIVING_UP && !ran_guest_code && !files->has_vm)
 			break;
 		r = read_link(dirfd(dir), entry->d_name, link);
 		if (r == -EACCES || r == -EPERM) {
-			files.readable = false;
+			files->readable = false;
 			break;
 		}
 		if (r == 0 && streq(link, "anon_inode:kvm-vm"))
-			files.has_vm = true;
-		else if (r == 0 && is_vcpu_file(link, &vcpu))
-			files.n_vcpus++;
+			files->has_vm = true;
+		if (r == 0 && is_vcpu_file(link, &vcpu)) {
+			files->vcpu_fd = atoi(entry->d_name);
+			n_vcpus++;
+		}
+	}
+	return n_vcpus;
+}
+
+void kvm_files_read(int dir_fd, bool ran_guest_code, int known_fd, struct kvm_files *ret_files)
+{
+	struct kvm_files files = { .vcpu_fd = -1 };
+	char path[64], link[64];
+	uint32_t vcpu;
+
+	snprintf(path, sizeof(path), "fd/%d", known_fd);
+	if (known_fd >= 0 && read_link(dir_fd, path, link) == 0 && is_vcpu_file(link, &vcpu)) {
+		files.readable = true;
+		files.vcpu_fd = known_fd;
+	} else {
+		walk_files(dir_fd, ran_guest_code, false, &files);
 	}
 	*ret_files = files;
+}
+
+size_t kvm_files_count_vcpus(int dir_fd)
+{
+	struct kvm_files files = {};
+
+	return walk_files(dir_fd, true, true, &files);
 }
 
 /* The file reads "16 0x1a 0xae80 …": system call, file, request; or "running". */

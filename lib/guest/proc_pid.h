@@ -31,12 +31,16 @@ int task_stat_read(int dir_fd, const char *path, struct task_stat *ret_stat);
 /* The KVM files among a process's open files. */
 struct kvm_files {
 	bool readable; /* false: another user's process, and no CAP_SYS_PTRACE */
-	bool has_vm;
-	size_t n_vcpus;
+	bool has_vm;   /* a virtual machine; may be false where vcpu_fd is set */
+	int vcpu_fd;   /* one that is a vCPU's, or -1 */
 };
 
-/* @ran_guest_code: that there are some is known; look for them however many files there are. */
-void kvm_files_read(int dir_fd, bool ran_guest_code, struct kvm_files *ret_files);
+/*
+ * Looks until it finds a vCPU. @known_fd: where one was last time, or -1. @ran_guest_code: there must be one; look for
+ * it however many files there are.
+ */
+void kvm_files_read(int dir_fd, bool ran_guest_code, int known_fd, struct kvm_files *ret_files);
+size_t kvm_files_count_vcpus(int dir_fd);
 
 /* The vCPU for which thread @tid sleeps in ioctl(KVM_RUN); false if it does not, or that may not be seen. */
 bool sleeps_in_kvm_run(int dir_fd, pid_t tid, uint32_t *ret_vcpu);

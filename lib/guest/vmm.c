@@ -76,7 +76,7 @@ static int threads_read(int dir_fd, size_t n_max, struct threads *threads)
 }
 
 /* Without names: finds the threads that run the guest, and of those that sleep in it the vCPU's number. */
-static void find_running(int dir_fd, size_t n_vcpu_files, struct threads *threads)
+static void find_running(int dir_fd, struct threads *threads)
 {
 	vec_for_each(thread, &threads->all) {
 		if (!sleeps_in_kvm_run(dir_fd, thread->tid, &thread->index))
@@ -84,7 +84,7 @@ static void find_running(int dir_fd, size_t n_vcpu_files, struct threads *thread
 		threads->n_running += !thread->runs_guest;
 		thread->has_index = thread->runs_guest = true;
 	}
-	if (threads->n_running || threads->all.n != n_vcpu_files)
+	if (threads->n_running || threads->all.n != kvm_files_count_vcpus(dir_fd))
 		return;
 	vec_for_each(thread, &threads->all)
 		thread->runs_guest = true;
@@ -147,15 +147,14 @@ static bool is_vcpu(const struct thread *thread, enum vpmu_accel accel, bool by_
 }
 
 /* Fills the vCPUs of @vmm, by the rules in vmm.h. */
-static int choose_vcpus(int dir_fd, size_t n_vcpu_files, const struct vpmu_guest_info *before,
-			struct threads *threads, struct vmm *vmm)
+static int choose_vcpus(int dir_fd, const struct vpmu_guest_info *before, struct threads *threads, struct vmm *vmm)
 {
 	bool by_name = threads->n_names[VCPU_NAME_QEMU_KVM] + threads->n_names[VCPU_NAME_OTHER] > 0;
 	size_t n = 0;
 	int r;
 
 	if (vmm->info.accel == VPMU_ACCEL_KVM && !by_name) {
-		find_running(dir_fd, n_vcpu_files, threads);
+		find_running(dir_fd, threads);
 		r = number_the_rest(threads, before);
 		if (r < 0)
 			return r;
@@ -224,7 +223,7 @@ static int fill_strings(int dir_fd, pid_t pid, char *exe, struct vmm *vmm)
 static int classify(int dir_fd, const char *exe, const struct task_stat *stat, const struct kvm_files *files,
 		    struct threads *threads, enum vpmu_accel *ret_accel)
 {
-	bool by_files = files->readable && files->n_vcpus, ran = stat->guest_ticks > 0;
+	bool by_files = files->readable && files->vcpu_fd >= 0, ran = stat->guest_ticks > 0;
 	int r;
 
 	if (files->readable && !by_files) {
@@ -247,8 +246,8 @@ static int classify(int dir_fd, const char *exe, const struct task_stat *stat, c
 	return VMM_YES;
 }
 
-int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct vpmu_guest_info *before,
-	      struct vmm *ret_vmm)
+static int probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct vpmu_guest_info *before,
+		 int known_fd, struct vmm *ret_vmm)
 {
 	_cleanup_(threads_deinit) struct threads threads = {};
 	_cleanup_(vmm_deinit) struct vmm vmm = {};
@@ -256,14 +255,15 @@ int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct 
 	char exe[PATH_MAX];
 	int answer, r;
 
-	kvm_files_read(dir_fd, stat->guest_ticks > 0, &files);
+	kvm_files_read(dir_fd, stat->guest_ticks > 0, known_fd, &files);
 	read_exe(dir_fd, exe);
 	answer = classify(dir_fd, exe, stat, &files, &threads, &vmm.info.accel);
 	if (answer != VMM_YES)
 		return answer;
 	vmm.info.pid = pid;
 	vmm.info.start_ticks = stat->start_ticks;
-	r = choose_vcpus(dir_fd, files.n_vcpus, before, &threads, &vmm);
+	vmm.vcpu_fd = files.vcpu_fd;
+	r = choose_vcpus(dir_fd, before, &threads, &vmm);
 	if (r == 0)
 		r = fill_strings(dir_fd, pid, exe, &vmm);
 	if (r < 0)
@@ -271,6 +271,17 @@ int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct 
 	*ret_vmm = vmm;
 	memset(&vmm, 0, sizeof(vmm));
 	return VMM_YES;
+}
+
+int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct vpmu_guest_info *before,
+	      struct vmm *ret_vmm)
+{
+	return probe(dir_fd, pid, stat, before, -1, ret_vmm);
+}
+
+int vmm_probe_again(int dir_fd, const struct task_stat *stat, const struct vmm *before, struct vmm *ret_vmm)
+{
+	return probe(dir_fd, before->info.pid, stat, &before->info, before->vcpu_fd, ret_vmm);
 }
 
 void vmm_deinit(struct vmm *vmm)

@@ -34,6 +34,7 @@ struct vmm {
 	struct vpmu_guest_info info;
 	char *name, *uuid, *exe;
 	struct vpmu_vcpu_info *vcpus;
+	int vcpu_fd; /* where the process holds a vCPU, or -1: spares the next look a walk over all its files */
 };
 
 void vmm_deinit(struct vmm *vmm);
@@ -55,5 +56,8 @@ bool vmm_is_qemu(int dir_fd);
  */
 int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct vpmu_guest_info *before,
 	      struct vmm *ret_vmm);
+
+/* The same for a process that was a guest when @before was made, without a walk over all its files. */
+int vmm_probe_again(int dir_fd, const struct task_stat *stat, const struct vmm *before, struct vmm *ret_vmm);
 
 #endif

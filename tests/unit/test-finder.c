@@ -125,6 +125,26 @@ TEST(threads_without_names_are_vcpus_if_they_run_the_guest)
 	vpmu_guests_free(guests);
 }
 
+TEST(a_guest_that_gives_up_its_vcpu_is_one_no_longer)
+{
+	struct vpmu_guests *guests;
+
+	fake_process(90, "vm", 2);
+	fake_thread(90, 91, "vcpu0", 3);
+	fake_link(90, "fd/7", "anon_inode:kvm-vcpu:0");
+	guests = look();
+	CHECK_EQ(vpmu_guests_count(guests), 1);
+	remove(fake_path("90/fd/7"));
+	fake_link(90, "fd/7", "pipe:[12]");
+	fake_link(90, "fd/8", "anon_inode:kvm-vcpu:1");
+	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
+	CHECK_EQ(vpmu_guests_count(guests), 1);
+	remove(fake_path("90/fd/8"));
+	CHECK_EQ(vpmu_guests_refresh(guests, NULL, NULL, NULL), 0);
+	CHECK_EQ(vpmu_guests_count(guests), 0);
+	vpmu_guests_free(guests);
+}
+
 static char changes[1024];
 
 static void note(enum vpmu_guest_change change, const struct vpmu_guest_info *guest,
