@@ -170,10 +170,17 @@ def sampling(bench):
 
 @figure("kallsyms")
 def kallsyms(bench):
-    """tests/bench/sym.c measures from inside; the referee is the time the kernel takes to print the file."""
-    if not bench.sym or not bench.sym.exists():
-        raise Skipped("tests/bench/sym was not built")
-    found = json.loads(run([bench.sym, "--json"]))
-    yield below(f"host symbols, cold, {found['symbols']}", "ms", found["cold_ms"], 45)
-    yield below("host symbols from the cache", "ms", found["cached_ms"], 3)
-    yield below("a symbol lookup", "ns", found["lookup_ns"], 50)
+    """sym.c measures from inside. Stock perf has no such figures; the time that the kernel takes to print /proc/kallsyms is the
+    floor of the cold one, and stands in its column."""
+    if not bench.sym.exists():
+        raise Skipped(f"{bench.sym.name} was not built")
+    printed = run([bench.sym])
+    found = {label: float(value) for label, value in re.findall(r"^(\S.*?)\s+(-?[\d.]+) (?:ms|us|ns)", printed, re.M)}
+    try:
+        count = re.search(r"(\d+) symbols", printed).group(1)
+        yield below(f"host symbols, cold, {count} (perf: kernel prints)", "ms", found["kallsyms to a table"], 45,
+                    found["kallsyms read only"])
+        yield below("host symbols from the cache", "ms", found["the same from the cache"], 3)
+        yield below("a symbol lookup", "ns", found["lookup, random address"], 50)
+    except (AttributeError, KeyError) as missing:
+        raise Failed(f"{bench.sym.name} does not say {missing}: {printed}") from missing

@@ -27,6 +27,8 @@ def run(command, **options):
     """Runs an untimed command and returns its standard output."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, errors="replace", **options)
+    if done.returncode == 77:
+        raise Skipped(done.stderr.strip() or done.stdout.strip())
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise Failed(f"{' '.join(map(str, command))}: status {done.returncode}: {last}")
