@@ -5,6 +5,8 @@
 
 #include "calltree.h"
 #include "text.h"
+#include "util/hash.h"
+#include "util/idtable.h"
 #include "util/vec.h"
 
 #define NOTHING	   UINT32_MAX
@@ -14,41 +16,35 @@
 struct node {
 	const struct vpmu_frame *frame;
 	uint64_t weight;
-	uint32_t first_child, next; /* siblings, heaviest first once sorted */
+	uint32_t parent, first_child, next; /* siblings, heaviest first once sorted */
 };
 
 struct tree {
 	VEC(struct node) nodes; /* the first stands for the row itself */
+	struct idtable table;	/* of nodes, by parent and frame */
 	VEC(uint32_t) order;	/* scratch for sorting */
 	const struct vpmu_row *row;
 	struct strbuf *out;
 };
 
-static bool same_string(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_place(const struct vpmu_frame *a, const struct vpmu_frame *b)
-{
-	if (a->status != b->status || a->side != b->side || !same_string(a->dso, b->dso))
-		return false;
-	return a->symbol || b->symbol ? same_string(a->symbol, b->symbol) : a->address == b->address;
-}
-
-/* The child of @parent for @frame, made if need be; NOTHING when out of memory. */
+/* The child of @parent for @frame, made if need be; NOTHING when out of memory. Equal frames of a report are one object. */
 static uint32_t child_for(struct tree *tree, uint32_t parent, const struct vpmu_frame *frame)
 {
-	uint32_t i;
+	uint32_t hash = (uint32_t)(hash_mix(parent, (uintptr_t)frame) >> 32);
+	uint32_t id, i = idtable_first(&tree->table, hash);
+	struct node *node;
 
-	for (i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next)
-		if (same_place(tree->nodes.items[i].frame, frame))
-			return i;
-	i = (uint32_t)tree->nodes.n;
-	if (!vec_push(&tree->nodes, (struct node){ frame, 0, NOTHING, tree->nodes.items[parent].first_child }))
+	for (; (id = idtable_at(&tree->table, i, hash)) != IDTABLE_END; i = idtable_step(&tree->table, i)) {
+		node = &tree->nodes.items[id];
+		if (id != IDTABLE_OTHER && node->frame == frame && node->parent == parent)
+			return id;
+	}
+	id = (uint32_t)tree->nodes.n;
+	if (!vec_push(&tree->nodes, (struct node){ frame, 0, parent, NOTHING, NOTHING }))
 		return NOTHING;
-	tree->nodes.items[parent].first_child = i;
-	return i;
+	tree->nodes.items[id].next = tree->nodes.items[parent].first_child;
+	tree->nodes.items[parent].first_child = id;
+	return idtable_put(&tree->table, hash, id) ? id : NOTHING;
 }
 
 static void add_chain(struct tree *tree, const struct vpmu_chain *chain)
@@ -58,8 +54,7 @@ static void add_chain(struct tree *tree, const struct vpmu_chain *chain)
 
 	tree->nodes.items[0].weight += chain->weight;
 	/* The row itself is the innermost frame; what is of interest is who called it. */
-	if (chain->n_frames &&
-	    same_string(chain->frames[0]->symbol, tree->row->keys[VPMU_KEY_SYMBOL]))
+	if (chain->n_frames && tree->row->keys[VPMU_KEY_SYMBOL])
 		i = 1;
 	for (; i < chain->n_frames; i++) {
 		at = child_for(tree, at, chain->frames[i]);
@@ -200,5 +195,6 @@ bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strb
 	print_callers(&tree, 0, indent, 0);
 	vec_free(&tree.nodes);
 	vec_free(&tree.order);
+	idtable_deinit(&tree.table);
 	return out->n > before;
 }

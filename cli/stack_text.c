@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdlib.h>
 #include <string.h>
 
 #include "util/hash.h"
 #include "stack_text.h"
 #include "text.h"
 
-#define SLOTS_FIRST  4096u
-#define TEXTS_LIMIT  (48u << 20)
-#define KEYS_LIMIT   (4u << 20) /* words */
+/* Small enough for the processor's caches: with more the remembering costs as much as it saves (measured). */
+#define TEXTS_LIMIT	(2u << 20)
+#define KEYS_LIMIT	(256u << 10) /* words */
 #define ADDRESS_COLUMNS 16
 
 void stack_text_deinit(struct stack_text *s)
@@ -16,9 +15,7 @@ void stack_text_deinit(struct stack_text *s)
 	vec_free(&s->keys);
 	vec_free(&s->entries);
 	strbuf_deinit(&s->texts);
-	free(s->slots);
-	s->slots = NULL;
-	s->n_slots = 0;
+	idtable_deinit(&s->table);
 }
 
 static void add_frame(const struct vpmu_frame *frame, struct strbuf *out)
@@ -75,68 +72,59 @@ static size_t put_key(struct stack_text *s, const struct vpmu_sample *sample)
 	return n;
 }
 
-static bool grow_slots(struct stack_text *s)
-{
-	size_t n = s->n_slots ? s->n_slots * 2 : SLOTS_FIRST;
-	uint32_t *slots = calloc(n, sizeof(*slots));
-
-	if (!slots)
-		return false;
-	for (size_t i = 0; i < s->entries.n; i++) {
-		size_t at = s->entries.items[i].hash & (n - 1);
-
-		while (slots[at])
-			at = (at + 1) & (n - 1);
-		slots[at] = (uint32_t)i + 1;
-	}
-	free(s->slots);
-	s->slots = slots;
-	s->n_slots = n;
-	return true;
-}
-
 static void start_over(struct stack_text *s)
 {
 	s->keys.n = s->entries.n = 0;
 	strbuf_clear(&s->texts);
-	if (s->slots)
-		memset(s->slots, 0, s->n_slots * sizeof(*s->slots));
+	idtable_deinit(&s->table);
+}
+
+static const struct stack_entry *find(const struct stack_text *s, uint32_t hash, const uint64_t *key, size_t n)
+{
+	uint32_t id, i = idtable_first(&s->table, hash);
+
+	for (; (id = idtable_at(&s->table, i, hash)) != IDTABLE_END; i = idtable_step(&s->table, i)) {
+		const struct stack_entry *entry = &s->entries.items[id];
+
+		if (id != IDTABLE_OTHER && entry->n_key == n &&
+		    memcmp(s->keys.items + entry->key, key, n * sizeof(*key)) == 0)
+			return entry;
+	}
+	return NULL;
 }
 
 void stack_text_add(struct stack_text *s, const struct vpmu_sample *sample, struct strbuf *out)
 {
-	const uint64_t *key;
-	struct stack_entry *entry;
-	size_t n, at, text;
-	uint64_t hash;
+	const struct stack_entry *entry;
+	size_t n, text = s->texts.n;
+	uint32_t hash;
 
-	if (s->texts.n > TEXTS_LIMIT || s->keys.n > KEYS_LIMIT)
+	if (s->texts.n > TEXTS_LIMIT || s->keys.n > KEYS_LIMIT) {
 		start_over(s);
+		text = 0;
+	}
 	n = put_key(s, sample);
-	if (!n || (2 * s->entries.n >= s->n_slots && !grow_slots(s))) {
+	if (!n) {
 		format_stack(s, sample, out); /* no memory to remember with */
 		return;
 	}
-	key = s->keys.items + s->keys.n;
-	hash = hash_words(n, key, n);
-	for (at = hash & (s->n_slots - 1); s->slots[at]; at = (at + 1) & (s->n_slots - 1)) {
-		entry = &s->entries.items[s->slots[at] - 1];
-		if (entry->hash == hash && entry->n_key == n &&
-		    memcmp(s->keys.items + entry->key, key, n * sizeof(*key)) == 0) {
-			strbuf_add(out, s->texts.text + entry->text, entry->n_text);
-			return;
-		}
+	hash = (uint32_t)(hash_words(n, s->keys.items + s->keys.n, n) >> 32);
+	entry = find(s, hash, s->keys.items + s->keys.n, n);
+	if (entry) {
+		strbuf_add(out, s->texts.text + entry->text, entry->n_text);
+		return;
 	}
-	text = s->texts.n;
 	format_stack(s, sample, &s->texts);
 	if (s->texts.failed) {
 		out->failed = true;
 		return;
 	}
 	strbuf_add(out, s->texts.text + text, s->texts.n - text);
-	if (!vec_push(&s->entries, (struct stack_entry){ hash, s->keys.n, text, (uint32_t)n,
+	if (!vec_push(&s->entries, (struct stack_entry){ s->keys.n, text, (uint32_t)n,
 							 (uint32_t)(s->texts.n - text) }))
 		return;
-	s->keys.n += n;
-	s->slots[at] = (uint32_t)s->entries.n;
+	if (idtable_put(&s->table, hash, (uint32_t)s->entries.n - 1))
+		s->keys.n += n;
+	else
+		s->entries.n--;
 }

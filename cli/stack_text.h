@@ -7,6 +7,7 @@
 #define CLI_STACK_TEXT_H
 
 #include <vpmu/symbolize.h>
+#include "util/idtable.h"
 #include "util/strbuf.h"
 #include "util/vec.h"
 
@@ -14,7 +15,6 @@
 #define STACK_FRAMES_MAX 2048
 
 struct stack_entry {
-	uint64_t hash;
 	size_t key, text;
 	uint32_t n_key, n_text;
 };
@@ -24,15 +24,13 @@ struct stack_text {
 	bool lines; /* source lines behind each frame */
 	struct vpmu_frame frames[STACK_FRAMES_MAX];
 
-	VEC(uint64_t) keys;  /* what tells stacks apart, one run of words for each */
+	VEC(uint64_t) keys; /* what tells stacks apart, one run of words for each */
 	struct strbuf texts;
 	VEC(struct stack_entry) entries;
-	uint32_t *slots; /* index into entries plus 1; 0 = free */
-	size_t n_slots;	 /* a power of two */
+	struct idtable table; /* of entries */
 };
 
 void stack_text_deinit(struct stack_text *s);
-#define _stack_text_ __attribute__((cleanup(stack_text_deinit)))
 
 /* Appends one line a frame, "\t   ADDRESS SYMBOL+0xOFFSET (DSO)\n", innermost first. */
 void stack_text_add(struct stack_text *s, const struct vpmu_sample *sample, struct strbuf *out);
