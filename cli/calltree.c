@@ -11,7 +11,8 @@
 
 #define NOTHING	   UINT32_MAX
 #define DEPTH_MAX  128	/* frames printed below a row; deeper recursion is cut, and says so */
-#define SMALL	   0.5	/* branches below so many percent of the row are summed up */
+#define SMALL	   0.5	/* branches below so many percent of the row are summed up, */
+#define TINY	   CALLTREE_MIN_PERCENT	/* and those below so many of the half */
 
 struct node {
 	const struct vpmu_frame *frame;
@@ -124,7 +125,10 @@ static void add_name(struct tree *tree, const struct vpmu_frame *frame)
 
 static uint64_t small_weight(const struct tree *tree)
 {
-	return (uint64_t)((double)tree->row->weight * SMALL / 100);
+	const struct vpmu_row *row = tree->row;
+	double of_row = SMALL / 100, of_half = row->percent > 0 ? TINY / row->percent : 0;
+
+	return (uint64_t)((double)row->weight * MAX(of_row, of_half));
 }
 
 /* The caller of @parent that accounts for all of it, but for what is too small to be shown; NOTHING if there is none such. */

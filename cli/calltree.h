@@ -15,6 +15,9 @@
 #include <vpmu/profile.h>
 #include "util/strbuf.h"
 
+/* Rows below so many percent of their half have no tree, and branches below it are not worth a line either. */
+#define CALLTREE_MIN_PERCENT 0.05
+
 /* Appends the tree of @row, indented by @indent. Percentages are of the row's half, like the row's own. False if
  * nothing called it. */
 bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strbuf *out);

@@ -124,16 +124,55 @@ static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
 static void add_percent(struct table *table, double percent, uint64_t samples)
 {
 	if (samples)
-		table_cellf(table, TINT_NONE, "%.2f%%", percent);
+		table_cell_percent(table, TINT_NONE, percent);
 	else
 		table_cell(table, TINT_FAINT, "-");
+}
+
+static void add_row(struct table *table, const struct vpmu_diff_row *row)
+{
+	enum tint tint = !row->significant ? TINT_NONE : row->delta > 0 ? TINT_BAD : TINT_GOOD;
+
+	add_percent(table, row->base_percent, row->base_samples);
+	add_percent(table, row->other_percent, row->other_samples);
+	table_cellf(table, tint, "%+.2f", row->delta);
+	table_cellf(table, TINT_NONE, "%+.2f..%+.2f", row->low, row->high);
+	table_cell(table, tint, row->significant ? "*" : "");
+	table_cell(table, TINT_NONE, row->dso);
+	table_cell(table, TINT_NONE, row->symbol);
+}
+
+static void print_rows(const struct vpmu_diff *diff)
+{
+	_strbuf_ struct strbuf out = {};
+	_table_ struct table table = {};
+	const struct vpmu_diff_row *row;
+
+	table_column(&table, "Base", TABLE_RIGHT);
+	table_column(&table, "Other", TABLE_RIGHT);
+	table_column(&table, "Delta", TABLE_RIGHT);
+	table_column(&table, "95% interval", TABLE_RIGHT);
+	table_column(&table, "", TABLE_LEFT);
+	table_column(&table, "DSO", TABLE_CUT_HEAD);
+	table_column(&table, "Symbol", TABLE_CUT_TAIL);
+	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
+		add_row(&table, row);
+		table_measure_row(&table);
+	}
+	table_print_head(&table, &out);
+	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
+		add_row(&table, row);
+		table_print_row(&table, &out);
+		if (out.n > 65536)
+			output_write(&out);
+	}
+	strbuf_adds(&out, "\n* the interval does not contain 0: a change, not noise\n");
+	output_write(&out);
 }
 
 static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 {
 	_strbuf_ struct strbuf head = {};
-	_table_ struct table table = {};
-	const struct vpmu_diff_row *row;
 	struct vpmu_coverage coverage;
 
 	for (int i = 0; i < 2; i++) {
@@ -146,28 +185,7 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 	}
 	strbuf_addc(&head, '\n');
 	output_write(&head);
-
-	table_column(&table, "Base", TABLE_RIGHT);
-	table_column(&table, "Other", TABLE_RIGHT);
-	table_column(&table, "Delta", TABLE_RIGHT);
-	table_column(&table, "95% interval", TABLE_RIGHT);
-	table_column(&table, "", TABLE_LEFT);
-	table_column(&table, "DSO", TABLE_CUT_HEAD);
-	table_column(&table, "Symbol", TABLE_CUT_TAIL);
-	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
-		enum tint tint = !row->significant ? TINT_NONE : row->delta > 0 ? TINT_BAD : TINT_GOOD;
-
-		add_percent(&table, row->base_percent, row->base_samples);
-		add_percent(&table, row->other_percent, row->other_samples);
-		table_cellf(&table, tint, "%+.2f", row->delta);
-		table_cellf(&table, TINT_NONE, "%+.2f..%+.2f", row->low, row->high);
-		table_cell(&table, tint, row->significant ? "*" : "");
-		table_cell(&table, TINT_NONE, row->dso);
-		table_cell(&table, TINT_NONE, row->symbol);
-	}
-	table_print(&table);
-	strbuf_adds(&head, "\n* the interval does not contain 0: a change, not noise\n");
-	output_write(&head);
+	print_rows(diff);
 }
 
 static enum status compare(const struct diff_args *args, struct part parts[2])

@@ -37,28 +37,36 @@ static void print_json(const struct vpmu_host *host, enum vpmu_source source, co
 	json_list_end(&list);
 }
 
+static void add_row(struct table *table, const struct vpmu_ability_info *info)
+{
+	table_cell(table, info->ok ? TINT_GOOD : TINT_BAD, info->ok ? "ok" : "missing");
+	table_cell(table, TINT_NONE, info->name);
+	if (info->how[0])
+		table_cellf(table, TINT_NONE, "%s; how: %s", info->detail, info->how);
+	else
+		table_cell(table, TINT_NONE, info->detail);
+}
+
 static void print_text(const struct vpmu_host *host, enum vpmu_source source, const char *why)
 {
 	_table_ struct table table = {};
-	_strbuf_ struct strbuf line = {};
+	_strbuf_ struct strbuf out = {};
 
 	table_column(&table, "STATE", TABLE_LEFT);
 	table_column(&table, "ABILITY", TABLE_LEFT);
 	table_column(&table, "SEEN", TABLE_LEFT);
 	for (int i = 0; i < VPMU_ABILITY_COUNT; i++) {
-		const struct vpmu_ability_info *info = vpmu_host_ability(host, i);
-
-		table_cell(&table, info->ok ? TINT_GOOD : TINT_BAD, info->ok ? "ok" : "missing");
-		table_cell(&table, TINT_NONE, info->name);
-		if (info->how[0])
-			table_cellf(&table, TINT_NONE, "%s; how: %s", info->detail, info->how);
-		else
-			table_cell(&table, TINT_NONE, info->detail);
+		add_row(&table, vpmu_host_ability(host, i));
+		table_measure_row(&table);
 	}
-	table_print(&table);
-	strbuf_addf(&line, "sampling source: %s%s%s\n", vpmu_source_name(source), why && *why ? ": " : "",
+	table_print_head(&table, &out);
+	for (int i = 0; i < VPMU_ABILITY_COUNT; i++) {
+		add_row(&table, vpmu_host_ability(host, i));
+		table_print_row(&table, &out);
+	}
+	strbuf_addf(&out, "sampling source: %s%s%s\n", vpmu_source_name(source), why && *why ? ": " : "",
 		    why ? why : "");
-	output_write(&line);
+	output_write(&out);
 }
 
 static enum status run_doctor(const void *opaque, const struct name_list *operands)

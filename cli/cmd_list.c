@@ -65,9 +65,24 @@ static void print_json(const struct vpmu_guests *guests, enum vpmu_source source
 	json_list_end(&list);
 }
 
+static void add_row(struct table *table, const struct vpmu_guest_info *guest, enum vpmu_source source)
+{
+	bool of_guest, of_host;
+
+	what_can_be_profiled(guest, source, &of_guest, &of_host);
+	table_cell(table, TINT_NONE, guest->name);
+	table_cell(table, TINT_NONE, guest->uuid[0] ? guest->uuid : "-");
+	table_cellf(table, TINT_NONE, "%d", guest->pid);
+	table_cell_u64(table, TINT_NONE, guest->n_vcpus);
+	table_cell(table, TINT_NONE, vpmu_accel_name(guest->accel));
+	table_cell(table, TINT_NONE, "-");
+	table_cell(table, TINT_NONE, of_guest ? "guest,host" : of_host ? "host" : "nothing");
+}
+
 static void print_table(const struct vpmu_guests *guests, enum vpmu_source source)
 {
 	_table_ struct table table = {};
+	_strbuf_ struct strbuf out = {};
 
 	table_column(&table, "NAME", TABLE_CUT_TAIL);
 	table_column(&table, "UUID", TABLE_LEFT);
@@ -77,19 +92,15 @@ static void print_table(const struct vpmu_guests *guests, enum vpmu_source sourc
 	table_column(&table, "KERNEL", TABLE_LEFT);
 	table_column(&table, "PROFILE", TABLE_LEFT);
 	for (size_t i = 0; i < vpmu_guests_count(guests); i++) {
-		const struct vpmu_guest_info *guest = vpmu_guests_get(guests, i);
-		bool of_guest, of_host;
-
-		what_can_be_profiled(guest, source, &of_guest, &of_host);
-		table_cell(&table, TINT_NONE, guest->name);
-		table_cell(&table, TINT_NONE, guest->uuid[0] ? guest->uuid : "-");
-		table_cellf(&table, TINT_NONE, "%d", guest->pid);
-		table_cellf(&table, TINT_NONE, "%zu", guest->n_vcpus);
-		table_cell(&table, TINT_NONE, vpmu_accel_name(guest->accel));
-		table_cell(&table, TINT_NONE, "-");
-		table_cell(&table, TINT_NONE, of_guest ? "guest,host" : of_host ? "host" : "nothing");
+		add_row(&table, vpmu_guests_get(guests, i), source);
+		table_measure_row(&table);
 	}
-	table_print(&table);
+	table_print_head(&table, &out);
+	for (size_t i = 0; i < vpmu_guests_count(guests); i++) {
+		add_row(&table, vpmu_guests_get(guests, i), source);
+		table_print_row(&table, &out);
+	}
+	output_write(&out);
 }
 
 static enum status run_list(const void *opaque, const struct name_list *operands)

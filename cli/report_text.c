@@ -24,30 +24,29 @@ static enum tint heat(double percent)
 	return percent >= 5 ? TINT_HOT : percent >= 0.5 ? TINT_WARM : TINT_NONE;
 }
 
-static void add_columns(struct table *table, const struct vpmu_row *row, bool children)
+static void add_columns(struct table *table, const struct vpmu_row *row, bool children, bool *ret_shown)
 {
 	table_column(table, "Percent", TABLE_RIGHT);
 	if (children)
 		table_column(table, "Self", TABLE_RIGHT);
 	table_column(table, "Samples", TABLE_RIGHT);
 	for (int key = 0; key < VPMU_KEY_COUNT; key++)
-		if (row->keys[key])
+		if ((ret_shown[key] = row->keys[key]))
 			table_column(table, key_columns[key].title, key_columns[key].fit);
 }
 
-static void add_row(struct table *table, const struct vpmu_row *row, const struct vpmu_row *first,
-		    bool children)
+/* @shown: which keys have a column. */
+static void add_row(struct table *table, const struct vpmu_row *row, const bool *shown, bool children)
 {
-	table_cellf(table, heat(row->percent), "%.2f%%", row->percent);
+	table_cell_percent(table, heat(row->percent), row->percent);
 	if (children)
-		table_cellf(table, heat(row->self_percent), "%.2f%%", row->self_percent);
-	table_cellf(table, TINT_NONE, "%" PRIu64, row->samples);
+		table_cell_percent(table, heat(row->self_percent), row->self_percent);
+	table_cell_u64(table, TINT_NONE, row->samples);
 	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
 		const char *text = row->keys[key];
 
-		if (!first->keys[key])
-			continue;
-		table_cell(table, TINT_NONE, text && *text ? text : "-");
+		if (shown[key])
+			table_cell(table, TINT_NONE, text && *text ? text : "-");
 	}
 }
 
@@ -57,30 +56,30 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 {
 	_table_ struct table table = {};
 	_strbuf_ struct strbuf out = {};
-	const struct vpmu_row *first = vpmu_report_row(report, i), *row;
+	bool shown[VPMU_KEY_COUNT] = {};
+	const struct vpmu_row *row;
 	size_t n = 0;
 
-	while ((row = vpmu_report_row(report, i + n)) && row->is_guest == of_guest) {
+	for (; (row = vpmu_report_row(report, i + n)) && row->is_guest == of_guest; n++) {
 		if (!n)
-			add_columns(&table, first, children);
-		add_row(&table, row, first, children);
-		if (row->keys[VPMU_KEY_SYMBOL])
+			add_columns(&table, row, children, shown);
+		add_row(&table, row, shown, children);
+		table_measure_row(&table);
+		if (shown[VPMU_KEY_SYMBOL])
 			unnamed->samples[of_guest][row->status] += row->self_samples;
-		n++;
 	}
 	if (!n)
 		return i;
-	table_fit(&table);
 	table_print_head(&table, &out);
-	for (size_t k = 0; k < n && !table.text.failed; k++) {
+	for (size_t k = 0; k < n && !out.failed; k++) {
 		row = vpmu_report_row(report, i + k);
-		table_print_row(&table, k, &out);
+		add_row(&table, row, shown, children);
+		table_print_row(&table, &out);
 		if (row->n_chains && calltree_print(row, 10, &out))
 			strbuf_addc(&out, '\n');
 		if (out.n > 65536)
 			output_write(&out);
 	}
-	out.failed |= table.text.failed;
 	output_write(&out);
 	return i + n;
 }

@@ -11,7 +11,6 @@
 void table_deinit(struct table *t)
 {
 	strbuf_deinit(&t->text);
-	vec_free(&t->cells);
 	*t = (struct table){};
 }
 
@@ -21,19 +20,19 @@ void table_column(struct table *t, const char *title, enum table_fit fit)
 		t->columns[t->n_columns++] = (struct table_column){ title, fit, strlen(title) };
 }
 
+/* What was appended to the text since @at is the next cell. */
+static void end_cell(struct table *t, enum tint tint, size_t at)
+{
+	if (t->n_cells < t->n_columns)
+		t->cells[t->n_cells++] = (struct table_cell){ at, t->text.n - at, tint };
+}
+
 void table_cell(struct table *t, enum tint tint, const char *text)
 {
-	size_t at = t->text.n, column = t->cells.n % t->n_columns, width;
+	size_t at = t->text.n;
 
 	text_add_clean(&t->text, text);
-	if (t->text.failed || !vec_push(&t->cells, (struct table_cell){ at, tint })) {
-		t->text.failed = true;
-		return;
-	}
-	width = text_width(t->text.text + at, t->text.n - at);
-	t->columns[column].width = MAX(t->columns[column].width, width);
-	strbuf_addc(&t->text, '\0');
-	t->n_rows = t->cells.n / t->n_columns;
+	end_cell(t, tint, at);
 }
 
 void table_cellf(struct table *t, enum tint tint, const char *format, ...)
@@ -47,11 +46,45 @@ void table_cellf(struct table *t, enum tint tint, const char *format, ...)
 	table_cell(t, tint, text);
 }
 
+void table_cell_u64(struct table *t, enum tint tint, uint64_t value)
+{
+	size_t at = t->text.n;
+
+	strbuf_add_u64(&t->text, value);
+	end_cell(t, tint, at);
+}
+
+void table_cell_percent(struct table *t, enum tint tint, double percent)
+{
+	uint64_t hundredths = percent > 0 ? (uint64_t)(percent * 100 + 0.5) : 0;
+	size_t at = t->text.n;
+
+	strbuf_add_u64(&t->text, hundredths / 100);
+	strbuf_add(&t->text, (char[]){ '.', (char)('0' + hundredths / 10 % 10), (char)('0' + hundredths % 10), '%' }, 4);
+	end_cell(t, tint, at);
+}
+
+static void end_row(struct table *t)
+{
+	strbuf_clear(&t->text);
+	t->n_cells = 0;
+}
+
+void table_measure_row(struct table *t)
+{
+	for (size_t i = 0; i < t->n_cells && !t->text.failed; i++) {
+		size_t width = text_width(t->text.text + t->cells[i].at, t->cells[i].n);
+
+		t->columns[i].width = MAX(t->columns[i].width, width);
+	}
+	end_row(t);
+}
+
 /*
  * What the fixed columns leave is shared by those that may be cut: the last one gets two thirds, unless the others need
  * less. Nothing gets narrower than its title.
  */
-void table_fit(struct table *t)
+static void fit(struct table *t)
 {
 	size_t total = output_width(), fixed = t->n_columns ? GAP * (t->n_columns - 1) : 0, left, want = 0;
 	size_t n_cut = 0;
@@ -95,11 +128,11 @@ static void add_blanks(struct strbuf *out, size_t n)
 	out->n += n;
 }
 
-static void print_cell(const struct table *t, size_t column, const char *text, enum tint tint,
+static void print_cell(const struct table *t, size_t column, const char *text, size_t n, enum tint tint,
 		       struct strbuf *out)
 {
 	const struct table_column *c = &t->columns[column];
-	size_t n = strlen(text), width = text_width(text, n), pad = c->width > width ? c->width - width : 0;
+	size_t width = text_width(text, n), pad = c->width > width ? c->width - width : 0;
 	bool last = column + 1 == t->n_columns;
 
 	if (column)
@@ -113,11 +146,11 @@ static void print_cell(const struct table *t, size_t column, const char *text, e
 	} else if (c->fit == TABLE_CUT_HEAD) {
 		size_t keep = text_tail(text, n, c->width - 2);
 
-		strbuf_adds(out, "..");
+		strbuf_add(out, "..", 2);
 		strbuf_add(out, text + n - keep, keep);
 	} else {
 		strbuf_add(out, text, text_head(text, n, c->width - 2));
-		strbuf_adds(out, "..");
+		strbuf_add(out, "..", 2);
 	}
 	if (tint)
 		strbuf_adds(out, output_plain());
@@ -125,36 +158,21 @@ static void print_cell(const struct table *t, size_t column, const char *text, e
 		add_blanks(out, pad);
 }
 
-void table_print_head(const struct table *t, struct strbuf *out)
+void table_print_head(struct table *t, struct strbuf *out)
 {
+	fit(t);
 	strbuf_adds(out, output_tint(TINT_HEAD));
 	for (size_t i = 0; i < t->n_columns; i++)
-		print_cell(t, i, t->columns[i].title, TINT_NONE, out);
+		print_cell(t, i, t->columns[i].title, strlen(t->columns[i].title), TINT_NONE, out);
 	strbuf_adds(out, output_plain());
 	strbuf_addc(out, '\n');
 }
 
-void table_print_row(const struct table *t, size_t row, struct strbuf *out)
+void table_print_row(struct table *t, struct strbuf *out)
 {
-	for (size_t i = 0; i < t->n_columns; i++) {
-		const struct table_cell *cell = &t->cells.items[row * t->n_columns + i];
-
-		print_cell(t, i, t->text.text + cell->at, cell->tint, out);
-	}
+	out->failed |= t->text.failed;
+	for (size_t i = 0; i < t->n_cells && !out->failed; i++)
+		print_cell(t, i, t->text.text + t->cells[i].at, t->cells[i].n, t->cells[i].tint, out);
 	strbuf_addc(out, '\n');
-}
-
-void table_print(struct table *t)
-{
-	_strbuf_ struct strbuf out = {};
-
-	table_fit(t);
-	table_print_head(t, &out);
-	for (size_t row = 0; row < t->n_rows; row++) {
-		table_print_row(t, row, &out);
-		if (out.n > 65536)
-			output_write(&out);
-	}
-	out.failed |= t->text.failed;
-	output_write(&out);
+	end_row(t);
 }

@@ -2,13 +2,19 @@
 /*
  * Tables for people: columns as wide as what is in them. On a terminal the columns that may be cut are, so that a row stays
  * one line; elsewhere nothing is cut and nothing depends on the terminal's size.
+ *
+ * Rows are not kept, a report may have a hundred thousand: each is put together twice, first to be measured, then to be printed.
+ *
+ *	table_column(…) …
+ *	for each row: table_cell(…) …; table_measure_row()
+ *	table_print_head()
+ *	for each row: table_cell(…) …; table_print_row()
  */
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
 #include <stddef.h>
 #include "output.h"
-#include "util/vec.h"
 
 enum table_fit {
 	TABLE_LEFT,	/* text */
@@ -17,25 +23,24 @@ enum table_fit {
 	TABLE_CUT_TAIL, /* text; on a narrow terminal its beginning counts (symbols) */
 };
 
+#define TABLE_COLUMNS_MAX 16
+
 struct table_column {
 	const char *title;
 	enum table_fit fit;
 	size_t width;
 };
 
-#define TABLE_COLUMNS_MAX 16
-
 struct table_cell {
-	size_t at; /* in the table's text */
+	size_t at, n; /* in the table's text */
 	enum tint tint;
 };
 
 struct table {
 	struct table_column columns[TABLE_COLUMNS_MAX];
-	size_t n_columns;
-	struct strbuf text; /* all cells, cleaned, NUL-ended */
-	VEC(struct table_cell) cells;
-	size_t n_rows; /* complete ones */
+	struct table_cell cells[TABLE_COLUMNS_MAX]; /* of the row being put together */
+	size_t n_columns, n_cells;
+	struct strbuf text; /* of the cells, cleaned */
 };
 
 void table_deinit(struct table *t);
@@ -43,16 +48,17 @@ void table_deinit(struct table *t);
 
 void table_column(struct table *t, const char *title, enum table_fit fit);
 
-/* Adds cells from left to right; a row is complete when every column has one. */
+/* The next cell of the row, from left to right. */
 void table_cell(struct table *t, enum tint tint, const char *text);
 void table_cellf(struct table *t, enum tint tint, const char *format, ...) _printf_(3, 4);
+void table_cell_u64(struct table *t, enum tint tint, uint64_t value);
+void table_cell_percent(struct table *t, enum tint tint, double percent); /* "12.34%" */
 
-/* Fixes the columns' widths; to be called once all rows are in. */
-void table_fit(struct table *t);
+/* Ends the row. */
+void table_measure_row(struct table *t);
+void table_print_row(struct table *t, struct strbuf *out);
 
-/* Prints the titles, one row, or everything. */
-void table_print_head(const struct table *t, struct strbuf *out);
-void table_print_row(const struct table *t, size_t row, struct strbuf *out);
-void table_print(struct table *t);
+/* Fixes the columns' widths and prints the titles. */
+void table_print_head(struct table *t, struct strbuf *out);
 
 #endif

@@ -49,6 +49,7 @@ struct vpmu_report_opts {
 	bool chains;	     /* rows carry their call chains */
 	size_t limit;	     /* rows per half, 0 = all */
 	double min_percent;  /* leave out rows below */
+	double chains_min_percent; /* rows below carry no chains: putting them together is most of the work */
 };
 
 /* Frames are shared between chains, so this is an array of pointers: frames[0]->symbol is the innermost one. */

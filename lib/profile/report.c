@@ -245,7 +245,7 @@ VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report
 	if (i >= report->n_rows)
 		return NULL;
 	/* Looking at a row changes nothing that was asked for: the rows' chains are a cache of one. */
-	if (report->chains)
+	if (report->chains && report->rows[i].percent >= report->opts.chains_min_percent)
 		report_chains_show((struct vpmu_report *)report, i);
 	return &report->rows[i];
 }
