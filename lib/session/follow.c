@@ -11,6 +11,9 @@
 #include "session/follow.h"
 #include "util/cleanup.h"
 
+#define LOOKS_UNSETTLED		3
+#define LOOKS_BETWEEN_QUESTIONS 10
+
 int follow_open(const char *proc_path, const struct vpmu_guest_info *info)
 {
 	_close_ int fd = -1;
@@ -26,9 +29,17 @@ int follow_open(const char *proc_path, const struct vpmu_guest_info *info)
 	return take_fd(&fd);
 }
 
-static bool has_unknown_vcpus(const struct roster_guest *guest)
+/*
+ * Whether to ask which threads are vCPUs although the list of threads is the same: a vCPU's thread is there before it gets
+ * its name, so for a while after a change; until there is a vCPU at all; and now and then.
+ */
+static bool ask_again(struct roster_guest *guest)
 {
-	return guest->info.n_vcpus == 0;
+	if (guest->looks_unsettled) {
+		guest->looks_unsettled--;
+		return true;
+	}
+	return guest->info.n_vcpus == 0 || ++guest->looks_at_same % LOOKS_BETWEEN_QUESTIONS == 0;
 }
 
 static int update_vcpus(struct roster *roster, uint32_t index)
@@ -51,7 +62,9 @@ static int update_vcpus(struct roster *roster, uint32_t index)
 int follow_guest(struct roster *roster, uint32_t index)
 {
 	struct roster_guest *guest = roster->guests.items[index];
+	size_t n_vcpus = guest->info.n_vcpus;
 	struct tasks threads = {};
+	bool same;
 	int r;
 
 	r = tasks_read(guest->proc_fd, &threads);
@@ -63,10 +76,13 @@ int follow_guest(struct roster *roster, uint32_t index)
 		goto out;
 	}
 	r = FOLLOW_SAME;
-	if (tasks_equal(&threads, &guest->threads) && !has_unknown_vcpus(guest))
+	same = tasks_equal(&threads, &guest->threads);
+	if (!same)
+		guest->looks_unsettled = LOOKS_UNSETTLED;
+	else if (!ask_again(guest))
 		goto out;
 	r = update_vcpus(roster, index);
-	if (r < 0)
+	if (r < 0 || (same && guest->info.n_vcpus == n_vcpus))
 		goto out;
 	tasks_deinit(&guest->threads);
 	guest->threads = threads;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Keeping up with a guest: threads that come and go, its death. Cheap while nothing changes: one listing of /proc/PID/task a look.
- * Only when that changed is the process asked again which of its threads are vCPUs.
+ * Which of the threads are vCPUs is asked again when that list changed, and every few looks, for threads that got their name late.
  */
 #ifndef SESSION_FOLLOW_H
 #define SESSION_FOLLOW_H

@@ -13,6 +13,7 @@
 #include "util/error.h"
 #include "util/io.h"
 #include "util/macro.h"
+#include "util/strbuf.h"
 
 #define DEFAULT_FREQUENCY_HZ 999
 #define DEFAULT_RING_BYTES   (512u * 1024)
@@ -174,21 +175,34 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 	return perf_layout_init(&event->layout, attr);
 }
 
+static void add_rate(struct strbuf *line, const struct vpmu_event_info *info)
+{
+	if (info->frequency_hz)
+		strbuf_addf(line, " %llu Hz", (unsigned long long)info->frequency_hz);
+	else
+		strbuf_addf(line, " every %llu%s", (unsigned long long)info->period, info->is_clock ? " ns" : "");
+}
+
+/* "cycles:G+cycles:H 999 Hz", "kvm:kvm_pio every 1,cpu-clock 999 Hz" */
 static void describe(struct plan *plan)
 {
-	const struct vpmu_event_info *first = &plan->events[0].info;
-	char *p = plan->source_line, *end = p + sizeof(plan->source_line);
+	const struct vpmu_event_info *last = &plan->events[plan->n_events - 1].info;
+	_strbuf_ struct strbuf line = {};
+	bool one_rate = true;
 
-	for (size_t i = 0; i < plan->n_events && p < end; i++)
-		p += snprintf(p, (size_t)(end - p), "%s%s", i ? (plan->source == VPMU_SOURCE_CYCLES ? "+" : ",") : "",
-			      plan->events[i].info.name);
-	if (p >= end)
-		return;
-	if (first->frequency_hz)
-		snprintf(p, (size_t)(end - p), " %llu Hz", (unsigned long long)first->frequency_hz);
-	else
-		snprintf(p, (size_t)(end - p), " every %llu%s", (unsigned long long)first->period,
-			 first->is_clock ? " ns" : "");
+	for (size_t i = 0; i < plan->n_events; i++)
+		one_rate &= plan->events[i].info.frequency_hz == last->frequency_hz &&
+			    plan->events[i].info.period == last->period;
+	for (size_t i = 0; i < plan->n_events; i++) {
+		if (i)
+			strbuf_addc(&line, plan->source == VPMU_SOURCE_CYCLES ? '+' : ',');
+		strbuf_adds(&line, plan->events[i].info.name);
+		if (!one_rate)
+			add_rate(&line, &plan->events[i].info);
+	}
+	if (one_rate)
+		add_rate(&line, last);
+	snprintf(plan->source_line, sizeof(plan->source_line), "%s", line.failed ? "" : line.text);
 }
 
 static uint64_t expected_bytes(const struct plan *plan)
@@ -223,11 +237,12 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	r = check_options(opts, reterr);
 	if (r < 0)
 		return r;
+	plan->tracefs = tracefs_path();
 	plan->source = VPMU_SOURCE_EVENTS;
 	if (!names)
 		r = choose_source(opts, wanted, &plan->source, &names, reterr);
 	if (r == 0)
-		r = event_parse_list(names, tracefs_path(), &specs, &plan->n_events, reterr);
+		r = event_parse_list(names, plan->tracefs, &specs, &plan->n_events, reterr);
 	if (r < 0)
 		return r;
 	plan->events = calloc(plan->n_events, sizeof(*plan->events));

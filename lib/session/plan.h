@@ -57,6 +57,7 @@ struct plan {
 	size_t n_events;
 	bool filters;		   /* some event's sides are not all */
 	bool chains;
+	const char *tracefs;	   /* where tracepoints are described */
 	size_t ring_bytes;
 	bool ring_bytes_asked_for; /* else a smaller ring will do */
 	uint64_t bytes_a_second;   /* what a busy target writes, roughly; 0 = cannot be told */

@@ -57,12 +57,12 @@ static bool sleep_until(uint64_t time_ns)
 
 /* ---- threads that come and go ---- */
 
-static bool has_target(const struct vpmu_session *session, uint32_t index, pid_t tid)
+static struct target *find_target(const struct vpmu_session *session, uint32_t index, pid_t tid)
 {
 	for (size_t i = 0; i < session->targets.n; i++)
 		if (session->targets.items[i]->tid == tid && session->targets.items[i]->guest == index)
-			return true;
-	return false;
+			return session->targets.items[i];
+	return NULL;
 }
 
 static int open_thread(struct vpmu_session *session, uint32_t index, pid_t tid, uint32_t vcpu,
@@ -111,10 +111,13 @@ int session_open_threads(struct vpmu_session *session, uint32_t index, struct vp
 
 	for (size_t i = 0; i < guest->threads.n; i++) {
 		pid_t tid = guest->threads.items[i];
+		struct target *target = find_target(session, index, tid);
 		uint32_t vcpu = vcpu_of(guest, tid);
 		int r;
 
-		if ((vcpu == VPMU_NO_VCPU && !guest->whole) || has_target(session, index, tid))
+		if (target)
+			target->vcpu = vcpu; /* it may have got its name since */
+		if (target || (vcpu == VPMU_NO_VCPU && !guest->whole))
 			continue;
 		r = open_thread(session, index, tid, vcpu, reterr);
 		if (r < 0)

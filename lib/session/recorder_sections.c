@@ -9,9 +9,11 @@
 
 #include "format/perf_data.h"
 #include "format/vpmu_section.h"
+#include "host/tracing_data.h"
 #include "session/recorder_sections.h"
 #include "sym/kernel_cache.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 void recorder_sections_deinit(struct recorder_sections *sections)
 {
@@ -88,6 +90,27 @@ static void add_file_build_id(const char *path, const uint8_t *build_id, size_t 
 		perf_feature_build_id(path, PERF_RECORD_MISC_USER, -1, build_id, n, data);
 }
 
+/* ---- tracepoints ---- */
+
+static void add_tracing_data(struct recorder_sections *sections, const struct plan *plan)
+{
+	_free_ const char **names = calloc(plan->n_events, sizeof(*names));
+	struct strbuf *out;
+	size_t n = 0;
+
+	for (size_t i = 0; names && i < plan->n_events; i++)
+		if (plan->events[i].spec.is_tracepoint)
+			names[n++] = plan->events[i].spec.name;
+	if (n == 0)
+		return;
+	out = begin(sections, PERF_FEATURE_TRACING_DATA);
+	if (tracing_data_make(plan->tracefs, names, n, out) == 0)
+		return;
+	log_warn("ignoring that tracepoints cannot be described: stock perf will not open the recording");
+	strbuf_deinit(out);
+	sections->n--;
+}
+
 /* ---- ours ---- */
 
 static int encode_guests(const struct recorder_facts *facts, struct strbuf *out)
@@ -123,9 +146,11 @@ static void add_times(struct recorder_sections *sections, const struct recorder_
 int recorder_sections_make(struct recorder_sections *sections, const struct recorder_facts *facts,
 			   const struct perf_data_write_event *events, const char *cmdline, bool symbols)
 {
-	struct strbuf *build_ids = begin(sections, PERF_FEATURE_BUILD_ID);
+	struct strbuf *build_ids;
 	int r;
 
+	add_tracing_data(sections, facts->plan);
+	build_ids = begin(sections, PERF_FEATURE_BUILD_ID);
 	if (symbols) {
 		add_kernel_build_id(build_ids);
 		symbolizer_each_file(facts->symbolizer, add_file_build_id, build_ids);

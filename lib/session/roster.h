@@ -20,6 +20,7 @@ struct roster_guest {
 	bool follow;	  /* its threads are targets (not so when whole CPUs are) */
 	bool warned;	  /* that a thread could not be profiled */
 	struct tasks threads; /* when last looked at */
+	uint32_t looks_unsettled, looks_at_same; /* follow.c's */
 };
 
 struct roster_key {
