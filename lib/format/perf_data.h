@@ -62,6 +62,10 @@ enum perf_feature {
 	PERF_FEATURE_VPMU_SYMBOLS = 201,
 };
 
+/*
+ * UINT64_MAX as size: not known, the source ends where read_at gives nothing. A recording in pipe mode is read in ascending
+ * order without gaps until perf_data_rewind() is called, so a real pipe will do, once.
+ */
 struct perf_data_source {
 	void *data;
 	/* Up to @n bytes from @offset_bytes: fewer only at the end, or a negative errno. */

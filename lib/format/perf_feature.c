@@ -14,7 +14,10 @@
 #include "util/error.h"
 #include "util/strbuf.h"
 
-#define COMPRESSION_ZSTD   1	      /* enum perf_compress_type of tools/perf/util/compress.h */
+/* enum perf_compress_type of tools/perf/util/compress.h; perf stat record says "none". */
+#define COMPRESSION_NONE 0
+#define COMPRESSION_ZSTD 1
+
 #define MISC_BUILD_ID_SIZE (1u << 15) /* tools/lib/perf/include/perf/event.h */
 
 static const char *cursor_perf_string(struct cursor *c)
@@ -155,8 +158,11 @@ static int check_compression(const void *bytes, size_t n)
 {
 	struct cursor c = cursor_of(bytes, n);
 
+	uint32_t type;
+
 	cursor_u32(&c); /* version */
-	return cursor_u32(&c) == COMPRESSION_ZSTD || c.failed ? 0 : -EOPNOTSUPP;
+	type = cursor_u32(&c);
+	return type == COMPRESSION_NONE || type == COMPRESSION_ZSTD ? 0 : -EOPNOTSUPP;
 }
 
 /* The features that the reader itself has a use for. */

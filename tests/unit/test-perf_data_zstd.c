@@ -5,6 +5,7 @@
  */
 #include <zstd.h>
 
+#include "format/perf_data_write.h"
 #include "perf_bytes.h"
 
 #define MOST2 65519 /* payload of a COMPRESSED2 record, as perf 6.16 limits it */
@@ -227,6 +228,36 @@ TEST(a_broken_stream_ends_the_walk_where_it_breaks)
 	strbuf_deinit(&file);
 	file = make_file(&half, 20000, add_compressed);
 	check_damage(&file, 400, "in the middle of a record");
+}
+
+/* What opening gives for a file whose header names compression @type. */
+static int open_with_compression(uint32_t type)
+{
+	const uint32_t words[] = { 1, type, 1, 5, 528384 };
+	const struct perf_data_section section = { PERF_FEATURE_COMPRESSED, words, sizeof(words) };
+	const struct perf_data_write_event event = { .attr = clock_attr, .name = "cpu-clock" };
+	_strbuf_ struct strbuf file = {};
+	struct perf_data *data;
+	struct vpmu_error error;
+	struct bytes b;
+	int r;
+
+	CHECK_EQ(perf_data_header(&event, 1, 0, &section, 1, &file), 0);
+	CHECK_EQ(perf_data_features(file.n, &section, 1, &file), 0);
+	b = (struct bytes){ .bytes = file.text, .n = file.n };
+	r = open_bytes(&b, &data, &error);
+	if (r == 0)
+		perf_data_free(data);
+	else
+		CHECK_CONTAINS(error.text, "not with zstd");
+	return r;
+}
+
+TEST(another_compression_than_zstd_is_refused)
+{
+	CHECK_EQ(open_with_compression(0), 0); /* none: perf stat record */
+	CHECK_EQ(open_with_compression(1), 0);
+	CHECK_EQ(open_with_compression(2), -EOPNOTSUPP);
 }
 
 int main(void)
