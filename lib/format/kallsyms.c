@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hundred thousand lines are read every time a kernel's symbols are wanted, so there is no scanf() here: an address is
- * 16 table look-ups, and the rest of the line is found by memchr().
+ * A hundred thousand lines are read every time a kernel's symbols are wanted, so there is no
+ * scanf() here: an address is 16 table look-ups, and the rest of the line is found by memchr().
  */
 #include <errno.h>
 
@@ -31,8 +31,9 @@ static inline bool read_symbol(const char *p, const char *end, struct kallsyms_l
 	return true;
 }
 
-int kallsyms_parse(const char *text, size_t n, int (*fn)(const struct kallsyms_line *line, void *data),
-		   void *data, size_t *ret_used, uint64_t *ret_bad)
+int kallsyms_parse(const char *text, size_t n,
+		   int (*fn)(const struct kallsyms_line *line, void *data), void *data,
+		   size_t *ret_used, uint64_t *ret_bad)
 {
 	const char *p = text, *end = text + n, *newline;
 	struct kallsyms_line line;
@@ -71,11 +72,13 @@ static bool read_module(const char *p, const char *end, struct modules_line *ret
 		return false;
 	if (!text_word(&p, end, &word, &bytes) || !text_word(&p, end, &word, &bytes))
 		return false;
-	return text_char(&p, end, '0') && text_char(&p, end, 'x') && text_hex(&p, end, &ret->address);
+	return text_char(&p, end, '0') && text_char(&p, end, 'x') &&
+	       text_hex(&p, end, &ret->address);
 }
 
-int modules_parse(const char *text, size_t n, int (*fn)(const struct modules_line *line, void *data),
-		  void *data, uint64_t *ret_bad)
+int modules_parse(const char *text, size_t n,
+		  int (*fn)(const struct modules_line *line, void *data), void *data,
+		  uint64_t *ret_bad)
 {
 	const char *end = text + n;
 	struct modules_line line;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The walk over a recording's records: one window of the file at a time, records handed out where they lie.
+ * The walk over a recording's records: one window of the file at a time, records handed out where
+ * they lie.
  *
- * Reading beats mapping here: mapped pages count as the process's memory, and page faults cost more than copying from
- * the page cache into a buffer that stays in the CPU's cache.
+ * Reading beats mapping here: mapped pages count as the process's memory, and page faults cost more
+ * than copying from the page cache into a buffer that stays in the CPU's cache.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -52,7 +53,9 @@ static int file_more(struct perf_data *data)
 	}
 	data->end += got;
 	if (got == 0 && here < data->data_end) {
-		/* A pipe has no size and ends when it ends; a file has become shorter than it was. */
+		/*
+		 * A pipe has no size and ends when it ends; a file has become shorter than it was.
+		 */
 		data->cut = data->cut || !data->pipe;
 		data->data_end = here;
 	}
@@ -124,10 +127,10 @@ static int end_walk(struct perf_data *data)
 				  "the last compressed record ends in the middle of a record");
 	else if (data->cut)
 		perf_data_damaged(data, offset_of(data, data->p),
-				  "the file is cut off: its header promises more records than it has");
+				  "the file is cut off: its header promises more than is there");
 	else if (left)
-		perf_data_damaged(data, offset_of(data, data->p), "the last record is cut off: %zu bytes of it are there",
-				  left);
+		perf_data_damaged(data, offset_of(data, data->p),
+				  "the last record is cut off: %zu bytes of it are there", left);
 	data->p = data->end = data->buffer;
 	data->ended = true;
 	return 0;
@@ -142,8 +145,12 @@ static int stop_at_damage(struct perf_data *data, uint16_t size)
 	return 0;
 }
 
-/* A record that does not lie at a multiple of 8 moves to where it does: odd-sized ones may stand before it. */
-static const struct perf_event_header *aligned(struct perf_data *data, const uint8_t *record, size_t n)
+/*
+ * A record that does not lie at a multiple of 8 moves to where it does: odd-sized ones may stand
+ * before it.
+ */
+static const struct perf_event_header *aligned(struct perf_data *data, const uint8_t *record,
+					       size_t n)
 {
 	if ((uintptr_t)record % 8 == 0)
 		return (const void *)record;
@@ -157,8 +164,8 @@ static bool is_own_compressed2(const struct perf_data *data, const struct perf_e
 }
 
 /*
- * One step of next_slowly(): a record whole in the window (1: *ret_record is set, the window not yet moved), a compressed
- * one begun or ended (2), or no more (0).
+ * One step of next_slowly(): a record whole in the window (1: *ret_record is set, the window not
+ * yet moved), a compressed one begun or ended (2), or no more (0).
  */
 static int step(struct perf_data *data, const struct perf_event_header **ret_record)
 {
@@ -216,7 +223,8 @@ int perf_data_next(struct perf_data *data, const struct perf_event_header **ret_
 	const struct perf_event_header *record = (const void *)data->p;
 	size_t left = (size_t)(data->end - data->p);
 
-	if (likely(left >= sizeof(*record) && (uintptr_t)record % 8 == 0) && likely(record->size <= left) &&
+	if (likely(left >= sizeof(*record) && (uintptr_t)record % 8 == 0) &&
+	    likely(record->size <= left) &&
 	    likely(record->size >= sizeof(*record) && record->type < PERF_USER_HEADER_ATTR)) {
 		if (!data->in_zstd)
 			data->record = data->p;
@@ -250,7 +258,10 @@ void perf_data_rewind(struct perf_data *data)
 	data->ended = false;
 }
 
-/* In pipe mode the events stand in front of the first ordinary record: take them in now, and go no further. */
+/*
+ * In pipe mode the events stand in front of the first ordinary record: take them in now, and go no
+ * further.
+ */
 static int read_pipe_head(struct perf_data *data)
 {
 	struct perf_event_header header;

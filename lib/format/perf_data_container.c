@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Records that the perf tool writes about the recording itself; numbers from 64 up
- * (tools/lib/perf/include/perf/event.h). They are taken in here and not handed out. In pipe mode they are all there is for
- * a header. A second walk meets them again and passes them by.
+ * (tools/lib/perf/include/perf/event.h). They are taken in here and not handed out. In pipe mode
+ * they are all there is for a header. A second walk meets them again and passes them by.
  */
 #include <errno.h>
 #include <string.h>
@@ -69,12 +69,17 @@ static int take_in(struct perf_data *data, const struct perf_event_header *recor
 
 static int cut_off(struct perf_data *data, const char *what)
 {
-	perf_data_damaged(data, perf_data_offset(data), "%s is cut off: the file ends before it does", what);
+	perf_data_damaged(data, perf_data_offset(data),
+			  "%s is cut off: the file ends before it does", what);
 	return 0;
 }
 
-/* A record whose header.size does not cover what follows it: AUX area data, and tracepoint formats in pipe mode. */
-static int step_over_payload(struct perf_data *data, const struct perf_event_header *record, bool seen)
+/*
+ * A record whose header.size does not cover what follows it: AUX area data, and tracepoint formats
+ * in pipe mode.
+ */
+static int step_over_payload(struct perf_data *data, const struct perf_event_header *record,
+			     bool seen)
 {
 	struct cursor c = cursor_of(record + 1, record->size - sizeof(*record));
 	_free_ void *bytes = NULL;
@@ -100,10 +105,11 @@ static int step_over_payload(struct perf_data *data, const struct perf_event_hea
 }
 
 /*
- * COMPRESSED2 (Linux 6.16) has behind its header a u64, the bytes of payload, and padding. The tool that introduced it gave
- * all records of one compression the first one's lengths (builtin-record.c, record__pushfn()): data_size is then the sum
- * with the headers of the others in it, header.size that sum modulo 64 KiB, there is no padding, and the other records
- * have a true header.size and nothing in data_size. The first one's payload is as large as the tool lets one be.
+ * COMPRESSED2 (Linux 6.16) has behind its header a u64, the bytes of payload, and padding. The tool
+ * that introduced it gave all records of one compression the first one's lengths (builtin-record.c,
+ * record__pushfn()): data_size is then the sum with the headers of the others in it, header.size
+ * that sum modulo 64 KiB, there is no padding, and the other records have a true header.size and
+ * nothing in data_size. The first one's payload is as large as the tool lets one be.
  */
 #define COMPRESSED2_HEAD_BYTES 16
 #define COMPRESSED2_MOST       (PERF_DATA_RECORD_MAX - COMPRESSED2_HEAD_BYTES - 1)
@@ -126,7 +132,8 @@ static int measure_compressed2(struct perf_data *data, size_t *ret_payload, size
 		*ret_all = header.size;
 		return 0;
 	}
-	if (n > PERF_DATA_FEATURE_MAX || (uint16_t)padded(COMPRESSED2_HEAD_BYTES + n) != header.size)
+	if (n > PERF_DATA_FEATURE_MAX ||
+	    (uint16_t)padded(COMPRESSED2_HEAD_BYTES + n) != header.size)
 		return -EBADMSG;
 	*ret_payload = MIN(n, COMPRESSED2_MOST);
 	*ret_all = header.size;
@@ -150,7 +157,8 @@ int perf_data_take_compressed2(struct perf_data *data)
 	if (r == 0)
 		r = perf_data_want(data, all) ?: -ENODATA;
 	if (r == -EBADMSG) {
-		perf_data_damaged(data, perf_data_offset(data), "a compressed record's lengths contradict each other");
+		perf_data_damaged(data, perf_data_offset(data),
+				  "a compressed record's lengths contradict each other");
 		return 0;
 	}
 	if (r < 0)
@@ -176,12 +184,16 @@ int perf_data_take_container(struct perf_data *data, const struct perf_event_hea
 		break;
 	case PERF_USER_COMPRESSED:
 		/* What is unpacked must stay where it is; @record may be a copy. */
-		return perf_data_zstd_begin(data, data->record + sizeof(*record), record->size - sizeof(*record)) ?: 1;
+		r = perf_data_zstd_begin(data, data->record + sizeof(*record),
+					 record->size - sizeof(*record));
+		return r ?: 1;
 	default:
 		r = seen ? 1 : take_in(data, record) ?: 1;
 	}
 	if (r == -EBADMSG) {
-		perf_data_damaged(data, offset, "a record of type %u, which describes the recording, is damaged", record->type);
+		perf_data_damaged(data, offset,
+				  "a record of type %u, which describes the recording, is damaged",
+				  record->type);
 		return 0;
 	}
 	if (r == -EOPNOTSUPP) {

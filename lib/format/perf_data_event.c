@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The events of a recording. An event that was opened on many threads or CPUs has an id for each, and a record names
- * its event by such an id: a small table with open addressing leads from id to event.
+ * The events of a recording. An event that was opened on many threads or CPUs has an id for each,
+ * and a record names its event by such an id: a small table with open addressing leads from id to
+ * event.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +13,13 @@
 #include "util/hash.h"
 
 static const char *const hardware_names[] = {
-	"cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses", "bus-cycles",
-	"stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles",
+	"cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
+	"bus-cycles", "stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles",
 };
 static const char *const software_names[] = {
-	"cpu-clock", "task-clock", "page-faults", "context-switches", "cpu-migrations", "minor-faults",
-	"major-faults", "alignment-faults", "emulation-faults", "dummy", "bpf-output", "cgroup-switches",
+	"cpu-clock", "task-clock", "page-faults", "context-switches", "cpu-migrations",
+	"minor-faults", "major-faults", "alignment-faults", "emulation-faults", "dummy",
+	"bpf-output", "cgroup-switches",
 };
 
 /* For recordings that do not say what their user called the event. */
@@ -37,7 +39,8 @@ static int make_name(const struct perf_event_attr *attr, char **ret_name)
 	else if (attr->type == PERF_TYPE_RAW)
 		r = asprintf(ret_name, "r%" PRIx64, (uint64_t)attr->config);
 	else
-		r = asprintf(ret_name, "type %u config 0x%" PRIx64, attr->type, (uint64_t)attr->config);
+		r = asprintf(ret_name, "type %u config 0x%" PRIx64, attr->type,
+			     (uint64_t)attr->config);
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -121,7 +124,8 @@ static void read_attr(const void *bytes, size_t n, struct perf_event_attr *ret)
 	ret->size = MIN(size, (uint32_t)sizeof(*ret));
 }
 
-int perf_data_add_event(struct perf_data *data, const void *attr, size_t attr_bytes, const void *ids, size_t n_ids)
+int perf_data_add_event(struct perf_data *data, const void *attr, size_t attr_bytes,
+			const void *ids, size_t n_ids)
 {
 	_cleanup_(free_slotp) struct perf_data_event_slot *slot = calloc(1, sizeof(*slot));
 	uint32_t index = (uint32_t)data->events.n;
@@ -190,8 +194,9 @@ const struct perf_data_event *perf_data_event(const struct perf_data *data, size
 }
 
 /*
- * All events of a recording have their ids in the same places (perf sees to that: evlist__valid_sample_type()), so the
- * first one's layout finds the id of any record. Records that perf made up have id 0 and count as the first event's.
+ * All events of a recording have their ids in the same places (perf sees to that:
+ * evlist__valid_sample_type()), so the first one's layout finds the id of any record. Records that
+ * perf made up have id 0 and count as the first event's.
  */
 int perf_data_event_of(const struct perf_data *data, const struct perf_event_header *record)
 {

@@ -63,18 +63,22 @@ static const char *looks_like(const uint8_t *bytes, size_t n)
 static int check_magic(const uint8_t *bytes, size_t n, struct vpmu_error *reterr)
 {
 	if (n == 0)
-		return error_set(reterr, -ENODATA, "the recording is empty: it has no bytes at all");
+		return error_set(reterr, -ENODATA,
+				 "the recording is empty: it has no bytes at all");
 	if (n >= 8 && memcmp(bytes, "PERFILE2", 8) == 0)
 		return 0;
 	if (n >= 8 && memcmp(bytes, "2ELIFREP", 8) == 0)
-		return error_set(reterr, -EOPNOTSUPP,
-				 "the recording was made on a machine of the other byte order, which cannot be read");
+		return error_set(
+			reterr, -EOPNOTSUPP,
+			"the recording was made on a machine of the other byte order, which cannot be read");
 	if (n >= 8 && memcmp(bytes, "PERFFILE", 8) == 0)
-		return error_set(reterr, -EOPNOTSUPP,
-				 "the recording has version 1 of perf's format (before Linux 3.x), which cannot be read");
+		return error_set(
+			reterr, -EOPNOTSUPP,
+			"the recording has version 1 of perf's format (before Linux 3.x), which cannot be read");
 	if (n < 8 && memcmp(bytes, "PERFILE2", n) == 0)
 		return error_set(reterr, -EBADMSG, "the recording is cut off after %zu bytes", n);
-	error_set(reterr, -EBADMSG, "not a perf.data recording: it looks like %s", looks_like(bytes, n));
+	error_set(reterr, -EBADMSG, "not a perf.data recording: it looks like %s",
+		  looks_like(bytes, n));
 	if (n >= 4 && memcmp(bytes, "\x1f\x8b", 2) == 0)
 		error_hint(reterr, "unpack it first");
 	return -EBADMSG;
@@ -111,7 +115,8 @@ static struct perf_data_place read_place(struct cursor *c)
 	return place;
 }
 
-static int parse_header(const uint8_t *bytes, size_t n, struct header *ret, struct vpmu_error *reterr)
+static int parse_header(const uint8_t *bytes, size_t n, struct header *ret,
+			struct vpmu_error *reterr)
 {
 	struct cursor c = cursor_of(bytes, n);
 	struct header header = {};
@@ -123,12 +128,16 @@ static int parse_header(const uint8_t *bytes, size_t n, struct header *ret, stru
 	header.data = read_place(&c);
 	read_place(&c); /* event types: unused since Linux 3.12 */
 	if (c.failed)
-		return error_set(reterr, -EBADMSG, "the recording is cut off: only %zu bytes of its header are there", n);
+		return error_set(reterr, -EBADMSG,
+				 "the recording is cut off: only %zu bytes of its header are there",
+				 n);
 	/* Ends here in files of ancient recorders. */
-	for (size_t i = 0; i < ARRAY_SIZE(header.features) && (size_t)(c.p - bytes) + 8 <= header.size; i++)
+	for (size_t i = 0;
+	     i < ARRAY_SIZE(header.features) && (size_t)(c.p - bytes) + 8 <= header.size; i++)
 		header.features[i] = cursor_u64(&c);
 	if (header.attr_size < PERF_ATTR_SIZE_VER0 + PLACE_BYTES || header.attr_size > 4096)
-		return error_set(reterr, -EBADMSG, "the recording's header is damaged: events of %llu bytes each",
+		return error_set(reterr, -EBADMSG,
+				 "the recording's header is damaged: events of %llu bytes each",
 				 (unsigned long long)header.attr_size);
 	if (header.attrs.n / header.attr_size > PERF_DATA_MAX_EVENTS)
 		return error_set(reterr, -EBADMSG, "the recording's header is damaged: %llu events",
@@ -147,7 +156,8 @@ static int read_event(struct perf_data *data, const uint8_t *entry, size_t attr_
 
 	r = perf_data_read_piece(data, place.offset, MIN(place.n, PERF_DATA_MAX_IDS * 8), &ids);
 	if (r == -EBADMSG) {
-		perf_data_damaged(data, place.offset, "the ids of an event lie beyond the end of the file");
+		perf_data_damaged(data, place.offset,
+				  "the ids of an event lie beyond the end of the file");
 		place.n = 0;
 	} else if (r < 0) {
 		return r;
@@ -155,17 +165,20 @@ static int read_event(struct perf_data *data, const uint8_t *entry, size_t attr_
 	return perf_data_add_event(data, entry, attr_size - PLACE_BYTES, ids, place.n / 8);
 }
 
-static int read_events(struct perf_data *data, const struct header *header, struct vpmu_error *reterr)
+static int read_events(struct perf_data *data, const struct header *header,
+		       struct vpmu_error *reterr)
 {
 	size_t n = header->attrs.n / header->attr_size;
 	_free_ uint8_t *table = NULL;
 	int r;
 
-	r = perf_data_read_piece(data, header->attrs.offset, n * header->attr_size, (void **)&table);
+	r = perf_data_read_piece(data, header->attrs.offset, n * header->attr_size,
+				 (void **)&table);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = read_event(data, table + i * header->attr_size, header->attr_size);
 	if (r == -EBADMSG)
-		return error_set(reterr, r, "the recording's table of events is cut off or damaged");
+		return error_set(reterr, r,
+				 "the recording's table of events is cut off or damaged");
 	if (r < 0)
 		return error_set(reterr, r, "cannot read the recording: %s", strerror(-r));
 	if (n == 0)
@@ -194,8 +207,9 @@ static int find_features(struct perf_data *data, const struct header *header, ui
 }
 
 /*
- * A recorder writes data.size last. Where it is 0 either the recorder died, or there were no records. In the latter case the
- * feature table stands where the data would be, and its first entry points right behind the table.
+ * A recorder writes data.size last. Where it is 0 either the recorder died, or there were no
+ * records. In the latter case the feature table stands where the data would be, and its first entry
+ * points right behind the table.
  */
 static bool is_finished_and_empty(struct perf_data *data, const struct header *header)
 {
@@ -225,7 +239,9 @@ static int place_data(struct perf_data *data, const struct header *header)
 			return 0;
 		memset(data->features, 0, sizeof(data->features));
 		data->data_end = MAX(size, offset);
-		perf_data_damaged(data, size, "the recorder did not finish this file: it was killed, or is still running");
+		perf_data_damaged(
+			data, size,
+			"the recorder did not finish this file: it was killed, or is still running");
 		return 0;
 	}
 	if (offset > size || header->data.n > size - offset) {
@@ -253,7 +269,8 @@ int perf_data_read_header(struct perf_data *data, struct vpmu_error *reterr)
 	/* A pipe must be read in pieces that fit: what is read is gone. */
 	n = data->source.read_at(data->source.data, bytes, PIPE_HEADER_BYTES, 0);
 	if (n < 0)
-		return error_set(reterr, (int)n, "cannot read the recording: %s", strerror((int)-n));
+		return error_set(reterr, (int)n, "cannot read the recording: %s",
+				 strerror((int)-n));
 	r = check_magic(bytes, (size_t)n, reterr);
 	if (r < 0)
 		return r;
@@ -266,10 +283,12 @@ int perf_data_read_header(struct perf_data *data, struct vpmu_error *reterr)
 		return 0;
 	}
 	if (n == PIPE_HEADER_BYTES) {
-		ssize_t more = data->source.read_at(data->source.data, bytes + n, HEADER_BYTES - (size_t)n, (uint64_t)n);
+		ssize_t more = data->source.read_at(data->source.data, bytes + n,
+						    HEADER_BYTES - (size_t)n, (uint64_t)n);
 
 		if (more < 0)
-			return error_set(reterr, (int)more, "cannot read the recording: %s", strerror((int)-more));
+			return error_set(reterr, (int)more, "cannot read the recording: %s",
+					 strerror((int)-more));
 		n += more;
 	}
 	r = parse_header(bytes, (size_t)n, &header, reterr);

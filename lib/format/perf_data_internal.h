@@ -9,9 +9,9 @@
  *	perf_data_zstd.c	compressed records
  *	perf_feature.c		feature sections
  *
- * The walk has one window of the current stream, [p, end). Ordinarily the stream is the file and the window lies in
- * `buffer`, whose first byte stands at buffer_offset; while a compressed record is unpacked it is zstd's output, and the
- * file's own window waits in file_p and file_end.
+ * The walk has one window of the current stream, [p, end). Ordinarily the stream is the file and
+ * the window lies in `buffer`, whose first byte stands at buffer_offset; while a compressed record
+ * is unpacked it is zstd's output, and the file's own window waits in file_p and file_end.
  */
 #ifndef FORMAT_PERF_DATA_INTERNAL_H
 #define FORMAT_PERF_DATA_INTERNAL_H
@@ -62,7 +62,8 @@ struct perf_data {
 	bool in_zstd; /* p, end and the next record are zstd's */
 	const uint8_t *file_p, *file_end;
 
-	uint64_t crowd_end; /* COMPRESSED2 records before this offset belong to one that has swallowed their lengths */
+	/* COMPRESSED2 records before this offset belong to one that has swallowed their lengths. */
+	uint64_t crowd_end;
 	uint64_t contained_to; /* container records below this offset have been taken in */
 	struct perf_data_place features[PERF_DATA_FEATURES];
 
@@ -81,38 +82,60 @@ struct perf_data {
 };
 
 /* Notes the first damage; later ones are its consequences. */
-void perf_data_damaged(struct perf_data *data, uint64_t offset, const char *format, ...) _printf_(3, 4);
+void perf_data_damaged(struct perf_data *data, uint64_t offset, const char *format, ...)
+	_printf_(3, 4);
 
-/* perf_data.c: @n further bytes of the current stream in the window: 1, 0 (it ends before), or a negative errno. */
+/*
+ * perf_data.c: @n further bytes of the current stream in the window: 1, 0 (it ends before), or a
+ * negative errno.
+ */
 int perf_data_want(struct perf_data *data, size_t n);
-/* Steps over @n bytes of the file, which may be many; keeps them in *ret_bytes if that is not NULL. 1, 0 or errno. */
+/*
+ * Steps over @n bytes of the file, which may be many; keeps them in *ret_bytes if that is not NULL.
+ * 1, 0 or errno.
+ */
 int perf_data_skip(struct perf_data *data, uint64_t n, void **ret_bytes);
 
 int perf_data_read_header(struct perf_data *data, struct vpmu_error *reterr);
 int perf_data_read_sections(struct perf_data *data, struct vpmu_error *reterr);
-/* A piece of the file in new memory. -EBADMSG if the file does not have it, -EFBIG over PERF_DATA_FEATURE_MAX. */
+/*
+ * A piece of the file in new memory. -EBADMSG if the file does not have it, -EFBIG over
+ * PERF_DATA_FEATURE_MAX.
+ */
 int perf_data_read_piece(struct perf_data *data, uint64_t offset, uint64_t n, void **ret_bytes);
 
 /* @attr: as found, @attr_bytes of it; @ids need no alignment. */
-int perf_data_add_event(struct perf_data *data, const void *attr, size_t attr_bytes, const void *ids, size_t n_ids);
+int perf_data_add_event(struct perf_data *data, const void *attr, size_t attr_bytes,
+			const void *ids, size_t n_ids);
 int perf_data_name_event(struct perf_data *data, size_t i, const char *name);
 /* Index by id, -1 if unknown. */
 int perf_data_find_id(const struct perf_data *data, uint64_t id);
 void perf_data_deinit_events(struct perf_data *data);
 
-/* The container record at p, whole in the window; steps over it. 1, 0 at damage, or a negative errno. */
+/*
+ * The container record at p, whole in the window; steps over it. 1, 0 at damage, or a negative
+ * errno.
+ */
 int perf_data_take_container(struct perf_data *data, const struct perf_event_header *record);
-/* The same for a COMPRESSED2 record, of which only the header need be in the window: its size cannot be trusted. */
+/*
+ * The same for a COMPRESSED2 record, of which only the header need be in the window: its size
+ * cannot be trusted.
+ */
 int perf_data_take_compressed2(struct perf_data *data);
 
 int perf_feature_take(struct perf_data *data, unsigned int feature, const void *bytes, size_t n);
 int perf_feature_add_build_id(struct perf_data *data, const struct perf_event_header *record);
 void perf_feature_deinit(struct perf_data *data);
 
-/* @packed: the payload of a compressed record, which stays where it is until perf_data_zstd_more() has nothing left. */
+/*
+ * @packed: the payload of a compressed record, which stays where it is until perf_data_zstd_more()
+ * has nothing left.
+ */
 int perf_data_zstd_begin(struct perf_data *data, const void *packed, size_t n);
-/* Unpacks behind the window, moving what is left of it to the front: 1 = more bytes are there, 0 = all unpacked,
- * -EBADMSG (damage is noted). */
+/*
+ * Unpacks behind the window, moving what is left of it to the front: 1 = more bytes are there, 0 =
+ * all unpacked, -EBADMSG (damage is noted).
+ */
 int perf_data_zstd_more(struct perf_data *data);
 /* Back to the file's own window; half a record stays for the next compressed record. */
 void perf_data_zstd_pause(struct perf_data *data);

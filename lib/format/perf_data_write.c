@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writing the container: the same layouts that perf_data_header.c and perf_feature.c read. perf finds an attr's ids
- * right behind attr.size bytes, so attr.size is always the size that the table's entries have.
+ * Writing the container: the same layouts that perf_data_header.c and perf_feature.c read. perf
+ * finds an attr's ids right behind attr.size bytes, so attr.size is always the size that the
+ * table's entries have.
  */
 #include <errno.h>
 #include <limits.h>
@@ -11,12 +12,12 @@
 #include "format/perf_data.h"
 #include "format/perf_data_write.h"
 
-#define HEADER_BYTES	     104
-#define ATTR_ENTRY_BYTES     (sizeof(struct perf_event_attr) + 16)
-#define PLACE_BYTES	     16
-#define STRING_ALIGN	     64	/* what perf pads its strings to (tools/perf/util/header.c, NAME_ALIGN) */
-#define BUILD_ID_PATH_ALIGN  64
-#define MISC_BUILD_ID_SIZE   (1u << 15)
+#define HEADER_BYTES	    104
+#define ATTR_ENTRY_BYTES    (sizeof(struct perf_event_attr) + 16)
+#define PLACE_BYTES	    16
+#define STRING_ALIGN	    64 /* as tools/perf/util/header.c, NAME_ALIGN */
+#define BUILD_ID_PATH_ALIGN 64
+#define MISC_BUILD_ID_SIZE  (1u << 15)
 
 static void put_u16(struct strbuf *out, uint16_t value)
 {
@@ -71,8 +72,8 @@ static size_t head_ids_bytes(const struct perf_data_write_event *event)
 	return 8 * (event->ids_offset ? event->n_early_ids : event->n_ids);
 }
 
-static void put_attrs(const struct perf_data_write_event *events, size_t n, uint64_t head_ids_offset,
-		      struct strbuf *out)
+static void put_attrs(const struct perf_data_write_event *events, size_t n,
+		      uint64_t head_ids_offset, struct strbuf *out)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct perf_event_attr attr = events[i].attr;
@@ -85,8 +86,9 @@ static void put_attrs(const struct perf_data_write_event *events, size_t n, uint
 	}
 }
 
-int perf_data_header(const struct perf_data_write_event *events, size_t n_events, uint64_t data_bytes,
-		     const struct perf_data_section *sections, size_t n_sections, struct strbuf *out)
+int perf_data_header(const struct perf_data_write_event *events, size_t n_events,
+		     uint64_t data_bytes, const struct perf_data_section *sections,
+		     size_t n_sections, struct strbuf *out)
 {
 	uint64_t ids_offset = HEADER_BYTES + n_events * ATTR_ENTRY_BYTES, data_offset = ids_offset;
 	uint64_t features[4] = {};
@@ -112,8 +114,8 @@ int perf_data_header(const struct perf_data_write_event *events, size_t n_events
 	return out->failed ? -ENOMEM : 0;
 }
 
-int perf_data_features(uint64_t offset_bytes, const struct perf_data_section *sections, size_t n_sections,
-		       struct strbuf *out)
+int perf_data_features(uint64_t offset_bytes, const struct perf_data_section *sections,
+		       size_t n_sections, struct strbuf *out)
 {
 	uint64_t at = offset_bytes + n_sections * PLACE_BYTES;
 
@@ -144,7 +146,8 @@ void perf_feature_cmdline(const char *const *words, size_t n, struct strbuf *out
 		perf_feature_string(words[i], out);
 }
 
-void perf_feature_event_desc(const struct perf_data_write_event *events, size_t n, struct strbuf *out)
+void perf_feature_event_desc(const struct perf_data_write_event *events, size_t n,
+			     struct strbuf *out)
 {
 	put_u32(out, (uint32_t)n);
 	put_u32(out, sizeof(struct perf_event_attr));
@@ -189,8 +192,8 @@ void perf_feature_build_id(const char *path, uint16_t cpumode, int32_t pid, cons
 }
 
 /* The trailer, and the size into the header, which stands at @start. */
-static void end_record(const struct perf_layout *layout, uint32_t pid, uint32_t tid, uint64_t id, size_t start,
-		       struct strbuf *out)
+static void end_record(const struct perf_layout *layout, uint32_t pid, uint32_t tid, uint64_t id,
+		       size_t start, struct strbuf *out)
 {
 	uint64_t type = layout->sample_id_all ? layout->sample_type : 0;
 	uint16_t size;
@@ -215,7 +218,8 @@ static void end_record(const struct perf_layout *layout, uint32_t pid, uint32_t 
 	memcpy(out->text + start + offsetof(struct perf_event_header, size), &size, sizeof(size));
 }
 
-static size_t begin_record(uint32_t type, uint16_t misc, uint32_t pid, uint32_t tid, struct strbuf *out)
+static size_t begin_record(uint32_t type, uint16_t misc, uint32_t pid, uint32_t tid,
+			   struct strbuf *out)
 {
 	size_t start = out->n;
 
@@ -236,8 +240,8 @@ static void put_record_string(const char *string, struct strbuf *out)
 	put_zeroes(out, 8 - n % 8);
 }
 
-void perf_record_make_comm(const struct perf_layout *layout, uint32_t pid, uint32_t tid, const char *comm,
-			   uint64_t id, struct strbuf *out)
+void perf_record_make_comm(const struct perf_layout *layout, uint32_t pid, uint32_t tid,
+			   const char *comm, uint64_t id, struct strbuf *out)
 {
 	size_t start = begin_record(PERF_RECORD_COMM, 0, pid, tid, out);
 

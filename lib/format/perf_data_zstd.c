@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Compressed records (perf record -z). perf compresses what it takes from a ring in one go, cuts the output into records
- * of less than 64 KiB, and never ends the zstd frame (tools/perf/builtin-record.c, zstd_compress()). So all compressed
- * records of a file make up one stream, the unpacked records may lie across two of them, and only the order of the file
- * leads through it. Plain records between them are no part of the stream.
+ * Compressed records (perf record -z). perf compresses what it takes from a ring in one go, cuts
+ * the output into records of less than 64 KiB, and never ends the zstd frame
+ * (tools/perf/builtin-record.c, zstd_compress()). So all compressed records of a file make up one
+ * stream, the unpacked records may lie across two of them, and only the order of the file leads
+ * through it. Plain records between them are no part of the stream.
  *
  * Unpacking is done a window at a time: however much a record inflates to, memory stays what it is.
  */
@@ -77,7 +78,8 @@ int perf_data_zstd_more(struct perf_data *data)
 
 		r = ZSTD_decompressStream(zstd->context, &out, &zstd->packed);
 		if (ZSTD_isError(r)) {
-			perf_data_damaged(data, perf_data_offset(data), "a compressed record cannot be unpacked: %s",
+			perf_data_damaged(data, perf_data_offset(data),
+					  "a compressed record cannot be unpacked: %s",
 					  ZSTD_getErrorName(r));
 			return -EBADMSG;
 		}

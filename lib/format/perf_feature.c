@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Feature sections: what a recording says about itself. In a file each has a section behind the data; in pipe mode each
- * comes as a record, and is kept.
+ * Feature sections: what a recording says about itself. In a file each has a section behind the
+ * data; in pipe mode each comes as a record, and is kept.
  *
  * perf's string: u32 length, then that many bytes: the text, its NUL, and padding.
  */
@@ -45,7 +45,8 @@ int perf_data_feature(struct perf_data *data, unsigned int feature, void **ret_b
 		r = perf_data_read_piece(data, place->offset, place->n, &bytes);
 	}
 	if (r == -EBADMSG) {
-		perf_data_damaged(data, place->offset, "header feature %u lies beyond the end of the file", feature);
+		perf_data_damaged(data, place->offset,
+				  "header feature %u lies beyond the end of the file", feature);
 		r = 0;
 	}
 	if (r < 0)
@@ -83,7 +84,10 @@ char *perf_data_feature_string(struct perf_data *data, unsigned int feature)
 	return strbuf_take(&text);
 }
 
-/* EVENT_DESC: u32 events, u32 attr size, then for each: attr, u32 ids, name, ids. Its events are the header's, in order. */
+/*
+ * EVENT_DESC: u32 events, u32 attr size, then for each: attr, u32 ids, name, ids. Its events are
+ * the header's, in order.
+ */
 static int take_event_desc(struct perf_data *data, const void *bytes, size_t n)
 {
 	struct cursor c = cursor_of(bytes, n);
@@ -107,11 +111,14 @@ static int take_event_desc(struct perf_data *data, const void *bytes, size_t n)
 	return 0;
 }
 
-/* struct build_id_event: header, pid, build-id in 20 bytes, its length (when misc has the bit), padding, path. */
+/*
+ * struct build_id_event: header, pid, build-id in 20 bytes, its length (when misc has the bit),
+ * padding, path.
+ */
 int perf_feature_add_build_id(struct perf_data *data, const struct perf_event_header *record)
 {
 	struct cursor c = cursor_of(record + 1, record->size - sizeof(*record));
-	struct perf_data_build_id id = { .misc = record->misc & PERF_RECORD_MISC_CPUMODE_MASK, .size_bytes = 20 };
+	struct perf_data_build_id id = { .misc = record->misc & PERF_RECORD_MISC_CPUMODE_MASK };
 	const uint8_t *bytes;
 	const char *path;
 
@@ -120,6 +127,7 @@ int perf_feature_add_build_id(struct perf_data *data, const struct perf_event_he
 	path = cursor_string(&c, cursor_left(&c));
 	if (c.failed || data->build_ids.n >= PERF_DATA_MAX_BUILD_IDS)
 		return 0; /* a path without its build-id: the file is matched by path */
+	id.size_bytes = sizeof(id.bytes);
 	if (record->misc & MISC_BUILD_ID_SIZE)
 		id.size_bytes = MIN(bytes[20], sizeof(id.bytes));
 	memcpy(id.bytes, bytes, sizeof(id.bytes));
@@ -209,12 +217,14 @@ int perf_data_read_sections(struct perf_data *data, struct vpmu_error *reterr)
 		int r = perf_data_feature(data, used[i], &bytes, &n);
 
 		if (r == -EFBIG)
-			perf_data_damaged(data, data->features[used[i]].offset, "header feature %u has %llu bytes",
-					  used[i], (unsigned long long)data->features[used[i]].n);
+			perf_data_damaged(data, data->features[used[i]].offset,
+					  "header feature %u has %llu bytes", used[i],
+					  (unsigned long long)data->features[used[i]].n);
 		if (r == 0 && bytes)
 			r = use_feature(data, used[i], bytes, n);
 		if (r == -EOPNOTSUPP)
-			return error_set(reterr, r, "the recording is compressed, but not with zstd");
+			return error_set(reterr, r,
+					 "the recording is compressed, but not with zstd");
 		if (r < 0 && r != -EFBIG)
 			return error_set(reterr, r, "cannot read the recording: %s", strerror(-r));
 	}

@@ -2,10 +2,12 @@
 /*
  * Records other than samples (those are in perf_sample.c).
  *
- * All of them are: header, fields of the type, perhaps a string padded with NULs to 8 bytes, and, with sample_id_all, a
- * trailer that says who and when: the words TID, TIME, ID, STREAM_ID, CPU, IDENTIFIER, those that sample_type asks for
- * (kernel/events/core.c, perf_event__output_id_sample()). The trailer is found from the record's end, so new fields in the
- * middle do no harm. Strings are looked for up to the end of the record: their own NUL ends them before the trailer.
+ * All of them are: header, fields of the type, perhaps a string padded with NULs to 8 bytes, and,
+ * with sample_id_all, a trailer that says who and when: the words TID, TIME, ID, STREAM_ID, CPU,
+ * IDENTIFIER, those that sample_type asks for (kernel/events/core.c,
+ * perf_event__output_id_sample()). The trailer is found from the record's end, so new fields in the
+ * middle do no harm. Strings are looked for up to the end of the record: their own NUL ends them
+ * before the trailer.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,10 +17,14 @@
 #include "util/cursor.h"
 #include "util/macro.h"
 
-/* Bits of sample_type that are one word each in every sample, in front of everything of variable size. */
+/*
+ * Bits of sample_type that are one word each in every sample, in front of everything of variable
+ * size.
+ */
 #define FIXED_FIELDS                                                                               \
 	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |            \
-	 PERF_SAMPLE_ADDR | PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD)
+	 PERF_SAMPLE_ADDR | PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU |             \
+	 PERF_SAMPLE_PERIOD)
 #define TRAILER_FIELDS                                                                             \
 	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID |            \
 	 PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU)
@@ -42,15 +48,20 @@ int perf_layout_init(struct perf_layout *layout, const struct perf_event_attr *a
 		.fixed_bytes = words_bytes(type & FIXED_FIELDS),
 		.trailer_bytes = attr->sample_id_all ? words_bytes(type & TRAILER_FIELDS) : 0,
 	};
-	/* IDENTIFIER is there to be found without knowing the rest: first in a sample, last in other records. */
+	/*
+	 * IDENTIFIER is there to be found without knowing the rest: first in a sample, last in
+	 * other records.
+	 */
 	if (type & PERF_SAMPLE_IDENTIFIER) {
 		layout->id_offset = sizeof(struct perf_event_header);
 		layout->id_tail = 8;
 	} else if (type & PERF_SAMPLE_ID) {
-		layout->id_offset = (uint16_t)(sizeof(struct perf_event_header) +
-					       words_bytes(type & (PERF_SAMPLE_IP | PERF_SAMPLE_TID |
-								   PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR)));
-		layout->id_tail = (uint16_t)(8 + words_bytes(type & (PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU)));
+		layout->id_offset =
+			(uint16_t)(sizeof(struct perf_event_header) +
+				   words_bytes(type & (PERF_SAMPLE_IP | PERF_SAMPLE_TID |
+						       PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR)));
+		layout->id_tail = (uint16_t)(8 + words_bytes(type & (PERF_SAMPLE_STREAM_ID |
+								     PERF_SAMPLE_CPU)));
 	}
 	if (!attr->sample_id_all)
 		layout->id_tail = 0;
@@ -71,7 +82,8 @@ static uint64_t word_at(const struct perf_event_header *record, size_t offset)
 	return word;
 }
 
-uint64_t perf_record_event_id(const struct perf_layout *layout, const struct perf_event_header *record)
+uint64_t perf_record_event_id(const struct perf_layout *layout,
+			      const struct perf_event_header *record)
 {
 	if (record->type == PERF_RECORD_SAMPLE) {
 		if (!layout->id_offset || record->size < layout->id_offset + 8u)
@@ -97,7 +109,8 @@ int perf_record_id(const struct perf_layout *layout, const struct perf_event_hea
 	}
 	if (record->size < sizeof(*record) + layout->trailer_bytes)
 		return -EBADMSG;
-	c = cursor_of((const char *)record + record->size - layout->trailer_bytes, layout->trailer_bytes);
+	c = cursor_of((const char *)record + record->size - layout->trailer_bytes,
+		      layout->trailer_bytes);
 	if (type & PERF_SAMPLE_TID) {
 		id.pid = cursor_u32(&c);
 		id.tid = cursor_u32(&c);
@@ -128,7 +141,8 @@ static const char *rest_string(struct cursor *c)
 }
 
 /* MMAP2's 24 bytes between pgoff and prot: device, inode, generation; or, by a flag, a build-id. */
-static void mmap_identity(const struct perf_event_header *record, struct cursor *c, struct perf_mmap_record *map)
+static void mmap_identity(const struct perf_event_header *record, struct cursor *c,
+			  struct perf_mmap_record *map)
 {
 	const uint8_t *bytes = cursor_bytes(c, 24);
 
@@ -155,7 +169,7 @@ int perf_record_mmap(const struct perf_layout *layout, const struct perf_event_h
 		map.prot = cursor_u32(&c);
 		cursor_u32(&c); /* MAP_* flags */
 	} else {
-		map.prot = record->misc & PERF_RECORD_MISC_MMAP_DATA ? PROT_READ : PROT_READ | PROT_EXEC;
+		map.prot = PROT_READ | (record->misc & PERF_RECORD_MISC_MMAP_DATA ? 0 : PROT_EXEC);
 	}
 	map.path = rest_string(&c);
 	if (c.failed)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * PERF_RECORD_SAMPLE: what sample_type asks for, in this order (kernel/events/core.c, perf_output_sample()):
+ * PERF_RECORD_SAMPLE: what sample_type asks for, in this order (kernel/events/core.c,
+ * perf_output_sample()):
  *
  *	one word each	IDENTIFIER IP TID TIME ADDR ID STREAM_ID CPU PERIOD
  *	variable	READ CALLCHAIN RAW
  *	behind		BRANCH_STACK REGS_USER STACK_USER WEIGHT DATA_SRC TRANSACTION REGS_INTR PHYS_ADDR CGROUP
  *			DATA_PAGE_SIZE CODE_PAGE_SIZE AUX
  *
- * This runs once for every sample of a recording, so the words are checked against the record's size together. What
- * stands behind RAW is not handed out, but walked where an event has it, so that a sample that was cut short is
- * told from a whole one.
+ * This runs once for every sample of a recording, so the words are checked against the record's
+ * size together. What stands behind RAW is not handed out, but walked where an event has it, so
+ * that a sample that was cut short is told from a whole one.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +25,8 @@
 
 #define BRANCH_ENTRY_BYTES 24 /* from, to, flags */
 #define WORDS_BEHIND_TRANSACTION                                                                   \
-	(PERF_SAMPLE_PHYS_ADDR | PERF_SAMPLE_CGROUP | PERF_SAMPLE_DATA_PAGE_SIZE | PERF_SAMPLE_CODE_PAGE_SIZE)
+	(PERF_SAMPLE_PHYS_ADDR | PERF_SAMPLE_CGROUP | PERF_SAMPLE_DATA_PAGE_SIZE |                 \
+	 PERF_SAMPLE_CODE_PAGE_SIZE)
 #define BEHIND_RAW                                                                                 \
 	(PERF_SAMPLE_BRANCH_STACK | PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER |               \
 	 PERF_SAMPLE_WEIGHT_TYPE | PERF_SAMPLE_DATA_SRC | PERF_SAMPLE_TRANSACTION |                \
@@ -103,7 +105,8 @@ static bool fields_behind_raw_fit(const struct perf_layout *layout, struct curso
 }
 
 /* The fields that are a word each; there are layout->fixed_bytes of them at @p. */
-static inline const uint8_t *fixed_fields(uint64_t type, const uint8_t *p, struct perf_sample_record *ret)
+static inline const uint8_t *fixed_fields(uint64_t type, const uint8_t *p,
+					  struct perf_sample_record *ret)
 {
 	uint32_t pair[2];
 
@@ -138,7 +141,9 @@ static inline const uint8_t *fixed_fields(uint64_t type, const uint8_t *p, struc
 int perf_record_sample(const struct perf_layout *layout, const struct perf_event_header *record,
 		       struct perf_sample_record *ret)
 {
-	struct perf_sample_record sample = { .pid = UINT32_MAX, .tid = UINT32_MAX, .cpu = UINT32_MAX };
+	struct perf_sample_record sample = {
+		.pid = UINT32_MAX, .tid = UINT32_MAX, .cpu = UINT32_MAX,
+	};
 	const uint8_t *p = (const uint8_t *)(record + 1);
 	uint64_t type = layout->sample_type, n;
 	struct cursor c;

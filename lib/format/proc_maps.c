@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fs/proc/task_mmu.c, show_map_vma(): everything up to the inode, then, if there is one, the path, at a fixed column. */
+/*
+ * fs/proc/task_mmu.c, show_map_vma(): everything up to the inode, then, if there is one, the path,
+ * at a fixed column.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -12,8 +15,8 @@ static bool read_prot(const char **p, const char *end, struct proc_maps_line *re
 
 	if (end - s < 4)
 		return false;
-	if ((s[0] != 'r' && s[0] != '-') || (s[1] != 'w' && s[1] != '-') || (s[2] != 'x' && s[2] != '-') ||
-	    (s[3] != 's' && s[3] != 'p'))
+	if ((s[0] != 'r' && s[0] != '-') || (s[1] != 'w' && s[1] != '-') ||
+	    (s[2] != 'x' && s[2] != '-') || (s[3] != 's' && s[3] != 'p'))
 		return false;
 	ret->prot = (uint8_t)((s[0] == 'r' ? PROT_READ : 0) | (s[1] == 'w' ? PROT_WRITE : 0) |
 			      (s[2] == 'x' ? PROT_EXEC : 0));
@@ -35,11 +38,13 @@ static bool read_device(const char **p, const char *end, struct proc_maps_line *
 
 static bool read_line(const char *p, const char *end, struct proc_maps_line *ret)
 {
-	if (!text_hex(&p, end, &ret->start) || !text_char(&p, end, '-') || !text_hex(&p, end, &ret->end))
+	if (!text_hex(&p, end, &ret->start) || !text_char(&p, end, '-') ||
+	    !text_hex(&p, end, &ret->end))
 		return false;
 	if (!text_char(&p, end, ' ') || !read_prot(&p, end, ret) || !text_char(&p, end, ' '))
 		return false;
-	if (!text_hex(&p, end, &ret->offset_bytes) || !text_char(&p, end, ' ') || !read_device(&p, end, ret))
+	if (!text_hex(&p, end, &ret->offset_bytes) || !text_char(&p, end, ' ') ||
+	    !read_device(&p, end, ret))
 		return false;
 	if (!text_char(&p, end, ' ') || !text_decimal(&p, end, &ret->inode))
 		return false;
@@ -52,8 +57,9 @@ static bool read_line(const char *p, const char *end, struct proc_maps_line *ret
 	return ret->start < ret->end;
 }
 
-int proc_maps_parse(const char *text, size_t n, int (*fn)(const struct proc_maps_line *line, void *data),
-		    void *data, uint64_t *ret_bad)
+int proc_maps_parse(const char *text, size_t n,
+		    int (*fn)(const struct proc_maps_line *line, void *data), void *data,
+		    uint64_t *ret_bad)
 {
 	const char *end = text + n;
 	struct proc_maps_line line;

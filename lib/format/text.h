@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers and words in the text that kernels print. Each function steps @p over what it read and never past @end. */
+/*
+ * Numbers and words in the text that kernels print. Each function steps @p over what it read and
+ * never past @end.
+ */
 #ifndef FORMAT_TEXT_H
 #define FORMAT_TEXT_H
 
@@ -8,7 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Lines longer than this are none of the kernel's: a path has at most 4095 bytes, each printed as at most 4. */
+/*
+ * Lines longer than this are none of the kernel's: a path has at most 4095 bytes, each printed as
+ * at most 4.
+ */
 #define TEXT_LINE_MAX (20 << 10)
 
 /* 0 … 15, or 255 for what is no digit. */
@@ -54,7 +60,8 @@ static inline bool text_char(const char **p, const char *end, char c)
 }
 
 /* Up to the next space or @end, not empty; the space is stepped over too. */
-static inline bool text_word(const char **p, const char *end, const char **ret_word, uint32_t *ret_bytes)
+static inline bool text_word(const char **p, const char *end, const char **ret_word,
+			     uint32_t *ret_bytes)
 {
 	const char *space = memchr(*p, ' ', (size_t)(end - *p)) ?: end;
 

@@ -93,7 +93,8 @@ int vpmu_section_guests_encode(const struct vpmu_section_guests *guests, struct 
 	return out->failed ? -ENOMEM : 0;
 }
 
-int vpmu_section_tables_encode(const struct vpmu_section_table *tables, size_t n_tables, struct strbuf *out)
+int vpmu_section_tables_encode(const struct vpmu_section_table *tables, size_t n_tables,
+			       struct strbuf *out)
 {
 	put_u32(out, SECTION_VERSION);
 	put_u32(out, (uint32_t)n_tables);
@@ -102,7 +103,8 @@ int vpmu_section_tables_encode(const struct vpmu_section_table *tables, size_t n
 		size_t start = out->n;
 		int r;
 
-		if (table->image_bytes > UINT32_MAX || table->build_id_bytes > sizeof(table->build_id))
+		if (table->image_bytes > UINT32_MAX ||
+		    table->build_id_bytes > sizeof(table->build_id))
 			return -EINVAL;
 		put_u32(out, 0);
 		put_u32(out, table->kind);
@@ -122,7 +124,10 @@ static uint32_t get_u32(struct cursor *c)
 	return le32toh(cursor_u32(c));
 }
 
-/* A copy with control characters replaced: names end up on terminals. NULL when out of memory or, c->failed, bytes. */
+/*
+ * A copy with control characters replaced: names end up on terminals. NULL when out of memory or,
+ * c->failed, bytes.
+ */
 static char *get_string(struct cursor *c)
 {
 	uint32_t n = get_u32(c);
@@ -274,7 +279,8 @@ static int get_table(struct cursor *c, struct vpmu_section_table *ret, char **re
 }
 
 int vpmu_section_tables_decode(const void *bytes, size_t n,
-			       int (*fn)(const struct vpmu_section_table *table, void *data), void *data)
+			       int (*fn)(const struct vpmu_section_table *table, void *data),
+			       void *data)
 {
 	struct cursor c = cursor_of(bytes, n);
 	uint32_t count;

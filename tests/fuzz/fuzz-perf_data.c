@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A whole recording: opened, walked twice, every record decoded as what it says it is, every feature read. */
+/*
+ * A whole recording: opened, walked twice, every record decoded as what it says it is, every
+ * feature read.
+ */
 #include "format/perf_data.h"
 #include "fuzz.h"
 #include "util/macro.h"
@@ -28,7 +31,8 @@ static void decode(const struct perf_layout *layout, const struct perf_event_hea
 	struct perf_record_id id;
 
 	perf_record_id(layout, record, &id);
-	if (record->type == PERF_RECORD_SAMPLE && perf_record_sample(layout, record, &sample) == 0) {
+	if (record->type == PERF_RECORD_SAMPLE &&
+	    perf_record_sample(layout, record, &sample) == 0) {
 		touch(sample.chain, 8ul * sample.n_chain);
 		touch(sample.raw, sample.raw_bytes);
 	}

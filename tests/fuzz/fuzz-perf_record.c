@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One record. The input: what the event's attr says (sample_type, read_format, branch_sample_type, sample_regs_user,
- * sample_regs_intr, one u64 each; a byte for sample_id_all), then the record, whose size is made to fit.
+ * One record. The input: what the event's attr says (sample_type, read_format, branch_sample_type,
+ * sample_regs_user, sample_regs_intr, one u64 each; a byte for sample_id_all), then the record,
+ * whose size is made to fit.
  */
 #include "format/perf_record.h"
 #include "fuzz.h"

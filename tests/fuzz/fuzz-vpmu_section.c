@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Our own sections, from a file that anybody may have made. The input's first byte tells which of the two. What can be
- * decoded can be encoded, and comes back the same from then on.
+ * Our own sections, from a file that anybody may have made. The input's first byte tells which of
+ * the two. What can be decoded can be encoded, and comes back the same from then on.
  */
 #include "format/vpmu_section.h"
 #include "fuzz.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A fuzzer is one function that is given bytes. libFuzzer calls it with bytes of its own making (tests/fuzz/run), replay.c
- * with the files of its corpus, as an ordinary test. A fuzzer says what must hold by HOLDS(); that nothing is
- * read outside of what was given is for the sanitizers to say: hence the exact copies, and touch().
+ * A fuzzer is one function that is given bytes. libFuzzer calls it with bytes of its own making
+ * (tests/fuzz/run), replay.c with the files of its corpus, as an ordinary test. A fuzzer says what
+ * must hold by HOLDS(); that nothing is read outside of what was given is for the sanitizers to
+ * say: hence the exact copies, and touch().
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

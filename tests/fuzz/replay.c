@@ -28,7 +28,8 @@ int main(int argc, char **argv)
 			continue;
 		r = io_read_file(dirfd(dir), entry->d_name, MOST_BYTES, &bytes, &n);
 		if (r < 0) {
-			fprintf(stderr, "cannot read '%s/%s': %s\n", argv[1], entry->d_name, strerror(-r));
+			fprintf(stderr, "cannot read '%s/%s': %s\n", argv[1], entry->d_name,
+				strerror(-r));
 			return 1;
 		}
 		printf("%s\n", entry->d_name);

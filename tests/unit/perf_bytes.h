@@ -13,7 +13,9 @@
 #define ATTR_SIZE (sizeof(struct perf_event_attr) + 16)
 #define DATA_AT	  (104 + ATTR_SIZE)
 
-/* Bytes in memory as a file, or as a pipe: one that refuses to go back, and does not know its size. */
+/*
+ * Bytes in memory as a file, or as a pipe: one that refuses to go back, and does not know its size.
+ */
 struct bytes {
 	const char *bytes;
 	size_t n;

@@ -9,12 +9,13 @@
 /* Prints what was parsed, so that a story compares text with text. */
 static int print_symbol(const struct kallsyms_line *line, void *data)
 {
-	strbuf_addf(data, "%" PRIx64 "|%c|%.*s|%.*s\n", line->address, line->type, (int)line->name_bytes, line->name,
-		    (int)line->module_bytes, line->module ?: "");
+	strbuf_addf(data, "%" PRIx64 "|%c|%.*s|%.*s\n", line->address, line->type,
+		    (int)line->name_bytes, line->name, (int)line->module_bytes, line->module ?: "");
 	return 0;
 }
 
-static void check_symbols(const char *text, const char *want, const char *want_rest, uint64_t want_bad)
+static void check_symbols(const char *text, const char *want, const char *want_rest,
+			  uint64_t want_bad)
 {
 	_strbuf_ struct strbuf out = {};
 	uint64_t bad;
@@ -49,8 +50,9 @@ TEST(a_last_line_without_newline_is_left)
 
 TEST(lines_that_are_none_are_counted_and_passed_over)
 {
-	check_symbols("\nhello\n12 t\n12 t \n12345678123456781 t long\n5 t ok\n5 t x]\nt y\n5  z\n1 tt z\n",
-		      "5|t|ok|\n", "", 9);
+	check_symbols(
+		"\nhello\n12 t\n12 t \n12345678123456781 t long\n5 t ok\n5 t x]\nt y\n5  z\n1 tt z\n",
+		"5|t|ok|\n", "", 9);
 }
 
 static int stop_at_second(const struct kallsyms_line *line, void *data)
@@ -64,7 +66,8 @@ TEST(the_callback_stops_the_walk)
 	int seen = 0;
 	size_t used;
 
-	CHECK_EQ(kallsyms_parse("1 t a\n2 t b\n3 t c\n", 18, stop_at_second, &seen, &used, NULL), -5);
+	CHECK_EQ(kallsyms_parse("1 t a\n2 t b\n3 t c\n", 18, stop_at_second, &seen, &used, NULL),
+		 -5);
 	CHECK_EQ(used, 12);
 }
 
@@ -90,8 +93,8 @@ TEST(this_kernels_symbols_are_all_read)
 
 static int print_module(const struct modules_line *line, void *data)
 {
-	strbuf_addf(data, "%.*s|%" PRIu64 "|%" PRIx64 "\n", (int)line->name_bytes, line->name, line->size_bytes,
-		    line->address);
+	strbuf_addf(data, "%.*s|%" PRIu64 "|%" PRIx64 "\n", (int)line->name_bytes, line->name,
+		    line->size_bytes, line->address);
 	return 0;
 }
 

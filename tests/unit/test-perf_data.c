@@ -7,7 +7,10 @@
 
 TEST(records_come_in_order_whatever_their_size)
 {
-	/* Large ones lie across the ends of the reader's buffer; odd ones leave their followers unaligned. */
+	/*
+	 * Large ones lie across the ends of the reader's buffer; odd ones leave their followers
+	 * unaligned.
+	 */
 	const size_t sizes[] = { 16, 24, 65528, 17, 4001, 65535, 16 };
 	_strbuf_ struct strbuf file = {};
 	const struct perf_event_header *record;
@@ -60,8 +63,12 @@ TEST(what_is_no_recording_is_named)
 	check_refused("PERFILE2\x68\0\0\0\0\0\0\0....", 20, -EBADMSG, "cut off");
 }
 
-/* The file's first @n bytes, with @records records of 16 bytes promised: how many come, and what is said of the rest. */
-static void check_cut(struct strbuf *file, size_t n, uint64_t want_records, const char *want_damage, uint64_t want_at)
+/*
+ * The file's first @n bytes, with @records records of 16 bytes promised: how many come, and what is
+ * said of the rest.
+ */
+static void check_cut(struct strbuf *file, size_t n, uint64_t want_records, const char *want_damage,
+		      uint64_t want_at)
 {
 	struct bytes b = { .bytes = file->text, .n = n };
 	const struct perf_event_header *record;
@@ -122,15 +129,18 @@ TEST(a_record_that_reaches_beyond_the_data_is_damage)
 
 TEST(events_written_by_older_and_newer_recorders_are_read)
 {
-	const size_t sizes[] = { PERF_ATTR_SIZE_VER0, PERF_ATTR_SIZE_VER5, sizeof(clock_attr), 200 };
+	const size_t sizes[] = {
+		PERF_ATTR_SIZE_VER0, PERF_ATTR_SIZE_VER5, sizeof(clock_attr), 200,
+	};
 	uint64_t at;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		_strbuf_ struct strbuf file = {};
 		char attr[256] = {};
 		uint32_t size = (uint32_t)sizes[i];
-		const uint64_t head[] = { 104, size + 16, 104, size + 16, 104 + size + 16 + 8, 16, 0, 0, 0, 0, 0, 0 };
-		const uint64_t tail[] = { 104 + size + 16, 8, 4711 }; /* where the ids are; the id */
+		const uint64_t ids_at = 104 + size + 16;
+		const uint64_t head[12] = { 104, size + 16, 104, size + 16, ids_at + 8, 16 };
+		const uint64_t tail[] = { ids_at, 8, 4711 }; /* where the ids are; the id */
 		struct bytes b;
 		struct perf_data *data;
 
@@ -200,8 +210,10 @@ static const struct {
 	{ "plain-6.12", 1, 41, 0, 0, { { "cpu-clock", 42 } } },
 	{ "chains-6.1", 3, 20, 0, 107, { { "cpu-clock", 23 } } },
 	{ "chains-6.12", 2, 21, 0, 108, { { "cpu-clock", 23 } } },
-	{ "events-6.1", 4, 42, 0, 0, { { "cpu-clock", 20 }, { "task-clock", 20 }, { "page-faults", 6 } } },
-	{ "events-6.12", 2, 46, 0, 0, { { "cpu-clock", 21 }, { "task-clock", 21 }, { "page-faults", 6 } } },
+	{ "events-6.1", 4, 42, 0, 0,
+	  { { "cpu-clock", 20 }, { "task-clock", 20 }, { "page-faults", 6 } } },
+	{ "events-6.12", 2, 46, 0, 0,
+	  { { "cpu-clock", 21 }, { "task-clock", 21 }, { "page-faults", 6 } } },
 	{ "compressed-6.1", 17, 215, 0, 910, { { "cpu-clock", 232 } } },
 	{ "compressed-6.12", 13, 225, 0, 894, { { "cpu-clock", 238 } } },
 	{ "pipe-6.1", 0, 44, 0, 160, { { "cpu-clock", 22 }, { "task-clock", 22 } } },
@@ -231,7 +243,9 @@ static struct counts count_samples(struct perf_data *data)
 		CHECK_EQ((uintptr_t)record % 8, 0);
 		if (record->type != PERF_RECORD_SAMPLE)
 			continue;
-		CHECK_EQ(perf_record_sample(&perf_data_event(data, (size_t)event)->layout, record, &sample), 0);
+		CHECK_EQ(perf_record_sample(&perf_data_event(data, (size_t)event)->layout, record,
+					    &sample),
+			 0);
 		counts.modes[sample.cpumode]++;
 		counts.events[event]++;
 		counts.chain += sample.n_chain;
@@ -244,7 +258,8 @@ static char *read_corpus(size_t i, size_t *ret_n)
 {
 	char path[512], *bytes;
 
-	snprintf(path, sizeof(path), TESTS_UNIT_DIR "/../fuzz/corpus/perf_data/%s.data", corpus[i].name);
+	snprintf(path, sizeof(path), TESTS_UNIT_DIR "/../fuzz/corpus/perf_data/%s.data",
+		 corpus[i].name);
 	CHECK_EQ(io_read_file(AT_FDCWD, path, 1 << 20, &bytes, ret_n), 0);
 	return bytes;
 }

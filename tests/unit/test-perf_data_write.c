@@ -34,9 +34,16 @@ static void add_samples(struct strbuf *out)
 			uint32_t cpu, zero;
 			uint64_t period;
 		} sample = {
-			.header = { .type = PERF_RECORD_SAMPLE, .misc = PERF_RECORD_MISC_USER, .size = sizeof(sample) },
-			.id = ids[i % 2], .ip = 0x401000 + i, .pid = 4242, .tid = 4243, .time = 1000 + i,
-			.cpu = 1, .period = 1000000,
+			.header = { .type = PERF_RECORD_SAMPLE,
+				    .misc = PERF_RECORD_MISC_USER,
+				    .size = sizeof(sample) },
+			.id = ids[i % 2],
+			.ip = 0x401000 + i,
+			.pid = 4242,
+			.tid = 4243,
+			.time = 1000 + i,
+			.cpu = 1,
+			.period = 1000000,
 		};
 		strbuf_add(out, (const char *)&sample, sizeof(sample));
 	}
@@ -45,7 +52,11 @@ static void add_samples(struct strbuf *out)
 static void add_records(struct strbuf *out)
 {
 	struct perf_mmap_record map = {
-		.pid = 4242, .tid = 4242, .start = 0x400000, .length_bytes = 0x10000, .prot = PROT_READ | PROT_EXEC,
+		.pid = 4242,
+		.tid = 4242,
+		.start = 0x400000,
+		.length_bytes = 0x10000,
+		.prot = PROT_READ | PROT_EXEC,
 		.path = "/usr/bin/synthetic",
 	};
 	struct perf_layout layout;
@@ -101,7 +112,9 @@ static struct strbuf make_file(bool finished)
 
 	add_records(&records);
 	add_sections(&s);
-	CHECK_EQ(perf_data_header(&event, 1, finished ? records.n : 0, s.list, finished ? s.n : 0, &file), 0);
+	CHECK_EQ(perf_data_header(&event, 1, finished ? records.n : 0, s.list, finished ? s.n : 0,
+				  &file),
+		 0);
 	CHECK_EQ(file.n % 8, 0);
 	strbuf_add(&file, records.text, records.n);
 	if (finished)
@@ -123,7 +136,9 @@ static ssize_t read_text(void *data, void *bytes, size_t n, uint64_t offset)
 
 static struct perf_data *open_text(struct strbuf *file)
 {
-	struct perf_data_source source = { .data = file, .read_at = read_text, .size_bytes = file->n };
+	struct perf_data_source source = { .data = file,
+					   .read_at = read_text,
+					   .size_bytes = file->n };
 	struct perf_data *data;
 	struct vpmu_error error;
 
@@ -277,7 +292,9 @@ TEST(stock_perf_opens_it)
 		skip("stock perf is not installed");
 	dump = run_perf("report -D", &file);
 	CHECK_EQ(count(dump, "PERF_RECORD_SAMPLE"), SAMPLES);
-	CHECK_CONTAINS(dump, "PERF_RECORD_MMAP2 4242/4242: [0x400000(0x10000) @ 0 08:01 77 0]: r-xp /usr/bin/synthetic");
+	CHECK_CONTAINS(
+		dump,
+		"PERF_RECORD_MMAP2 4242/4242: [0x400000(0x10000) @ 0 08:01 77 0]: r-xp /usr/bin/synthetic");
 	CHECK_CONTAINS(dump, "PERF_RECORD_COMM: synthetic:4242/4243");
 	script = run_perf("script -F comm,tid,cpu,event,ip", &file);
 	CHECK_EQ(count(script, "synthetic"), SAMPLES);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Compressed as perf does it (tools/perf/builtin-record.c): one zstd stream over the whole file, flushed with each chunk
- * taken from a ring, cut into records. The chunks' sizes are chosen so that records lie across them.
+ * Compressed as perf does it (tools/perf/builtin-record.c): one zstd stream over the whole file,
+ * flushed with each chunk taken from a ring, cut into records. The chunks' sizes are chosen so that
+ * records lie across them.
  */
 #include <zstd.h>
 
@@ -32,7 +33,8 @@ static void add_noise(struct strbuf *out, size_t n)
 }
 
 /* What of @in goes into one record; *ret_n: its payload's bytes. true if that was not all. */
-static bool compress_piece(ZSTD_CStream *stream, ZSTD_inBuffer *in, char *payload, size_t most, size_t *ret_n)
+static bool compress_piece(ZSTD_CStream *stream, ZSTD_inBuffer *in, char *payload, size_t most,
+			   size_t *ret_n)
 {
 	ZSTD_outBuffer out = { .dst = payload, .size = most };
 	size_t held_back;
@@ -65,9 +67,13 @@ static void add_compressed(ZSTD_CStream *stream, ZSTD_inBuffer *in, struct strbu
 	} while (more);
 }
 
-static int overflows, crowds; /* records that add_compressed2() gave wrong lengths; of these, with others in them */
+/* Records that add_compressed2() gave wrong lengths; those of them that have others in them. */
+static int overflows, crowds;
 
-/* As record__pushfn() of 6.16, which lays the sum of the lengths on the first record and pads only what it can. */
+/*
+ * As record__pushfn() of 6.16, which lays the sum of the lengths on the first record and pads only
+ * what it can.
+ */
 static void add_compressed2(ZSTD_CStream *stream, ZSTD_inBuffer *in, struct strbuf *out)
 {
 	static char payload[MOST2];
@@ -94,7 +100,9 @@ static void add_compressed2(ZSTD_CStream *stream, ZSTD_inBuffer *in, struct strb
 		strbuf_addc(out, '\0');
 }
 
-/* A file of the records in @plain, in chunks of @chunk bytes, with a plain record between each two. */
+/*
+ * A file of the records in @plain, in chunks of @chunk bytes, with a plain record between each two.
+ */
 static struct strbuf make_file(const struct strbuf *plain, size_t chunk,
 			       void (*add)(ZSTD_CStream *, ZSTD_inBuffer *, struct strbuf *))
 {
@@ -132,7 +140,8 @@ static void check_file(struct strbuf *file, uint64_t want_samples, uint64_t want
 			else
 				CHECK_EQ(word_of(record), samples++);
 		if (perf_data_damage(data, &at))
-			FAIL("%s at %" PRIu64 " after %" PRIu64 " samples", perf_data_damage(data, &at), at, samples);
+			FAIL("%s at %" PRIu64 " after %" PRIu64 " samples",
+			     perf_data_damage(data, &at), at, samples);
 		CHECK_EQ(samples, want_samples);
 		CHECK_EQ(comms, want_comms);
 		perf_data_rewind(data);
@@ -169,7 +178,10 @@ TEST(lengths_that_overflowed_in_perf_6_16_are_put_right)
 	check_chunk2(&plain, 300000); /* several records a chunk */
 	CHECK_CMP(crowds, >, 0);
 	CHECK_EQ(overflows, crowds);
-	/* Sizes around which one record is so large that padding takes its length to 64 KiB; hit by chance, often enough. */
+	/*
+	 * Sizes around which one record is so large that padding takes its length to 64 KiB; hit by
+	 * chance, often enough.
+	 */
 	for (size_t chunk = 68700; chunk < 69000; chunk += 5)
 		check_chunk2(&plain, chunk);
 	CHECK_CMP(overflows, >, crowds);

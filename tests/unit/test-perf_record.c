@@ -20,7 +20,9 @@ static struct made make(uint32_t type, uint16_t misc, const uint64_t *words, siz
 {
 	struct made m = {};
 
-	m.header = (struct perf_event_header){ .type = type, .misc = misc, .size = (uint16_t)(8 + 8 * n) };
+	m.header = (struct perf_event_header){ .type = type,
+					       .misc = misc,
+					       .size = (uint16_t)(8 + 8 * n) };
 	memcpy(m.words + 1, words, 8 * n);
 	return m;
 }
@@ -46,12 +48,14 @@ static struct perf_layout layout_of(uint64_t sample_type, bool id_all)
 TEST(a_sample_gives_its_words_chain_and_raw)
 {
 	struct perf_layout layout = layout_of(
-		PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR |
-			PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN |
-			PERF_SAMPLE_RAW, true);
-	struct made m = MAKE(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_GUEST_USER | PERF_RECORD_MISC_EXACT_IP,
-			     77, 0xffffffff81000000, pair(10, 11), 1000, 0xadd7, 5, pair(3, 0), 250,
-			     2, PERF_CONTEXT_USER, 0x401000, pair(12, 'r' | 'a' << 8 | 'w' << 16), 0);
+		PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
+			PERF_SAMPLE_ADDR | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU |
+			PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_RAW,
+		true);
+	struct made m =
+		MAKE(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_GUEST_USER | PERF_RECORD_MISC_EXACT_IP,
+		     77, 0xffffffff81000000, pair(10, 11), 1000, 0xadd7, 5, pair(3, 0), 250, 2,
+		     PERF_CONTEXT_USER, 0x401000, pair(12, 'r' | 'a' << 8 | 'w' << 16), 0);
 	struct perf_sample_record s;
 
 	CHECK_EQ(perf_record_sample(&layout, &m.header, &s), 0);
@@ -116,9 +120,10 @@ static struct made made_with_tail(struct perf_layout *layout, size_t *ret_words)
 {
 	struct perf_event_attr attr = {
 		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_BRANCH_STACK | PERF_SAMPLE_REGS_USER |
-			       PERF_SAMPLE_STACK_USER | PERF_SAMPLE_WEIGHT_STRUCT | PERF_SAMPLE_DATA_SRC |
-			       PERF_SAMPLE_TRANSACTION | PERF_SAMPLE_REGS_INTR | PERF_SAMPLE_PHYS_ADDR |
-			       PERF_SAMPLE_AUX | PERF_SAMPLE_CGROUP | PERF_SAMPLE_DATA_PAGE_SIZE |
+			       PERF_SAMPLE_STACK_USER | PERF_SAMPLE_WEIGHT_STRUCT |
+			       PERF_SAMPLE_DATA_SRC | PERF_SAMPLE_TRANSACTION |
+			       PERF_SAMPLE_REGS_INTR | PERF_SAMPLE_PHYS_ADDR | PERF_SAMPLE_AUX |
+			       PERF_SAMPLE_CGROUP | PERF_SAMPLE_DATA_PAGE_SIZE |
 			       PERF_SAMPLE_CODE_PAGE_SIZE,
 		.branch_sample_type = PERF_SAMPLE_BRANCH_HW_INDEX | 1u << 19,
 		.sample_regs_user = 0x7,
@@ -126,7 +131,7 @@ static struct made made_with_tail(struct perf_layout *layout, size_t *ret_words)
 	};
 	const uint64_t words[] = {
 		0x401000,			       /* ip */
-		2, 99, 1, 2, 0, 3, 4, 0, 0xc1, 0xc2,   /* branches: count, index, two entries, two counters */
+		2, 99, 1, 2, 0, 3, 4, 0, 0xc1, 0xc2,   /* branches: n, index, two entries, counters */
 		PERF_SAMPLE_REGS_ABI_64, 1, 2, 3,      /* user registers */
 		16, 0xdead, 0xbeef, 8,		       /* user stack: size, bytes, used */
 		5, 6, 7,			       /* weight, data source, transaction */
@@ -177,7 +182,8 @@ TEST(counts_that_lie_are_refused)
 
 TEST(the_id_is_found_in_samples_and_in_trailers)
 {
-	uint64_t type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID | PERF_SAMPLE_CPU;
+	uint64_t type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID |
+			PERF_SAMPLE_CPU;
 	struct perf_layout layout = layout_of(type, true);
 	struct made sample = MAKE(PERF_RECORD_SAMPLE, 0, 1, 2, 3, 44, 5);
 	struct made exit_of = MAKE(PERF_RECORD_EXIT, 0, 1, 2, 3, pair(8, 9), 1000, 44, pair(6, 0));
@@ -215,8 +221,9 @@ TEST(mappings_have_protection_path_and_build_id)
 	struct made m;
 
 	memcpy(&path, "/bin/sh", 8);
-	m = MAKE(PERF_RECORD_MMAP2, PERF_RECORD_MISC_USER | PERF_RECORD_MISC_MMAP_BUILD_ID, pair(1, 2), 0x1000,
-		 0x2000, 0x3000, pair(4, 0xddccbbaa), 0, 0, pair(PROT_READ | PROT_EXEC, 0), path, pair(1, 2));
+	m = MAKE(PERF_RECORD_MMAP2, PERF_RECORD_MISC_USER | PERF_RECORD_MISC_MMAP_BUILD_ID,
+		 pair(1, 2), 0x1000, 0x2000, 0x3000, pair(4, 0xddccbbaa), 0, 0,
+		 pair(PROT_READ | PROT_EXEC, 0), path, pair(1, 2));
 	CHECK_EQ(perf_record_mmap(&layout, &m.header, &map), 0);
 	CHECK_EQ(map.pid, 1);
 	CHECK_EQ(map.tid, 2);
@@ -228,7 +235,8 @@ TEST(mappings_have_protection_path_and_build_id)
 	CHECK(memcmp(map.build_id, "\xaa\xbb\xcc\xdd", 4) == 0);
 	CHECK_STR(map.path, "/bin/sh");
 
-	m = MAKE(PERF_RECORD_MMAP, PERF_RECORD_MISC_KERNEL, pair(UINT32_MAX, 0), 0x1000, 0x2000, 0x3000, path, 0);
+	m = MAKE(PERF_RECORD_MMAP, PERF_RECORD_MISC_KERNEL, pair(UINT32_MAX, 0), 0x1000, 0x2000,
+		 0x3000, path, 0);
 	CHECK_EQ(perf_record_mmap(&layout, &m.header, &map), 0);
 	CHECK_EQ(map.prot, PROT_READ | PROT_EXEC);
 	CHECK_EQ(map.build_id_bytes, 0);
@@ -241,7 +249,8 @@ TEST(mappings_have_protection_path_and_build_id)
 TEST(a_string_without_its_nul_is_refused)
 {
 	struct perf_layout layout = layout_of(0, false);
-	struct made m = MAKE(PERF_RECORD_COMM, PERF_RECORD_MISC_COMM_EXEC, pair(1, 2), 0x4141414141414141);
+	struct made m =
+		MAKE(PERF_RECORD_COMM, PERF_RECORD_MISC_COMM_EXEC, pair(1, 2), 0x4141414141414141);
 	struct perf_comm_record comm;
 
 	CHECK_EQ(perf_record_comm(&layout, &m.header, &comm), -EBADMSG);
@@ -258,7 +267,8 @@ TEST(tasks_losses_and_kernel_symbols_are_read)
 	struct made fork_of = MAKE(PERF_RECORD_FORK, 0, pair(1, 2), pair(3, 4), 5);
 	struct made lost = MAKE(PERF_RECORD_LOST, 0, 99, 1234);
 	struct made lost_samples = MAKE(PERF_RECORD_LOST_SAMPLES, 0, 4321);
-	struct made symbol = MAKE(PERF_RECORD_KSYMBOL, 0, 0xffffffffc0000000, pair(64, 1 | 1 << 16), 'b' | 'p' << 8);
+	struct made symbol = MAKE(PERF_RECORD_KSYMBOL, 0, 0xffffffffc0000000, pair(64, 1 | 1 << 16),
+				  'b' | 'p' << 8);
 	struct perf_task_record task;
 	struct perf_ksymbol_record k;
 	uint64_t n;

@@ -9,9 +9,9 @@
 
 static int print_line(const struct proc_maps_line *line, void *data)
 {
-	strbuf_addf(data, "%" PRIx64 "-%" PRIx64 " %d%c %" PRIx64 " %x:%x %" PRIu64 " '%.*s'\n", line->start, line->end,
-		    line->prot, line->shared, line->offset_bytes, line->major, line->minor, line->inode,
-		    (int)line->path_bytes, line->path);
+	strbuf_addf(data, "%" PRIx64 "-%" PRIx64 " %d%c %" PRIx64 " %x:%x %" PRIu64 " '%.*s'\n",
+		    line->start, line->end, line->prot, line->shared, line->offset_bytes,
+		    line->major, line->minor, line->inode, (int)line->path_bytes, line->path);
 	return 0;
 }
 
@@ -30,14 +30,16 @@ static void check_maps(const char *text, const char *want, uint64_t want_bad)
 
 TEST(mappings_with_and_without_path_are_read)
 {
-	check_maps("00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/dbus-daemon\n"
-		   "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \n"
-		   "7f0000002000-7f0000003000 ---s 00000000 00:05 9   /dev/zero (deleted)\n"
-		   "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]",
-		   "400000-452000 5p 1000 8:2 173521 '/usr/bin/dbus-daemon'\n"
-		   "7f0000000000-7f0000001000 3p 0 0:0 0 ''\n"
-		   "7f0000002000-7f0000003000 0s 0 0:5 9 '/dev/zero (deleted)'\n"
-		   "ffffffffff600000-ffffffffff601000 4p 0 0:0 0 '[vsyscall]'\n", 0);
+	check_maps(
+		"00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/dbus-daemon\n"
+		"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \n"
+		"7f0000002000-7f0000003000 ---s 00000000 00:05 9   /dev/zero (deleted)\n"
+		"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]",
+		"400000-452000 5p 1000 8:2 173521 '/usr/bin/dbus-daemon'\n"
+		"7f0000000000-7f0000001000 3p 0 0:0 0 ''\n"
+		"7f0000002000-7f0000003000 0s 0 0:5 9 '/dev/zero (deleted)'\n"
+		"ffffffffff600000-ffffffffff601000 4p 0 0:0 0 '[vsyscall]'\n",
+		0);
 }
 
 TEST(lines_that_are_none_are_counted_and_passed_over)

@@ -6,8 +6,8 @@
 
 static struct vpmu_vcpu_info vcpus[] = { { .index = 0, .tid = 1001 }, { .index = 1, .tid = 1002 } };
 static struct vpmu_guest_info two_guests[] = {
-	{ .pid = 1000, .start_ticks = 1ull << 40, .name = "web1", .uuid = "de305d54-75b4-431b-adb2-eb6b9e546014",
-	  .exe = "/usr/bin/qemu-system-x86_64", .accel = VPMU_ACCEL_KVM, .n_vcpus = 2, .vcpus = vcpus },
+	{ .pid = 1000, .start_ticks = 1ull << 40, .name = "web1",
+	  .uuid = "de305d54-75b4-431b-adb2-eb6b9e546014", .exe = "/usr/bin/qemu-system-x86_64", .accel = VPMU_ACCEL_KVM, .n_vcpus = 2, .vcpus = vcpus },
 	{ .pid = 2000, .name = "pid:2000", .uuid = "", .exe = "", .accel = VPMU_ACCEL_TCG },
 };
 
@@ -97,9 +97,10 @@ TEST(control_characters_in_names_are_replaced)
 }
 
 static const struct vpmu_section_table two_tables[] = {
-	{ .kind = VPMU_TABLE_HOST_KERNEL, .guest = UINT32_MAX, .image = "image one", .image_bytes = 9 },
-	{ .kind = VPMU_TABLE_FILE, .guest = 1, .path = "/bin/sh", .build_id = { 1, 2, 3 }, .build_id_bytes = 3,
-	  .image = "two", .image_bytes = 3 },
+	{ .kind = VPMU_TABLE_HOST_KERNEL, .guest = UINT32_MAX,
+	  .image = "image one", .image_bytes = 9 },
+	{ .kind = VPMU_TABLE_FILE, .guest = 1, .path = "/bin/sh",
+	  .build_id = { 1, 2, 3 }, .build_id_bytes = 3, .image = "two", .image_bytes = 3 },
 };
 
 static int check_table(const struct vpmu_section_table *table, void *data)
