@@ -18,6 +18,7 @@
 static const struct command *const commands[] = {
 	&command_list,
 	&command_doctor,
+	&command_record,
 	&command_report,
 	&command_diff,
 	&command_script,

@@ -46,6 +46,7 @@ vpmu() {
 status() { [ "$got" = "$1" ] || surprise "expected status $1"; }
 out() { [[ $out == *"$1"* ]] || surprise "expected in its output: $1"; }
 err() { [[ $err == *"$1"* ]] || surprise "expected it to say: $1"; }
+not_err() { [[ $err != *"$1"* ]] || surprise "expected it not to say: $1"; }
 no_out() { [ -z "$out" ] || surprise "expected no output"; }
 no_err() { [ -z "$err" ] || surprise "expected it to say nothing"; }
 # A failure is one line, whatever was wrong.

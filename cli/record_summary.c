@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <vpmu/vpmu.h>
+
+#include "coverage.h"
+#include "json.h"
+#include "output.h"
+#include "record_summary.h"
+#include "text.h"
+#include "util/strbuf.h"
+
+static uint64_t file_bytes(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static bool all_emulated(const struct vpmu_session *session)
+{
+	const struct vpmu_guest_info *guest;
+	size_t i;
+
+	for (i = 0; (guest = vpmu_session_guest(session, i)); i++)
+		if (guest->accel != VPMU_ACCEL_TCG)
+			return false;
+	return i > 0;
+}
+
+/*
+ * Guest samples were asked for and none came: never silent. The likeliest cause first; NULL if there is nothing to explain.
+ */
+static const char *why_no_guest_samples(const struct record_summary *s, const struct vpmu_coverage *c)
+{
+	if (!s->wants_guest || vpmu_coverage_guest(c))
+		return NULL;
+	if (all_emulated(s->session))
+		return "the guest is emulated (TCG): QEMU translates its code, the processor is never in the guest; "
+		       "its time is on the host side, in the process's own code";
+	if (s->guests_gone && !c->samples)
+		return "the guest ended before its vCPUs were sampled";
+	if (!c->samples)
+		return "its vCPUs did not run: an idle guest costs no time; put load on it, or record for longer (-d)";
+	if (vpmu_session_source(s->session) == VPMU_SOURCE_EVENTS)
+		return "the event did not happen inside the guest, or this host cannot count it there; "
+		       "try without -e, and 'vpmu doctor'";
+	if (c->samples < 100)
+		return "the vCPUs hardly ran, and then in the host: put load on the guest, or record for longer (-d)";
+	return "the vCPUs ran, but always in the host: a guest busy with exits only, or a KVM that does not tell "
+	       "the profiler when a sample hits a guest; see 'vpmu doctor' and the host side of the report";
+}
+
+void record_summary_text(const struct record_summary *s)
+{
+	_strbuf_ struct strbuf names = {};
+	const struct vpmu_guest_info *guest;
+	struct vpmu_coverage c;
+	const char *why;
+
+	vpmu_session_coverage(s->session, &c);
+	for (size_t i = 0; (guest = vpmu_session_guest(s->session, i)) && i < 8; i++) {
+		strbuf_adds(&names, i ? ", " : " of ");
+		strbuf_adds(&names, i == 7 ? "..." : guest->name);
+	}
+	say("recorded %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64 ")%s to %s, %.1f MB; source %s",
+	    c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
+	    names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
+	if (c.throttled)
+		say_warning("the kernel paused the events %" PRIu64 " times because samples came too fast; try a lower -F",
+			    c.throttled);
+	if (s->guests_gone)
+		say_warning("stopped after %.1f s: nothing is left to record, the guest is gone",
+			    (double)s->elapsed_ns / 1e9);
+	why = why_no_guest_samples(s, &c);
+	if (why)
+		say_warning("no guest samples: %s", why);
+}
+
+void record_summary_json(const struct record_summary *s)
+{
+	struct json_object *object = json_new_object(), *guests = json_new_array();
+	const struct vpmu_guest_info *guest;
+	struct vpmu_coverage c;
+
+	vpmu_session_coverage(s->session, &c);
+	for (size_t i = 0; (guest = vpmu_session_guest(s->session, i)); i++)
+		json_append_string(guests, guest->name);
+	json_put_string(object, "file", s->path);
+	json_put_int(object, "size_bytes", (int64_t)file_bytes(s->path));
+	json_put_int(object, "elapsed_ns", (int64_t)s->elapsed_ns);
+	json_put(object, "guests", guests);
+	json_put_bool(object, "guests_gone", s->guests_gone);
+	json_put(object, "coverage", coverage_json(&c));
+	json_put_string(object, "note", why_no_guest_samples(s, &c));
+	json_print(object);
+}
