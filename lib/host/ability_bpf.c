@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Abilities that are found by loading programs: the shortest there is, `return 0`. */
-#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/ability.h"
@@ -16,17 +16,27 @@ static void btf_freep(struct btf **btf)
 	btf__free(*btf); /* accepts NULL */
 }
 
-static int load(enum bpf_prog_type type, const struct bpf_prog_load_opts *opts)
+/* Not by bpf_prog_load(): libbpf lifts the process's memory limit there, and a trial should change nothing. */
+static int load(enum bpf_prog_type type, enum bpf_attach_type attach_type, uint32_t attach_btf_id)
 {
 	static const struct bpf_insn program[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	int fd = bpf_prog_load(type, "vpmu_trial", "GPL", program, ARRAY_SIZE(program), opts);
+	union bpf_attr attr;
+	long fd;
 
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = type;
+	attr.insns = (uintptr_t)program;
+	attr.insn_cnt = ARRAY_SIZE(program);
+	attr.license = (uintptr_t) "GPL";
+	attr.expected_attach_type = attach_type;
+	attr.attach_btf_id = attach_btf_id;
+	fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 	if (fd < 0)
-		return fd;
-	close(fd);
+		return -errno;
+	close((int)fd);
 	return 0;
 }
 
@@ -51,7 +61,7 @@ void ability_probe_bpf(const struct vpmu_host *host, struct vpmu_ability_info *i
 
 	(void)host;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		int r = load(types[i].type, NULL);
+		int r = load(types[i].type, 0, 0);
 
 		if (r < 0)
 			return explain(info, types[i].what, r);
@@ -65,7 +75,6 @@ void ability_probe_bpf(const struct vpmu_host *host, struct vpmu_ability_info *i
  */
 void ability_probe_bpf_iter(const struct vpmu_host *host, struct vpmu_ability_info *info)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
 	_cleanup_(btf_freep) struct btf *btf = NULL;
 	char path[PATH_MAX];
 	int id, r;
@@ -83,8 +92,7 @@ void ability_probe_bpf_iter(const struct vpmu_host *host, struct vpmu_ability_in
 		ability_how(info, "Linux 5.8 or later");
 		return;
 	}
-	opts.attach_btf_id = (uint32_t)id;
-	r = load(BPF_PROG_TYPE_TRACING, &opts);
+	r = load(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, (uint32_t)id);
 	if (r < 0)
 		return explain(info, "an iterator over open files", r);
 	ability_ok(info, "iterators over open files load; kernel BTF is there");
