@@ -164,16 +164,19 @@ size_t kvm_files_count_vcpus(int dir_fd)
 }
 
 /* The file reads "16 0x1a 0xae80 …": system call, file, request; or "running". */
-bool sleeps_in_kvm_run(int dir_fd, pid_t tid, uint32_t *ret_vcpu)
+enum thread_call thread_call_read(int dir_fd, pid_t tid, uint32_t *ret_vcpu)
 {
 	unsigned long call, fd, request;
 	char path[64], text[256], link[64];
 
 	snprintf(path, sizeof(path), "task/%d/syscall", tid);
-	if (read_start(dir_fd, path, text, sizeof(text)) < 0 ||
-	    sscanf(text, "%lu 0x%lx 0x%lx", &call, &fd, &request) != 3 || call != SYS_ioctl ||
-	    request != KVM_RUN)
-		return false;
+	if (read_start(dir_fd, path, text, sizeof(text)) < 0)
+		return THREAD_ELSEWHERE;
+	if (starts_with(text, "running"))
+		return THREAD_RUNNING;
+	if (sscanf(text, "%lu 0x%lx 0x%lx", &call, &fd, &request) != 3 || call != SYS_ioctl || request != KVM_RUN)
+		return THREAD_ELSEWHERE;
 	snprintf(path, sizeof(path), "fd/%lu", fd);
-	return read_link(dir_fd, path, link) == 0 && is_vcpu_file(link, ret_vcpu);
+	return read_link(dir_fd, path, link) == 0 && is_vcpu_file(link, ret_vcpu) ? THREAD_IN_GUEST :
+										     THREAD_ELSEWHERE;
 }

@@ -42,8 +42,13 @@ struct kvm_files {
 void kvm_files_read(int dir_fd, bool ran_guest_code, int known_fd, struct kvm_files *ret_files);
 size_t kvm_files_count_vcpus(int dir_fd);
 
-/* The vCPU for which thread @tid sleeps in ioctl(KVM_RUN); false if it does not, or that may not be seen. */
-bool sleeps_in_kvm_run(int dir_fd, pid_t tid, uint32_t *ret_vcpu);
+enum thread_call {
+	THREAD_ELSEWHERE, /* asleep in some other call, or that may not be seen */
+	THREAD_RUNNING,	  /* on a CPU, or waiting for one */
+	THREAD_IN_GUEST,  /* asleep in ioctl(KVM_RUN): a halted vCPU; *ret_vcpu is which */
+};
+
+enum thread_call thread_call_read(int dir_fd, pid_t tid, uint32_t *ret_vcpu);
 
 /* The start of a file, NUL-terminated; its length or a negative errno. */
 ssize_t read_start(int dir_fd, const char *path, char *text, size_t room);

@@ -23,7 +23,8 @@
 struct thread {
 	pid_t tid;
 	enum vcpu_name name;
-	bool runs_guest; /* guest time, or asleep in KVM_RUN */
+	bool runs_guest; /* it is a vCPU, by the rules for threads without names */
+	enum thread_call call;
 	bool has_index;
 	uint32_t index;
 };
@@ -76,18 +77,25 @@ static int threads_read(int dir_fd, size_t n_max, struct threads *threads)
 }
 
 /* Without names: finds the threads that run the guest, and of those that sleep in it the vCPU's number. */
-static void find_running(int dir_fd, struct threads *threads)
+static void find_running(int dir_fd, pid_t pid, struct threads *threads)
 {
+	size_t n_files = kvm_files_count_vcpus(dir_fd);
+
 	vec_for_each(thread, &threads->all) {
-		if (!sleeps_in_kvm_run(dir_fd, thread->tid, &thread->index))
+		thread->call = thread_call_read(dir_fd, thread->tid, &thread->index);
+		if (thread->call != THREAD_IN_GUEST)
 			continue;
 		threads->n_running += !thread->runs_guest;
 		thread->has_index = thread->runs_guest = true;
 	}
-	if (threads->n_running || threads->all.n != kvm_files_count_vcpus(dir_fd))
-		return;
-	vec_for_each(thread, &threads->all)
-		thread->runs_guest = true;
+	vec_for_each(thread, &threads->all) {
+		bool busy = thread->call == THREAD_RUNNING && thread->tid != pid;
+
+		if (!thread->runs_guest && threads->n_running < n_files && (busy || threads->all.n == n_files)) {
+			thread->runs_guest = true;
+			threads->n_running++;
+		}
+	}
 }
 
 static void take_index(struct thread *thread, uint32_t index, bool *taken, size_t n_taken)
@@ -154,7 +162,7 @@ static int choose_vcpus(int dir_fd, const struct vpmu_guest_info *before, struct
 	int r;
 
 	if (vmm->info.accel == VPMU_ACCEL_KVM && !by_name) {
-		find_running(dir_fd, threads);
+		find_running(dir_fd, vmm->info.pid, threads);
 		r = number_the_rest(threads, before);
 		if (r < 0)
 			return r;

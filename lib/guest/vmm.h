@@ -18,9 +18,10 @@
  * be called as QEMU is, and a thread "CPU n/TCG".
  *
  * Of a KVM guest's threads those with a vCPU's name are the vCPUs. If none has one (QEMU without
- * debug-threads=on), then those with guest time and those that sleep in KVM_RUN; if there are none either
- * (nothing ran yet), then all threads, provided that there are as many as vCPU files. Else no vCPU is known
- * yet, and a later look tells. The kernel's own workers inside the process are never vCPUs.
+ * debug-threads=on), then those with guest time and those that sleep in KVM_RUN. As long as these are fewer than the
+ * vCPU files, threads that are busy join them, the first one excepted (a KVM that emulates the guest's code accounts
+ * no guest time); or all threads, if there are just as many. Else a vCPU is not known yet, and a later look
+ * tells. The kernel's own workers inside the process are never vCPUs.
  */
 #ifndef GUEST_VMM_H
 #define GUEST_VMM_H
