@@ -68,7 +68,7 @@ late_vcpu() {
 	local late
 	late=$(json report.json 'sum(x["samples"] for x in r["rows"] if x["vcpu"] == 1 and x["symbol"] in ("up", "down"))')
 	echo "vCPU 1, which began during the recording, has $late samples"
-	[ "$late" -gt 300 ] || fail "the late vCPU has only $late samples"
+	[ "$late" -gt 100 ] || fail "the late vCPU has only $late samples"
 }
 
 full_disk() {

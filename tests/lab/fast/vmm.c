@@ -7,7 +7,7 @@
  *
  * usage: vmm [--vcpus N] [--late-ms MS] [--seconds S] GUEST.elf
  *	--vcpus		how many vCPUs (1)
- *	--late-ms	all but vCPU 0 begin so much later (0)
+ *	--late-ms	all but vCPU 0 are plugged in so much later (0)
  *	--seconds	how long the guest runs (10)
  *
  * Every vCPU begins in the state of the PVH boot protocol, 32-bit protected mode with flat segments
@@ -46,7 +46,6 @@ struct vm {
 	unsigned char *ram;
 	uint32_t entry;
 	size_t run_bytes; /* of the page that a vCPU shares with the kernel */
-	unsigned int late_ms;
 	struct kvm_cpuid2 *cpuid;
 };
 
@@ -201,8 +200,6 @@ static void *vcpu_main(void *arg)
 	struct vcpu *vcpu = arg;
 	char name[16];
 
-	if (vcpu->index > 0)
-		sleep_ns(vcpu->vm->late_ms * UINT64_C(1000000));
 	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->index);
 	prctl(PR_SET_NAME, name);
 
@@ -255,14 +252,14 @@ int main(int argc, char **argv)
 	};
 	static struct vm vm;
 	static struct vcpu vcpus[MAX_VCPUS];
-	unsigned int n_vcpus = 1, seconds = 10;
+	unsigned int n_vcpus = 1, late_ms = 0, seconds = 10;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'v')
 			n_vcpus = number(optarg, MAX_VCPUS);
 		else if (opt == 'l')
-			vm.late_ms = number(optarg, 60000);
+			late_ms = number(optarg, 60000);
 		else if (opt == 's')
 			seconds = number(optarg, 3600);
 		else
@@ -276,6 +273,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a lab that dies takes its guests along */
 	vm_init(&vm, argv[optind]);
 	for (unsigned int i = 0; i < n_vcpus; i++) {
+		if (i == 1)
+			sleep_ns(late_ms * UINT64_C(1000000));
 		vcpus[i] = (struct vcpu){.vm = &vm, .index = i};
 		errno = pthread_create(&vcpus[i].thread, NULL, vcpu_main, &vcpus[i]);
 		if (errno)
