@@ -2,7 +2,7 @@
 /*
  * The places and their order are perf's (binary_type_symtab[] and dso__read_binary_type_filename() in tools/perf/util), so
  * that both read the same symbols when a file has several sources: the debug link, perf's own cache, the debug directories by path
- * and by build-id, and last the file itself. A debuginfod is asked only when none of them has a full symbol table.
+ * and by build-id, and last the file itself. A debuginfod is asked only when none of them has what is needed.
  *
  * A candidate must have the same build-id. Where there is none, a debug link is believed if its checksum is right.
  */
@@ -20,11 +20,12 @@
 struct search {
 	const struct sym_env *env;
 	const char *path;
+	enum debug_file_need need;
 	char hex[2 * BUILD_ID_MAX_BYTES + 1];
 	struct build_id build_id;
 	const char *link; /* the debug link's file name, and its checksum */
 	uint32_t link_crc;
-	struct elf_file found; /* the first candidate with .symtab */
+	struct elf_file found; /* the first candidate that has it */
 	struct elf_file *runtime; /* if not open: the first candidate with .dynsym */
 };
 
@@ -58,7 +59,14 @@ static bool has_crc(const struct elf_file *file, uint32_t expected)
 	return n == 0 && ~crc == expected;
 }
 
-/* Looks at one place. true once symbols were found. @crc: NULL = a file without build-id is not the one. */
+static bool has_needed(const struct search *s, const struct elf_file *file)
+{
+	if (s->need == DEBUG_FILE_LINES)
+		return elf_file_section(file, ".debug_info") || elf_file_section(file, ".zdebug_info");
+	return elf_file_has_symbols(file, SHT_SYMTAB);
+}
+
+/* Looks at one place. true once the file was found. @crc: NULL = a file without build-id is not the one. */
 static bool try_file(struct search *s, const char *path, const uint32_t *crc)
 {
 	_elf_file_ struct elf_file file = ELF_FILE_NONE;
@@ -67,7 +75,7 @@ static bool try_file(struct search *s, const char *path, const uint32_t *crc)
 		return false;
 	if (s->build_id.n ? !build_id_equal(&file.build_id, &s->build_id) : !crc || !has_crc(&file, *crc))
 		return false;
-	if (elf_file_has_symbols(&file, SHT_SYMTAB)) {
+	if (has_needed(s, &file)) {
 		s->found = file;
 		file = ELF_FILE_NONE;
 		return true;
@@ -167,10 +175,11 @@ static bool search_all(struct search *s)
 }
 
 int debug_file_find(const struct sym_env *env, const char *path, const struct build_id *build_id,
-		    struct elf_file *ret_runtime, struct elf_file *ret_symbols)
+		    enum debug_file_need need, struct elf_file *ret_runtime, struct elf_file *ret_debug)
 {
 	_elf_file_ struct elf_file file = ELF_FILE_NONE;
-	struct search s = { .env = env, .path = path, .build_id = *build_id, .found = ELF_FILE_NONE };
+	struct search s = { .env = env, .path = path, .need = need, .build_id = *build_id,
+			    .found = ELF_FILE_NONE };
 	int r = elf_file_open(path, &file);
 	bool complete = false;
 	GElf_Word crc;
@@ -184,14 +193,14 @@ int debug_file_find(const struct sym_env *env, const char *path, const struct bu
 		s.build_id = file.build_id;
 		s.link = dwelf_elf_gnu_debuglink(file.elf, &crc);
 		s.link_crc = s.link ? crc : 0;
-		complete = elf_file_has_symbols(&file, SHT_SYMTAB);
+		complete = has_needed(&s, &file);
 	}
 	build_id_hex(&s.build_id, s.hex);
 	if (!search_all(&s) && !complete && s.build_id.n)
 		at_debuginfod(&s);
 	if (!file.elf && !s.found.elf)
 		return r < 0 ? r : -ENOENT;
-	*ret_symbols = s.found;
+	*ret_debug = s.found;
 	*ret_runtime = file;
 	file = ELF_FILE_NONE;
 	return 0;

@@ -6,13 +6,19 @@
 #include "sym/elf_file.h"
 #include "sym/named_table.h"
 
+/* What a file must have to be worth finding. */
+enum debug_file_need {
+	DEBUG_FILE_SYMBOLS, /* .symtab */
+	DEBUG_FILE_LINES,   /* .debug_info */
+};
+
 /*
- * Opens @path and, if that has no .symtab, looks for a file that has. @build_id: what the recording says; a file with
+ * Opens @path and looks for another file that has what is needed. @build_id: what the recording says; a file with
  * another one is refused. n 0 = whatever is there.
- * *ret_runtime: the file itself, not open if it is gone or another one. *ret_symbols: its debug file, not open if there is none.
- * -ENOENT if neither is there, -ESTALE if only files with another build-id are.
+ * *ret_runtime: the file itself, not open if it is gone or another one. *ret_debug: its debug file, not open if there is none.
+ * -ENOENT if neither is there, -ESTALE if only a file with another build-id is.
  */
 int debug_file_find(const struct sym_env *env, const char *path, const struct build_id *build_id,
-		    struct elf_file *ret_runtime, struct elf_file *ret_symbols);
+		    enum debug_file_need need, struct elf_file *ret_runtime, struct elf_file *ret_debug);
 
 #endif

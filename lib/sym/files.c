@@ -5,6 +5,7 @@
 #include "sym/debug_file.h"
 #include "sym/elf_symbols.h"
 #include "sym/files.h"
+#include "sym/lines.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -15,7 +16,8 @@ struct file {
 	const char *hex;	  /* its build-id, interned */
 	struct named_table table;
 	uint32_t plain; /* the file of this path without a build-id; may be this one */
-	bool asked;	/* loading was tried */
+	struct lines *lines;
+	bool asked, asked_lines; /* loading was tried */
 };
 
 struct files {
@@ -39,8 +41,10 @@ struct files *files_free(struct files *f)
 {
 	if (!f)
 		return NULL;
-	vec_for_each(file, &f->files)
+	vec_for_each(file, &f->files) {
 		named_table_deinit(&file->table);
+		lines_free(file->lines);
+	}
 	vec_free(&f->files);
 	intern_free(f->keys);
 	free(f);
@@ -130,7 +134,8 @@ static void load(struct files *f, struct file *file)
 
 	file->asked = true;
 	if (is_readable_path(file->path)) {
-		r = debug_file_find(f->env, file->path, &file->build_id, &runtime, &symbols);
+		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_SYMBOLS, &runtime,
+				    &symbols);
 		if (r == 0)
 			r = elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols,
 					ELF_FILE_OFFSETS, 0, &table);
@@ -144,7 +149,21 @@ static void load(struct files *f, struct file *file)
 	set_hex(f, file);
 }
 
-void files_frame(struct files *f, uint32_t id, struct vpmu_frame *frame)
+static void load_lines(struct files *f, struct file *file)
+{
+	_elf_file_ struct elf_file runtime = ELF_FILE_NONE, debug = ELF_FILE_NONE;
+	int r = -ENOENT;
+
+	file->asked_lines = true;
+	if (is_readable_path(file->path))
+		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_LINES, &runtime, &debug);
+	if (r == 0)
+		r = lines_new(debug.elf ? &debug : &runtime, &runtime, &file->lines);
+	if (r < 0)
+		log_debug("no source lines for '%s': %s", file->path, strerror(-r));
+}
+
+void files_frame(struct files *f, uint32_t id, bool lines, struct vpmu_frame *frame)
 {
 	struct file *file = &f->files.items[id];
 	struct file *plain = &f->files.items[file->plain];
@@ -160,6 +179,11 @@ void files_frame(struct files *f, uint32_t id, struct vpmu_frame *frame)
 	frame->status = file->table.table ? VPMU_FRAME_NO_SYMBOL : VPMU_FRAME_NO_SYMBOLS;
 	if (named_table_lookup(&file->table, f->env->strings, frame->dso_offset, &symbol))
 		sym_frame_found(frame, &symbol, frame->dso_offset);
+	if (lines && !file->asked_lines)
+		load_lines(f, file);
+	if (lines && file->lines)
+		lines_find(file->lines, f->env->strings, frame->dso_offset, true, &frame->src_file,
+			   &frame->src_line);
 }
 
 int files_each(struct files *f,

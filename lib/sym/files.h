@@ -27,8 +27,8 @@ int files_set_build_id(struct files *files, const char *path, const struct build
 int files_set_table(struct files *files, const char *path, const struct build_id *build_id,
 		    struct symtab *table);
 
-/* Fills in all of *frame that depends on the file and the offset in it. frame->dso_offset is set. */
-void files_frame(struct files *files, uint32_t file, struct vpmu_frame *frame);
+/* Fills in all of *frame that depends on the file and the offset in it. frame->dso_offset is set. @lines: the source line too. */
+void files_frame(struct files *files, uint32_t file, bool lines, struct vpmu_frame *frame);
 
 /* Every file that was asked for; @table is NULL if it has no symbols. Stops when @fn returns non-zero, returns that. */
 int files_each(struct files *files,

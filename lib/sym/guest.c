@@ -98,13 +98,15 @@ int guests_symbols_table(struct guests_symbols *g, uint32_t guest, const char *i
 	return 0;
 }
 
-void guests_symbols_frame(struct guests_symbols *g, uint32_t index, struct vpmu_frame *frame)
+void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, struct vpmu_frame *frame)
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
 	struct guest_files *files = guest && guest_files_any(&guest->files) ? &guest->files : &g->everyone;
 	bool is_kernel = frame->side == VPMU_SIDE_GUEST_KERNEL, has_kernel_table = false;
 	struct symbol symbol;
 
+	if (lines)
+		guest_files_line(files, g->env->strings, frame);
 	if (is_kernel && guest && guest->carried.table) {
 		has_kernel_table = true;
 		if (named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {

@@ -30,8 +30,8 @@ int guests_symbols_file(struct guests_symbols *guests, uint32_t guest, enum vpmu
 int guests_symbols_table(struct guests_symbols *guests, uint32_t guest, const char *image_path,
 			 const struct build_id *build_id, struct symtab *table);
 
-/* Fills in all of *frame but address and side, which are set. Leaves it alone if nothing is known of the address. */
-void guests_symbols_frame(struct guests_symbols *guests, uint32_t guest, struct vpmu_frame *frame);
+/* Fills in all of *frame but address and side, which are set. @lines: the source line too. Leaves it alone if nothing is known of the address. */
+void guests_symbols_frame(struct guests_symbols *guests, uint32_t guest, bool lines, struct vpmu_frame *frame);
 
 /* Every table there is, @path NULL for kernels. Stops when @fn returns non-zero, returns that. */
 int guests_symbols_each(struct guests_symbols *guests,

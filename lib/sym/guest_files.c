@@ -7,6 +7,7 @@
 #include "sym/elf_symbols.h"
 #include "sym/guest_files.h"
 #include "sym/kallsyms_table.h"
+#include "sym/lines.h"
 #include "util/error.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -20,7 +21,9 @@ void guest_files_deinit(struct guest_files *f)
 {
 	named_table_deinit(&f->kallsyms);
 	named_table_deinit(&f->vmlinux);
+	lines_free(f->vmlinux_lines);
 	vec_for_each(image, &f->images) {
+		lines_free(image->lines);
 		named_table_deinit(&image->table);
 		free(image->path);
 	}
@@ -144,6 +147,8 @@ static int open_vmlinux(struct guest_files *f, const char *path, int64_t kaslr_o
 	if (r < 0)
 		return r;
 	named_table_set(&f->vmlinux, table);
+	f->vmlinux_lines = lines_free(f->vmlinux_lines);
+	f->asked_lines = false;
 	free(f->vmlinux_path);
 	f->vmlinux_path = take_ptr(copy);
 	f->vmlinux_build_id = build_id;
@@ -291,6 +296,43 @@ bool guest_files_frame(struct guest_files *f, struct intern *strings, struct vpm
 		}
 	}
 	return false;
+}
+
+static struct lines *open_lines(const char *path)
+{
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+	struct lines *lines = NULL;
+	int r = elf_file_open(path, &file);
+
+	if (r == 0)
+		r = lines_new(&file, &ELF_FILE_NONE, &lines);
+	if (r < 0)
+		log_debug("no source lines for '%s': %s", path, strerror(-r));
+	return lines;
+}
+
+void guest_files_line(struct guest_files *f, struct intern *strings, struct vpmu_frame *frame)
+{
+	settle_kaslr(f);
+	if (frame->side == VPMU_SIDE_GUEST_KERNEL && f->vmlinux.table) {
+		if (!f->asked_lines)
+			f->vmlinux_lines = open_lines(f->vmlinux_path);
+		f->asked_lines = true;
+		if (f->vmlinux_lines &&
+		    lines_find(f->vmlinux_lines, strings, frame->address - (uint64_t)f->kaslr_offset, false,
+			       &frame->src_file, &frame->src_line))
+			return;
+	}
+	vec_for_each(image, &f->images) {
+		if (frame->address < image->start || frame->address >= image->end)
+			continue;
+		if (!image->asked_lines)
+			image->lines = open_lines(image->path);
+		image->asked_lines = true;
+		if (image->lines && lines_find(image->lines, strings, frame->address, false, &frame->src_file,
+					       &frame->src_line))
+			return;
+	}
 }
 
 int guest_files_each(struct guest_files *f, uint32_t guest,

@@ -15,6 +15,8 @@ struct guest_image {
 	struct named_table table;
 	struct build_id build_id;
 	uint64_t start, end; /* what it covers */
+	struct lines *lines;
+	bool asked_lines;
 };
 
 struct guest_files {
@@ -24,6 +26,8 @@ struct guest_files {
 	size_t modules_bytes;
 	struct build_id vmlinux_build_id;
 	int64_t kaslr_asked, kaslr_offset; /* as given, may be VPMU_KASLR_AUTO; as the table was made */
+	struct lines *vmlinux_lines;
+	bool asked_lines;
 	bool warned; /* about addresses outside the vmlinux */
 	VEC(struct guest_image) images;
 };
@@ -43,6 +47,9 @@ bool guest_files_any(const struct guest_files *files);
 
 /* true if a symbol was found. Else, if the address lies in an image, that image's dso is set and status NO_SYMBOL. */
 bool guest_files_frame(struct guest_files *files, struct intern *strings, struct vpmu_frame *frame);
+
+/* Sets the source line of frame->address, if one of the files tells it. */
+void guest_files_line(struct guest_files *files, struct intern *strings, struct vpmu_frame *frame);
 
 int guest_files_each(struct guest_files *files, uint32_t guest,
 		     int (*fn)(uint32_t guest, const char *path, const struct build_id *build_id,

@@ -147,14 +147,14 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 	return spaces_map(s->spaces, space, &mapping);
 }
 
-static void user_frame(struct vpmu_symbolizer *s, uint32_t space, struct vpmu_frame *frame)
+static void user_frame(struct vpmu_symbolizer *s, uint32_t space, bool lines, struct vpmu_frame *frame)
 {
 	struct mapping mapping;
 
 	if (!spaces_find(s->spaces, space, frame->address, &mapping))
 		return;
 	frame->dso_offset = frame->address - mapping.start + mapping.offset_bytes;
-	files_frame(s->files, mapping.file, frame);
+	files_frame(s->files, mapping.file, lines, frame);
 }
 
 void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
@@ -173,12 +173,12 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 		kernel_frame(s->kernel, ret_frame);
 		break;
 	case VPMU_SIDE_HOST_USER:
-		user_frame(s, space, ret_frame);
+		user_frame(s, space, lines, ret_frame);
 		break;
 	case VPMU_SIDE_GUEST_KERNEL:
 	case VPMU_SIDE_GUEST_USER:
 		if (address)
-			guests_symbols_frame(s->guests, guest, ret_frame);
+			guests_symbols_frame(s->guests, guest, lines, ret_frame);
 		else
 			ret_frame->status = VPMU_FRAME_OPAQUE;
 		break;
@@ -186,7 +186,6 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 	case VPMU_SIDE_UNKNOWN:
 		break;
 	}
-	(void)lines;
 }
 
 /* The side that the addresses behind a context marker belong to. */

@@ -35,7 +35,7 @@ static bool finds_names(const struct build_id *build_id, int expected)
 
 	snprintf(debug, sizeof(debug), "%s/debug", directory);
 	snprintf(path, sizeof(path), "%s/program", directory);
-	CHECK_EQ(debug_file_find(&env, path, build_id, &runtime, &symbols), expected);
+	CHECK_EQ(debug_file_find(&env, path, build_id, DEBUG_FILE_SYMBOLS, &runtime, &symbols), expected);
 	if (expected < 0)
 		return false;
 	CHECK_EQ(elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols, ELF_FILE_OFFSETS,
