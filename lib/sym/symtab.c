@@ -51,23 +51,23 @@ struct symtab *symtab_free(struct symtab *table)
 static int lay_out(struct symtab *table, const void *image, size_t n)
 {
 	const struct symtab_header *header = image;
-	uint64_t starts, entries, bytes;
+	uint64_t starts, entries, end;
 
 	if (n < sizeof(*header) || memcmp(header->magic, SYMTAB_MAGIC, sizeof(header->magic)) != 0)
 		return -EBADMSG;
-	if (header->count > SYMTAB_MAX_COUNT || header->strings_bytes == 0)
+	if (header->count > SYMTAB_MAX_COUNT || header->strings_bytes == 0 || header->strings_bytes % 8)
 		return -EBADMSG;
-	starts = sizeof(*header);
+	starts = sizeof(*header) + header->strings_bytes;
 	entries = starts + (uint64_t)header->count * sizeof(uint64_t);
-	bytes = entries + (uint64_t)header->count * sizeof(struct symtab_entry);
-	if (bytes + header->strings_bytes != n)
+	end = entries + (uint64_t)header->count * sizeof(struct symtab_entry);
+	if (end != n)
 		return -EBADMSG;
 	table->header = header;
 	table->image_bytes = n;
 	table->count = header->count;
 	table->starts = (const uint64_t *)((const char *)image + starts);
 	table->entries = (const struct symtab_entry *)((const char *)image + entries);
-	table->strings = (const char *)image + bytes;
+	table->strings = (const char *)(header + 1);
 	return 0;
 }
 
@@ -87,7 +87,7 @@ static bool holds_together(const struct symtab *table)
 
 		if (table->starts[i] < before || e->end < table->starts[i])
 			return false;
-		if (e->name >= strings_bytes || e->module >= strings_bytes)
+		if (e->name >= strings_bytes || e->module >= strings_bytes || e->zero)
 			return false;
 		if (e->parent != SYMTAB_NO_PARENT && e->parent >= i)
 			return false;

@@ -17,32 +17,46 @@
 
 #define PAGE 4096u
 
+#define MAX_NAME    UINT16_MAX /* longer ones are cut: templates can be that bad */
+#define MAX_MODULES (1u << 14)
+
+/* Small, because a kernel has 120 thousand of them and every page of them must be made. */
 struct draft {
 	uint64_t start, end;
-	uint32_t name, name_bytes; /* in builder->names */
-	uint32_t module;	   /* in builder->modules; 0 = none */
-	uint8_t strength;	   /* 2 global, 1 local, 0 weak */
+	uint32_t name; /* offset in the image's strings */
+	uint16_t name_bytes;
+	uint16_t module : 14; /* 0 = none */
+	uint16_t strength : 2; /* 2 global, 1 local, 0 weak */
 };
 
 struct module {
 	uint32_t name, name_bytes;
 	uint64_t end; /* 0 = unknown */
-	uint32_t offset; /* in the image's strings, once it is there */
 };
 
 struct symtab_builder {
 	VEC(struct draft) drafts;
 	VEC(struct module) modules; /* [0] is "no module" */
-	struct strbuf names;
+	struct strbuf image; /* the header and the strings so far; becomes the table's image */
 	uint32_t last_module;
 	uint64_t text, stext;
 };
 
+static char *strings_of(const struct symtab_builder *b)
+{
+	return b->image.text + sizeof(struct symtab_header);
+}
+
 struct symtab_builder *symtab_builder_new(void)
 {
 	_cleanup_(symtab_builder_freep) struct symtab_builder *b = calloc(1, sizeof(*b));
+	const struct symtab_header header = { .magic = SYMTAB_MAGIC };
 
-	if (!b || !vec_push(&b->modules, (struct module){}))
+	if (b) {
+		strbuf_add(&b->image, (const char *)&header, sizeof(header));
+		strbuf_addc(&b->image, '\0');
+	}
+	if (!b || b->image.failed || !vec_push(&b->modules, (struct module){}))
 		return NULL;
 	return take_ptr(b);
 }
@@ -53,7 +67,7 @@ struct symtab_builder *symtab_builder_free(struct symtab_builder *b)
 		return NULL;
 	vec_free(&b->drafts);
 	vec_free(&b->modules);
-	strbuf_deinit(&b->names);
+	strbuf_deinit(&b->image);
 	free(b);
 	return NULL;
 }
@@ -63,16 +77,20 @@ size_t symtab_builder_count(const struct symtab_builder *b)
 	return b->drafts.n;
 }
 
+/* Returns the length of the name, which may be shorter: a NUL inside would make two names of one. */
 static int store_name(struct symtab_builder *b, const char *name, size_t n, uint32_t *ret_offset)
 {
-	size_t offset = b->names.n;
+	size_t offset = b->image.n - sizeof(struct symtab_header);
 
-	/* A NUL inside would make two names of one. */
-	n = strnlen(name, n);
-	if (n > UINT32_MAX / 4 || offset > UINT32_MAX / 2)
+	n = strnlen(name, MIN(n, (size_t)MAX_NAME));
+	*ret_offset = 0;
+	if (n == 0)
+		return 0;
+	if (offset > UINT32_MAX - 2 * MAX_NAME)
 		return -E2BIG;
-	strbuf_add(&b->names, name, n);
-	if (b->names.failed)
+	strbuf_add(&b->image, name, n);
+	strbuf_addc(&b->image, '\0');
+	if (b->image.failed)
 		return -ENOMEM;
 	*ret_offset = (uint32_t)offset;
 	return (int)n;
@@ -82,7 +100,7 @@ static bool module_is(const struct symtab_builder *b, uint32_t id, const char *n
 {
 	const struct module *m = &b->modules.items[id];
 
-	return id && m->name_bytes == n && memcmp(b->names.text + m->name, name, n) == 0;
+	return id && m->name_bytes == n && memcmp(strings_of(b) + m->name, name, n) == 0;
 }
 
 /* Symbols of a module stand together, so the last one is nearly always the right one. */
@@ -106,6 +124,8 @@ static int find_module(struct symtab_builder *b, const char *name, size_t n, boo
 	if (r < 0)
 		return r;
 	module.name_bytes = (uint32_t)r;
+	if (b->modules.n >= MAX_MODULES)
+		return -E2BIG;
 	if (!vec_push(&b->modules, module))
 		return -ENOMEM;
 	*ret_id = b->last_module = (uint32_t)b->modules.n - 1;
@@ -123,7 +143,8 @@ static uint8_t strength_of(char binding)
 int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_bytes, char binding,
 		       const char *name, size_t name_bytes, const char *module, size_t module_bytes)
 {
-	struct draft d = { .start = start, .strength = strength_of(binding) };
+	struct draft d = { .start = start, .strength = strength_of(binding) & 3 };
+	uint32_t id = 0;
 	int r;
 
 	if (b->drafts.n >= SYMTAB_MAX_COUNT)
@@ -131,9 +152,10 @@ int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_b
 	if (__builtin_add_overflow(start, size_bytes, &d.end))
 		d.end = UINT64_MAX;
 	if (module && module_bytes) {
-		r = find_module(b, module, module_bytes, true, &d.module);
+		r = find_module(b, module, module_bytes, true, &id);
 		if (r < 0)
 			return r;
+		d.module = id & (MAX_MODULES - 1);
 	}
 	if (name_bytes == 5 && memcmp(name, "_text", 5) == 0)
 		b->text = start;
@@ -142,7 +164,7 @@ int symtab_builder_add(struct symtab_builder *b, uint64_t start, uint64_t size_b
 	r = store_name(b, name, name_bytes, &d.name);
 	if (r < 0)
 		return r;
-	d.name_bytes = (uint32_t)r;
+	d.name_bytes = (uint16_t)r;
 	return vec_push(&b->drafts, d) ? 0 : -ENOMEM;
 }
 
@@ -238,11 +260,7 @@ static void end_sizes(struct symtab_builder *b)
 
 static size_t underscores(const struct symtab_builder *b, const struct draft *d)
 {
-	size_t n = 0;
-
-	while (n < d->name_bytes && b->names.text[d->name + n] == '_')
-		n++;
-	return n;
+	return strspn(strings_of(b) + d->name, "_");
 }
 
 /* perf's choose_best_symbol(): is @a, the earlier one, better than @b? */
@@ -264,8 +282,8 @@ static bool better(const struct symtab_builder *builder, const struct draft *a, 
 	if (a->name_bytes != b->name_bytes)
 		return a->name_bytes > b->name_bytes;
 	/* The old kernels' second names of system calls (arch__choose_best_symbol()). */
-	return !starts_with(builder->names.text + a->name, "SyS") &&
-	       !starts_with(builder->names.text + a->name, "compat_SyS");
+	return !starts_with(strings_of(builder) + a->name, "SyS") &&
+	       !starts_with(strings_of(builder) + a->name, "compat_SyS");
 }
 
 static void drop_aliases(struct symtab_builder *b)
@@ -284,33 +302,11 @@ static void drop_aliases(struct symtab_builder *b)
 	b->drafts.n = kept;
 }
 
-/* Copies a name behind the strings written so far; returns its offset. */
-static uint32_t pack_name(const struct symtab_builder *b, uint32_t name, uint32_t bytes, char *strings,
-			  uint32_t *fill)
+static void pack(const struct symtab_builder *b, uint64_t *starts)
 {
-	uint32_t offset = *fill;
-
-	if (bytes == 0)
-		return 0;
-	memcpy(strings + offset, b->names.text + name, bytes);
-	strings[offset + bytes] = '\0';
-	*fill += bytes + 1;
-	return offset;
-}
-
-static void pack(struct symtab_builder *b, struct symtab_header *header)
-{
-	uint32_t n = header->count, fill = 1, outer = SYMTAB_NO_PARENT;
-	uint64_t *starts = (uint64_t *)(header + 1);
+	uint32_t n = (uint32_t)b->drafts.n, outer = SYMTAB_NO_PARENT;
 	struct symtab_entry *entries = (struct symtab_entry *)(starts + n);
-	char *strings = (char *)(entries + n);
 
-	strings[0] = '\0';
-	for (uint32_t id = 1; id < b->modules.n; id++) {
-		struct module *m = &b->modules.items[id];
-
-		m->offset = pack_name(b, m->name, m->name_bytes, strings, &fill);
-	}
 	for (uint32_t i = 0; i < n; i++) {
 		const struct draft *d = &b->drafts.items[i];
 
@@ -320,8 +316,8 @@ static void pack(struct symtab_builder *b, struct symtab_header *header)
 		starts[i] = d->start;
 		entries[i] = (struct symtab_entry){
 			.end = d->end,
-			.name = pack_name(b, d->name, d->name_bytes, strings, &fill),
-			.module = b->modules.items[d->module].offset,
+			.name = d->name,
+			.module = b->modules.items[d->module].name,
 			.parent = outer,
 		};
 		outer = i;
@@ -353,29 +349,28 @@ int symtab_builder_finish(struct symtab_builder *b, const void *image_meta, size
 			  struct symtab **ret_table)
 {
 	struct symtab_header *header;
-	uint64_t strings = 1, bytes;
+	size_t strings_bytes, bytes;
+	void *starts;
 	int r = symtab_builder_settle(b);
 
 	if (r < 0)
 		return r;
-	vec_for_each(m, &b->modules)
-		strings += m->name_bytes ? m->name_bytes + 1 : 0;
-	vec_for_each(d, &b->drafts)
-		strings += d->name_bytes ? d->name_bytes + 1 : 0;
-	if (strings > UINT32_MAX)
-		return -E2BIG;
-	bytes = sizeof(*header) + b->drafts.n * (sizeof(uint64_t) + sizeof(struct symtab_entry)) + strings;
-	header = malloc(bytes);
-	if (!header)
+	while (b->image.n % 8)
+		strbuf_addc(&b->image, '\0');
+	strings_bytes = b->image.n - sizeof(*header);
+	bytes = b->drafts.n * (sizeof(uint64_t) + sizeof(struct symtab_entry));
+	starts = strbuf_reserve(&b->image, bytes);
+	if (!starts || b->image.failed)
 		return -ENOMEM;
-	memset(header, 0, sizeof(*header));
-	memcpy(header->magic, SYMTAB_MAGIC, sizeof(header->magic));
+	pack(b, starts);
+	header = (struct symtab_header *)b->image.text;
 	header->count = (uint32_t)b->drafts.n;
-	header->strings_bytes = (uint32_t)strings;
+	header->strings_bytes = (uint32_t)strings_bytes;
 	header->text = b->text;
 	header->stext = b->stext;
 	if (image_meta)
 		memcpy(header->meta, image_meta, MIN(meta_bytes, sizeof(header->meta)));
-	pack(b, header);
+	bytes += b->image.n;
+	b->image = (struct strbuf){};
 	return symtab_adopt(header, bytes, ret_table);
 }

@@ -3,11 +3,12 @@
  * The bytes of a symbol table. Everything is little-endian (the build refuses other machines) and 8-byte aligned:
  *
  *	header	 struct symtab_header
+ *	strings	 NUL-terminated names; the first byte is the empty string, the last one is a NUL. Padded with NULs to a multiple of 8.
+ *		 They come first so that a builder can collect them in place.
  *	starts	 u64 × count, ascending; apart from the rest, because this is what a search reads
  *	entries	 struct symtab_entry × count
- *	strings	 NUL-terminated names, packed; the first byte is the empty string, the last byte is a NUL
  *
- * An image has no padding that could differ, so equal tables are equal bytes.
+ * There is no padding that could differ, so equal inputs give equal bytes.
  */
 #ifndef SYM_SYMTAB_IMAGE_H
 #define SYM_SYMTAB_IMAGE_H
@@ -27,7 +28,7 @@
 struct symtab_header {
 	char magic[8];
 	uint32_t count;
-	uint32_t strings_bytes;
+	uint32_t strings_bytes; /* with the padding */
 	uint64_t text, stext; /* addresses of _text and _stext, 0 = there is none */
 	uint8_t meta[SYMTAB_META_BYTES];
 };
