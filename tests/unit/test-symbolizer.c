@@ -129,6 +129,7 @@ static uint32_t map_myself(struct vpmu_symbolizer *s, const void *function, cons
 	return space;
 }
 
+static const uint32_t line_of_the_function = __LINE__ + 1;
 static __attribute__((noinline)) int a_function_of_this_program(int x)
 {
 	return x * 3 + 1;
@@ -158,6 +159,20 @@ TEST(this_program_knows_its_own_functions)
 	CHECK_EQ(f.status, VPMU_FRAME_UNMAPPED);
 	CHECK_STR(f.dso, "[unknown]");
 	CHECK_EQ(user_frame(s, SPACE_NONE, address).status, VPMU_FRAME_UNMAPPED);
+}
+
+TEST(this_program_knows_its_own_lines)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(NULL);
+	uint64_t address = (uintptr_t)a_function_of_this_program;
+	uint32_t space = map_myself(s, a_function_of_this_program, NULL);
+	struct vpmu_frame f = user_frame(s, space, address);
+
+	CHECK(!f.src_file);
+	symbolizer_frame(s, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, space, address, true, &f);
+	CHECK_CONTAINS(f.src_file, "test-symbolizer.c");
+	CHECK_CMP(f.src_line, >=, line_of_the_function);
+	CHECK_CMP(f.src_line, <=, line_of_the_function + 4);
 }
 
 TEST(a_file_with_another_build_id_is_not_trusted)
