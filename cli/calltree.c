@@ -185,17 +185,23 @@ static void print_callers(struct tree *tree, uint32_t parent, unsigned int inden
 	}
 }
 
-bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strbuf *out)
+bool calltree_print(const struct vpmu_report *report, size_t i, unsigned int indent, struct strbuf *out)
 {
-	struct tree tree = { .row = row, .out = out };
-	size_t before = out->n;
+	struct tree tree = { .row = vpmu_report_row(report, i), .out = out };
+	size_t before = out->n, n_chains;
+	const struct vpmu_chain *chains;
 
+	if (tree.row->percent < CALLTREE_MIN_PERCENT)
+		return false;
+	chains = vpmu_report_chains(report, i, &n_chains);
+	if (!n_chains)
+		return false;
 	if (!vec_push(&tree.nodes, (struct node){ .first_child = NOTHING, .next = NOTHING })) {
 		out->failed = true;
 		return false;
 	}
-	for (size_t i = 0; i < row->n_chains; i++)
-		add_chain(&tree, &row->chains[i]);
+	for (size_t k = 0; k < n_chains; k++)
+		add_chain(&tree, &chains[k]);
 	print_callers(&tree, 0, indent, 0);
 	vec_free(&tree.nodes);
 	vec_free(&tree.order);

@@ -18,8 +18,8 @@
 /* Rows below so many percent of their half have no tree, and branches below it are not worth a line either. */
 #define CALLTREE_MIN_PERCENT 0.05
 
-/* Appends the tree of @row, indented by @indent. Percentages are of the row's half, like the row's own. False if
- * nothing called it. */
-bool calltree_print(const struct vpmu_row *row, unsigned int indent, struct strbuf *out);
+/* Appends the tree of row @i, indented by @indent. Percentages are of the row's half, like the row's own. False if
+ * there is none: nothing called it, the row is too small, or the report has no chains. */
+bool calltree_print(const struct vpmu_report *report, size_t i, unsigned int indent, struct strbuf *out);
 
 #endif

@@ -125,8 +125,7 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	VPMU_OPTS(vpmu_report_opts, opts, .sort = sort_keys(args, &sort, &profile_opts.lines),
 		  .sides = args->side.sides, .guests = operands->n ? operands->items : NULL,
 		  .n_guests = operands->n, .children = args->children, .chains = args->chains,
-		  .limit = args->limit, .min_percent = args->min_percent,
-		  .chains_min_percent = args->common.json ? 0 : CALLTREE_MIN_PERCENT);
+		  .limit = args->limit, .min_percent = args->min_percent);
 	struct vpmu_error error = {};
 
 	if (args->input.files.n > 1)

@@ -61,6 +61,20 @@ static void put_vcpu(struct json_object *object, const char *text)
 		json_put_null(object, "vcpu");
 }
 
+static void put_chains(struct json_object *object, const struct vpmu_report *report, size_t i)
+{
+	size_t n;
+	const struct vpmu_chain *chains = vpmu_report_chains(report, i, &n);
+	struct json_object *array;
+
+	if (!n)
+		return;
+	array = json_new_array();
+	for (size_t k = 0; k < n; k++)
+		json_append(array, chain_to_json(&chains[k]));
+	json_put(object, "chains", array);
+}
+
 void report_json_rows(struct json_list *list, const struct vpmu_report *report,
 		      const struct vpmu_event_info *event)
 {
@@ -85,13 +99,7 @@ void report_json_rows(struct json_list *list, const struct vpmu_report *report,
 		}
 		if (row->keys[VPMU_KEY_SYMBOL])
 			json_put_string(object, "status", vpmu_frame_status_name(row->status));
-		if (row->n_chains) {
-			struct json_object *chains = json_new_array();
-
-			for (size_t k = 0; k < row->n_chains; k++)
-				json_append(chains, chain_to_json(&row->chains[k]));
-			json_put(object, "chains", chains);
-		}
+		put_chains(object, report, i);
 		json_list_item(list, object);
 	}
 }

@@ -75,7 +75,7 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 		row = vpmu_report_row(report, i + k);
 		add_row(&table, row, shown, children);
 		table_print_row(&table, &out);
-		if (row->n_chains && calltree_print(row, 10, &out))
+		if (calltree_print(report, i + k, 10, &out))
 			strbuf_addc(&out, '\n');
 		if (out.n > 65536)
 			output_write(&out);

@@ -46,10 +46,9 @@ struct vpmu_report_opts {
 	size_t n_guests;
 	uint32_t event;	     /* which event, by index */
 	bool children;	     /* a row also counts the samples of what it called */
-	bool chains;	     /* rows carry their call chains */
+	bool chains;	     /* for vpmu_report_chains() */
 	size_t limit;	     /* rows per half, 0 = all */
 	double min_percent;  /* leave out rows below */
-	double chains_min_percent; /* rows below carry no chains: putting them together is most of the work */
 };
 
 /* Frames are shared between chains, so this is an array of pointers: frames[0]->symbol is the innermost one. */
@@ -60,9 +59,7 @@ struct vpmu_chain {
 };
 
 /*
- * One row. Only the members named by the sort keys are set; others are NULL. Belongs to the report; its chains are
- * put together by vpmu_report_row() and last until that is called for another row, since all of them at once would
- * take more memory than the profile itself.
+ * One row. Only the members named by the sort keys are set; others are NULL. Belongs to the report.
  *
  * Places without a name are not lumped together: two of them in different files are two rows, even where the keys
  * that were asked for (the symbol, say, which is an offset then) look the same.
@@ -74,8 +71,6 @@ struct vpmu_row {
 	uint64_t samples, weight;  /* of the row itself; with children: including what it called */
 	uint64_t self_samples, self_weight;
 	double percent, self_percent; /* of the half's weight */
-	size_t n_chains;
-	const struct vpmu_chain *chains; /* heaviest first; from the row's symbol outward, without what it called */
 };
 
 struct vpmu_report;
@@ -148,8 +143,16 @@ VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vp
 			     struct vpmu_report **ret_report, struct vpmu_error *reterr);
 VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report);
 
-/* Row @i, NULL beyond the end. n_chains is 0 if memory for the chains ran out. */
+/* Row @i, NULL beyond the end. */
 VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report, size_t i);
+
+/*
+ * vpmu_report_chains - the call chains of row @i, heaviest first: from the row's symbol outward, without what it called.
+ * They last until this is called again (all rows' chains at once would take more memory than the profile). NULL and 0
+ * if the report was made without chains, or when memory runs out.
+ */
+VPMU_API const struct vpmu_chain *vpmu_report_chains(const struct vpmu_report *report, size_t i,
+						     size_t *ret_n);
 
 /* Samples and weight of a half, before limit and min_percent: what percentages refer to. */
 VPMU_API uint64_t vpmu_report_samples(const struct vpmu_report *report, bool of_guest);

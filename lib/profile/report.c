@@ -242,12 +242,7 @@ VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vp
 
 VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report, size_t i)
 {
-	if (i >= report->n_rows)
-		return NULL;
-	/* Looking at a row changes nothing that was asked for: the rows' chains are a cache of one. */
-	if (report->chains && report->rows[i].percent >= report->opts.chains_min_percent)
-		report_chains_show((struct vpmu_report *)report, i);
-	return &report->rows[i];
+	return i < report->n_rows ? &report->rows[i] : NULL;
 }
 
 VPMU_API uint64_t vpmu_report_samples(const struct vpmu_report *report, bool of_guest)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A report, seen from inside. Three steps, a file each:
+ * A report, seen from inside. A file each:
  *
  *   report.c         options, totals, order of rows
  *   report_group.c   entries and frames into rows
- *   report_chains.c  the chains of one row, when somebody looks at it
+ *   report_chains.c  the call chains of rows
  */
 #ifndef PROFILE_REPORT_H
 #define PROFILE_REPORT_H
@@ -83,9 +83,7 @@ static inline const uint32_t *entry_frames(const struct profile_view *view, cons
 }
 
 /* ---- report_chains.c ---- */
-int report_chains_new(struct vpmu_report *report, struct report_chains **ret_chains);
+int report_chains_new(const struct vpmu_report *report, struct report_chains **ret_chains);
 struct report_chains *report_chains_free(struct report_chains *chains);
-/* Hangs the chains of row @i into it, in place of those of the row shown before. */
-void report_chains_show(struct vpmu_report *report, size_t i);
 
 #endif

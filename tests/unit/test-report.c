@@ -140,17 +140,17 @@ TEST(children_count_callers_once_even_in_recursion)
 /* "samples:frame<frame …" of row @i, heaviest chain first. */
 static const char *chains(const struct vpmu_report *r, size_t i)
 {
-	const struct vpmu_row *row = vpmu_report_row(r, i);
 	static char text[1000];
-	size_t n = 0;
+	size_t n_chains, n = 0;
+	const struct vpmu_chain *all = vpmu_report_chains(r, i, &n_chains);
 
 	text[0] = '\0';
-	for (size_t c = 0; c < row->n_chains; c++) {
+	for (size_t c = 0; c < n_chains; c++) {
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%d:", c ? " " : "",
-				      (int)row->chains[c].samples);
-		for (size_t f = 0; f < row->chains[c].n_frames; f++)
+				      (int)all[c].samples);
+		for (size_t f = 0; f < all[c].n_frames; f++)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", f ? "<" : "",
-					      row->chains[c].frames[f]->symbol);
+					      all[c].frames[f]->symbol);
 	}
 	return text;
 }
