@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Counts a guest's samples by vCPU and side: where does its time go? usage: count GUEST [SECONDS] */
+/*
+ * Counts a guest's samples by vCPU and side: where does its time go? usage: count GUEST [SECONDS]
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +63,8 @@ int main(int argc, char **argv)
 				printf("vCPU %zu  %-12s  %" PRIu64 "\n", vcpu, vpmu_side_name(side),
 				       counts[vcpu][side]);
 	vpmu_session_coverage(session, &coverage);
-	printf("%" PRIu64 " samples, %" PRIu64 " lost (%s)\n", coverage.samples, coverage.lost, coverage.source);
+	printf("%" PRIu64 " samples, %" PRIu64 " lost (%s)\n", coverage.samples, coverage.lost,
+	       coverage.source);
 	vpmu_session_free(session);
 	vpmu_guests_free(guests);
 	return 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints a guest's samples as they come, with names where there are any. usage: sample GUEST [COUNT [GUEST-ELF]] */
+/*
+ * Prints a guest's samples as they come, with names where there are any. usage: sample GUEST
+ * [COUNT [GUEST-ELF]]
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +22,8 @@ static void print(const struct vpmu_sample *sample, void *data)
 		return;
 	printer->left--;
 	vpmu_symbolize(printer->symbolizer, sample, false, &frame, 1);
-	printf("%" PRIu64 ".%06" PRIu64 "  %s", sample->time_ns / 1000000000, sample->time_ns / 1000 % 1000000,
-	       sample->comm);
+	printf("%" PRIu64 ".%06" PRIu64 "  %s", sample->time_ns / 1000000000,
+	       sample->time_ns / 1000 % 1000000, sample->comm);
 	if (sample->vcpu != VPMU_NO_VCPU)
 		printf("  vCPU %" PRIu32, sample->vcpu);
 	printf("  %s  %" PRIx64, vpmu_side_name(frame.side), frame.address);
@@ -40,7 +43,7 @@ static int fail(const struct vpmu_error *error)
 
 int main(int argc, char **argv)
 {
-	struct printer printer = { .left = argc > 2 ? atol(argv[2]) : 10 };
+	struct printer printer = {.left = argc > 2 ? atol(argv[2]) : 10};
 	const struct vpmu_guest_info *guest;
 	struct vpmu_session *session = NULL;
 	struct vpmu_guests *guests = NULL;
@@ -57,7 +60,8 @@ int main(int argc, char **argv)
 	    vpmu_session_add_guest(session, guest, false, &error) < 0)
 		return fail(&error);
 	printer.symbolizer = vpmu_session_symbolizer(session);
-	if (argc > 3 && vpmu_symbolizer_guest_file(printer.symbolizer, 0, VPMU_GUEST_IMAGE, argv[3], 0, &error) < 0)
+	if (argc > 3 && vpmu_symbolizer_guest_file(printer.symbolizer, 0, VPMU_GUEST_IMAGE, argv[3],
+						   0, &error) < 0)
 		return fail(&error);
 	vpmu_session_on_sample(session, print, &printer);
 	if (vpmu_session_start(session, &error) < 0)

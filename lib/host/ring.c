@@ -2,16 +2,19 @@
 /*
  * libperf's rings, one record at a time, turned into runs of records.
  *
- * perf_mmap__read_event() returns a pointer into the ring, or, for a record that straddles the ring's end, into a buffer of
- * libperf's. Records whose pointers follow each other therefore lie in one piece of memory, and a consumer that only copies or
- * counts can take them as one. libperf publishes the read position at perf_mmap__consume(), which we call once a run.
+ * perf_mmap__read_event() returns a pointer into the ring, or, for a record that straddles the
+ * ring's end, into a buffer of libperf's. Records whose pointers follow each other therefore lie
+ * in one piece of memory, and a consumer that only copies or counts can take them as one. libperf
+ * publishes the read position at perf_mmap__consume(), which we call once a run.
  *
  * Three things to know about libperf 0.0.1 (linux/tools/lib/perf, 5.10 to 6.12):
- *  - perf_evsel__delete() frees the event only: neither the references to its maps, nor the id arrays that
- *    perf_evlist__mmap() makes for events with PERF_FORMAT_ID. Empty maps put before deletion drop the references; and
- *    read_format lacks the id during the mapping (the kernel's event has it: ids come from perf_evsel__read()).
+ *  - perf_evsel__delete() frees the event only: neither the references to its maps, nor the id
+ * arrays that perf_evlist__mmap() makes for events with PERF_FORMAT_ID. Empty maps put before
+ * deletion drop the references; and read_format lacks the id during the mapping (the kernel's event
+ * has it: ids come from perf_evsel__read()).
  *  - Events are opened without PERF_FLAG_FD_CLOEXEC, and there is no way to change it.
- *  - A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains of 500 frames fit.
+ *  - A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains
+ * of 500 frames fit.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -111,8 +114,10 @@ static int open_event(struct ring *ring, struct perf_evsel *event)
 {
 	int r = perf_evsel__open(event, perf_evsel__cpus(event), perf_evsel__threads(event));
 
-	/* PERF_FORMAT_LOST came with Linux 6.0 (119a784c8127, "perf/core: Add a new read format to get a number of
-	 * lost samples"); older kernels refuse it. */
+	/*
+	 * PERF_FORMAT_LOST came with Linux 6.0 (119a784c8127, "perf/core: Add a new read format to
+	 * get a number of lost samples"); older kernels refuse it.
+	 */
 	if (r == -EINVAL) {
 		perf_evsel__attr(event)->read_format = PERF_FORMAT_ID;
 		r = perf_evsel__open(event, perf_evsel__cpus(event), perf_evsel__threads(event));
@@ -129,7 +134,8 @@ static int open_events(struct ring *ring, uint64_t *ret_ids, size_t *ret_failed)
 	int r;
 
 	ring->counts_lost = true;
-	perf_evlist__for_each_evsel(ring->list, event) {
+	perf_evlist__for_each_evsel(ring->list, event)
+	{
 		struct perf_counts_values counts;
 
 		*ret_failed = i;
@@ -149,7 +155,8 @@ static void set_id_format(struct ring *ring, bool on)
 {
 	struct perf_evsel *event;
 
-	perf_evlist__for_each_evsel(ring->list, event) {
+	perf_evlist__for_each_evsel(ring->list, event)
+	{
 		struct perf_event_attr *attr = perf_evsel__attr(event);
 
 		if (on)
@@ -174,8 +181,8 @@ static int map_ring(struct ring *ring, size_t ring_bytes)
 	return ring->map ? 0 : -ENOMEM;
 }
 
-int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
-	      struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
+int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu,
+	      size_t ring_bytes, struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(ring_freep) struct ring *ring = calloc(1, sizeof(*ring));
@@ -206,9 +213,7 @@ int ring_enable(struct ring *ring)
 	struct perf_evsel *event;
 	int r = 0;
 
-	perf_evlist__for_each_evsel(ring->list, event)
-		if (r == 0)
-			r = perf_evsel__enable(event);
+	perf_evlist__for_each_evsel(ring->list, event) if (r == 0) r = perf_evsel__enable(event);
 	return r;
 }
 
@@ -217,7 +222,8 @@ int ring_disable(struct ring *ring)
 	struct perf_evsel *event;
 	int r = 0;
 
-	perf_evlist__for_each_evsel(ring->list, event) {
+	perf_evlist__for_each_evsel(ring->list, event)
+	{
 		int one = perf_evsel__disable(event);
 
 		if (r == 0)
@@ -228,8 +234,11 @@ int ring_disable(struct ring *ring)
 
 bool ring_hung_up(struct ring *ring)
 {
-	/* Drops the events that hung up from the list's poll set; what is left are those that live. The mapping stays:
-	 * libperf keeps one reference of its own until the list is unmapped. */
+	/*
+	 * Drops the events that hung up from the list's poll set; what is left are those that
+	 * live. The mapping stays: libperf keeps one reference of its own until the list is
+	 * unmapped.
+	 */
 	if (perf_evlist__poll(ring->list, 0) <= 0)
 		return false;
 	return perf_evlist__filter_pollfd(ring->list, POLLERR | POLLHUP) == 0;
@@ -242,7 +251,8 @@ int ring_lost(struct ring *ring, uint64_t *ret_lost)
 
 	if (!ring->counts_lost)
 		return -EOPNOTSUPP;
-	perf_evlist__for_each_evsel(ring->list, event) {
+	perf_evlist__for_each_evsel(ring->list, event)
+	{
 		struct perf_counts_values counts;
 		int r = perf_evsel__read(event, 0, 0, &counts);
 
@@ -254,7 +264,8 @@ int ring_lost(struct ring *ring, uint64_t *ret_lost)
 	return 0;
 }
 
-int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data), void *data)
+int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data),
+	       void *data)
 {
 	const char *run = NULL, *end = NULL;
 	int r = 0;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The events of one target (a thread or a CPU) and the ring they share, through libperf. libperf's only home.
+ * The events of one target (a thread or a CPU) and the ring they share, through libperf. libperf's
+ * only home.
  *
- * Each target has an event list of its own, so that threads can come and go one at a time; libperf's lists are made for
- * a set of threads that is known at the start.
+ * Each target has an event list of its own, so that threads can come and go one at a time;
+ * libperf's lists are made for a set of threads that is known at the start.
  *
- * There is nothing to wait on here. libperf hands out no file descriptors, only a poll() of one list, which is of no use for
- * many targets; and waking up for every ring that fills is what a profiler should not do anyway. Whoever owns the rings
- * empties them by the clock, often enough (ring_drain() tells how full one was), and asks ring_hung_up() now and then.
+ * There is nothing to wait on here. libperf hands out no file descriptors, only a poll() of one
+ * list, which is of no use for many targets; and waking up for every ring that fills is what a
+ * profiler should not do anyway. Whoever owns the rings empties them by the clock, often enough
+ * (ring_drain() tells how full one was), and asks ring_hung_up() now and then.
  */
 #ifndef HOST_RING_H
 #define HOST_RING_H
@@ -23,12 +25,14 @@
 struct ring;
 
 /*
- * Opens @attrs on @tid (cpu -1) or on @cpu (tid -1), disabled, and maps one ring of @ring_bytes (a power of two, whole pages).
- * Attrs need PERF_SAMPLE_IDENTIFIER; their read_format is set here. @ret_ids: n_attrs event ids.
- * Errors: the errno of perf_event_open; *ret_failed is the index of the attr that was refused (n_attrs = the mapping).
+ * Opens @attrs on @tid (cpu -1) or on @cpu (tid -1), disabled, and maps one ring of @ring_bytes (a
+ * power of two, whole pages). Attrs need PERF_SAMPLE_IDENTIFIER; their read_format is set here.
+ * @ret_ids: n_attrs event ids.
+ * Errors: the errno of perf_event_open; *ret_failed is the index of the attr that was refused
+ * (n_attrs = the mapping).
  */
-int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
-	      struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed);
+int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu,
+	      size_t ring_bytes, struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed);
 struct ring *ring_free(struct ring *ring);
 DEFINE_CLEANUP(struct ring *, ring_free)
 
@@ -39,19 +43,25 @@ int ring_disable(struct ring *ring);
 bool ring_hung_up(struct ring *ring);
 
 /*
- * How many records the kernel dropped because the ring was full, over the ring's life. Complete, unlike PERF_RECORD_LOST, which
- * is written only when there is room again. -EOPNOTSUPP before Linux 6.0.
+ * How many records the kernel dropped because the ring was full, over the ring's life. Complete,
+ * unlike PERF_RECORD_LOST, which is written only when there is room again. -EOPNOTSUPP before
+ * Linux 6.0.
  */
 int ring_lost(struct ring *ring, uint64_t *ret_lost);
 
 /*
- * Hands the records there are to @fn, as runs of whole records in one piece where the ring allows it (two pieces at the wrap;
- * a record that straddles the end comes alone, put together). Space is given back after each call.
- * Stops when @fn returns non-zero, and returns that. At most one ring's worth, so that a flood cannot keep the caller here.
+ * Hands the records there are to @fn, as runs of whole records in one piece where the ring allows
+ * it (two pieces at the wrap; a record that straddles the end comes alone, put together). Space is
+ * given back after each call. Stops when @fn returns non-zero, and returns that. At most one
+ * ring's worth, so that a flood cannot keep the caller here.
  */
-int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data), void *data);
+int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data),
+	       void *data);
 
-/* Bytes that the last ring_drain() handed out, and the ring's size: how close to losing records it was. */
+/*
+ * Bytes that the last ring_drain() handed out, and the ring's size: how close to losing records it
+ * was.
+ */
 size_t ring_drained_bytes(const struct ring *ring);
 size_t ring_size_bytes(const struct ring *ring);
 

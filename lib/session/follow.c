@@ -30,8 +30,9 @@ int follow_open(const char *proc_path, const struct vpmu_guest_info *info)
 }
 
 /*
- * Whether to ask which threads are vCPUs although the list of threads is the same: a vCPU's thread is there before it gets
- * its name, so for a while after a change; until there is a vCPU at all; and now and then.
+ * Whether to ask which threads are vCPUs although the list of threads is the same: a vCPU's thread
+ * is there before it gets its name, so for a while after a change; until there is a vCPU at all;
+ * and now and then.
  */
 static bool ask_again(struct roster_guest *guest)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Keeping up with a guest: threads that come and go, its death. Cheap while nothing changes: one listing of /proc/PID/task a look.
- * Which of the threads are vCPUs is asked again when that list changed, and every few looks, for threads that got their name late.
+ * Keeping up with a guest: threads that come and go, its death. Cheap while nothing changes: one
+ * listing of /proc/PID/task a look. Which of the threads are vCPUs is asked again when that list
+ * changed, and every few looks, for threads that got their name late.
  */
 #ifndef SESSION_FOLLOW_H
 #define SESSION_FOLLOW_H
@@ -17,7 +18,10 @@ enum follow_change {
 /* Looks at guest @index. Returns an enum follow_change, or -ENOMEM. */
 int follow_guest(struct roster *roster, uint32_t index);
 
-/* Opens /proc/PID of the process that @info means, under @proc_path. -ESRCH if it is another one by now. */
+/*
+ * Opens /proc/PID of the process that @info means, under @proc_path. -ESRCH if it is another one
+ * by now.
+ */
 int follow_open(const char *proc_path, const struct vpmu_guest_info *info);
 
 #endif

@@ -54,7 +54,8 @@ void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, 
 	slot = find_slot(hits->slots, hits->room, pid, address >> PAGE_SHIFT);
 	if (slot->used)
 		return;
-	*slot = (struct hit){ .address = address, .time_ns = time_ns, .pid = pid, .tid = tid, .used = true };
+	*slot = (struct hit){
+		.address = address, .time_ns = time_ns, .pid = pid, .tid = tid, .used = true};
 	hits->n++;
 }
 
@@ -73,10 +74,11 @@ void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address)
 	while (hits->guests.n <= i)
 		if (!vec_push(&hits->guests, (struct hit){}))
 			return;
-	hits->guests.items[i] = (struct hit){ .address = address, .used = true };
+	hits->guests.items[i] = (struct hit){.address = address, .used = true};
 }
 
-void hits_resolve(const struct hits *hits, struct processes *processes, struct vpmu_symbolizer *symbolizer)
+void hits_resolve(const struct hits *hits, struct processes *processes,
+		  struct vpmu_symbolizer *symbolizer)
 {
 	struct process_view view;
 	struct vpmu_frame frame;
@@ -86,16 +88,17 @@ void hits_resolve(const struct hits *hits, struct processes *processes, struct v
 				 hits->host_kernel_address, false, &frame);
 	for (size_t i = 0; i < hits->guests.n; i++)
 		if (hits->guests.items[i].used)
-			symbolizer_frame(symbolizer, i & 1 ? VPMU_SIDE_GUEST_USER : VPMU_SIDE_GUEST_KERNEL,
-					 (uint32_t)(i / 2), SPACE_NONE, hits->guests.items[i].address, false,
-					 &frame);
+			symbolizer_frame(symbolizer,
+					 i & 1 ? VPMU_SIDE_GUEST_USER : VPMU_SIDE_GUEST_KERNEL,
+					 (uint32_t)(i / 2), SPACE_NONE,
+					 hits->guests.items[i].address, false, &frame);
 	for (size_t i = 0; i < hits->room; i++) {
 		const struct hit *hit = &hits->slots[i];
 
 		if (!hit->used)
 			continue;
 		processes_at(processes, hit->pid, hit->tid, hit->time_ns, &view);
-		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, view.space, hit->address,
-				 false, &frame);
+		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, view.space,
+				 hit->address, false, &frame);
 	}
 }

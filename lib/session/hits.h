@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where samples fell, coarsely: enough to know at the end of a recording which files and kernels were hit, so that their symbol
- * tables and build-ids go into the file and nobody else's do. One address a page and process, bounded; samples
- * are not kept.
+ * Where samples fell, coarsely: enough to know at the end of a recording which files and kernels
+ * were hit, so that their symbol tables and build-ids go into the file and nobody else's do. One
+ * address a page and process, bounded; samples are not kept.
  */
 #ifndef SESSION_HITS_H
 #define SESSION_HITS_H
@@ -29,12 +29,16 @@ struct hits {
 
 void hits_deinit(struct hits *hits);
 
-/* All of these forget rather than fail: a table that is missing in the file costs names, not samples. */
+/*
+ * All of these forget rather than fail: a table that is missing in the file costs names, not
+ * samples.
+ */
 void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, uint64_t time_ns);
 void hits_host_kernel(struct hits *hits, uint64_t address);
 void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address);
 
 /* Looks every hit up once, so that @symbolizer loads its table. */
-void hits_resolve(const struct hits *hits, struct processes *processes, struct vpmu_symbolizer *symbolizer);
+void hits_resolve(const struct hits *hits, struct processes *processes,
+		  struct vpmu_symbolizer *symbolizer);
 
 #endif

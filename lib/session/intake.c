@@ -21,16 +21,17 @@ static enum vpmu_side side_of(const struct perf_event_header *record)
 	return mode < VPMU_SIDE_COUNT ? (enum vpmu_side)mode : VPMU_SIDE_UNKNOWN;
 }
 
-static bool wanted(const struct intake *intake, const struct target *target, const struct plan_sample *sample)
+static bool wanted(const struct intake *intake, const struct target *target,
+		   const struct plan_sample *sample)
 {
 	const struct plan *plan = intake->plan;
 
-	return !plan->filters ||
-	       (plan->events[target_event(target, plan, sample->id)].sides & 1u << side_of(&sample->header));
+	return !plan->filters || (plan->events[target_event(target, plan, sample->id)].sides &
+				  1u << side_of(&sample->header));
 }
 
-static void whose(const struct intake *intake, const struct target *target, pid_t pid, pid_t tid, uint32_t *ret_guest,
-		  uint32_t *ret_vcpu)
+static void whose(const struct intake *intake, const struct target *target, pid_t pid, pid_t tid,
+		  uint32_t *ret_guest, uint32_t *ret_vcpu)
 {
 	if (target->cpu >= 0) {
 		roster_at(intake->roster, pid, tid, ret_guest, ret_vcpu);
@@ -50,12 +51,13 @@ static void note_chain_hits(struct intake *intake, const struct plan_sample *sam
 		if (sample->chain[i] >= VPMU_CONTEXT_MAX)
 			context = sample->chain[i];
 		else if (context == VPMU_CONTEXT_USER)
-			hits_user(&intake->hits, sample->pid, sample->tid, sample->chain[i], sample->time_ns);
+			hits_user(&intake->hits, sample->pid, sample->tid, sample->chain[i],
+				  sample->time_ns);
 	}
 }
 
-static void note_hit(struct intake *intake, const struct target *target, const struct plan_sample *sample,
-		     enum vpmu_side side)
+static void note_hit(struct intake *intake, const struct target *target,
+		     const struct plan_sample *sample, enum vpmu_side side)
 {
 	uint32_t guest, vcpu;
 
@@ -72,7 +74,8 @@ static void note_hit(struct intake *intake, const struct target *target, const s
 		note_chain_hits(intake, sample);
 }
 
-static void count_sample(struct intake *intake, const struct target *target, const struct plan_sample *sample)
+static void count_sample(struct intake *intake, const struct target *target,
+			 const struct plan_sample *sample)
 {
 	struct vpmu_coverage *coverage = &intake->coverage;
 	enum vpmu_side side = side_of(&sample->header);
@@ -121,12 +124,13 @@ static int note_process(struct intake *intake, const struct perf_event_header *r
 		r = perf_record_ksymbol(layout, record, &symbol);
 		if (r < 0 || symbol.unregister)
 			return r;
-		return symbolizer_add_ksymbol(intake->symbolizer, symbol.address, symbol.length_bytes,
-					      symbol.name);
+		return symbolizer_add_ksymbol(intake->symbolizer, symbol.address,
+					      symbol.length_bytes, symbol.name);
 	}
 }
 
-static void note_lost(struct intake *intake, struct target *target, const struct perf_event_header *record)
+static void note_lost(struct intake *intake, struct target *target,
+		      const struct perf_event_header *record)
 {
 	uint64_t lost;
 
@@ -140,8 +144,8 @@ static void note_lost(struct intake *intake, struct target *target, const struct
 }
 
 /* Everything about @record but copying it. false = it is not to be kept. */
-static int look_at(struct intake *intake, struct target *target, const struct perf_event_header *record,
-		   bool *ret_keep)
+static int look_at(struct intake *intake, struct target *target,
+		   const struct perf_event_header *record, bool *ret_keep)
 {
 	int r = 0;
 
@@ -175,7 +179,9 @@ static int look_at(struct intake *intake, struct target *target, const struct pe
 
 static int record_piece(struct intake *intake, const char *from, const char *to)
 {
-	return intake->recorder && to > from ? recorder_append(intake->recorder, from, (size_t)(to - from)) : 0;
+	return intake->recorder && to > from
+		       ? recorder_append(intake->recorder, from, (size_t)(to - from))
+		       : 0;
 }
 
 static int first_look(struct intake *intake, struct target *target, const char *p, const char *end)
@@ -199,7 +205,8 @@ static int first_look(struct intake *intake, struct target *target, const char *
 
 /* ---- second look ---- */
 
-static void deliver(struct intake *intake, const struct target *target, const struct plan_sample *head)
+static void deliver(struct intake *intake, const struct target *target,
+		    const struct plan_sample *head)
 {
 	uint32_t event = target_event(target, intake->plan, head->id);
 	struct perf_sample_record record;
@@ -230,7 +237,8 @@ static void deliver(struct intake *intake, const struct target *target, const st
 	intake->fn(&sample, intake->fn_data);
 }
 
-static int second_look(struct intake *intake, const struct target *target, const char *p, const char *end)
+static int second_look(struct intake *intake, const struct target *target, const char *p,
+		       const char *end)
 {
 	int r = 0;
 
@@ -248,7 +256,8 @@ static int second_look(struct intake *intake, const struct target *target, const
 	return 0;
 }
 
-int intake_records(struct intake *intake, struct target *target, const void *records, size_t n_bytes)
+int intake_records(struct intake *intake, struct target *target, const void *records,
+		   size_t n_bytes)
 {
 	const char *start = records, *end = start + n_bytes;
 	int r;
@@ -273,7 +282,7 @@ static int take_run(const void *records, size_t n_bytes, void *data)
 
 int intake_drain(struct intake *intake, struct target *target)
 {
-	struct drain drain = { intake, target };
+	struct drain drain = {intake, target};
 
 	return ring_drain(target->ring, take_run, &drain);
 }
@@ -285,8 +294,10 @@ int intake_last(struct intake *intake, struct target *target)
 		uint64_t lost;
 		struct plan_record_tail tail;
 	} record = {
-		.header = { .type = PERF_RECORD_LOST_SAMPLES, .size = sizeof(record) },
-		.tail = { .pid = (uint32_t)target->pid, .tid = (uint32_t)target->tid, .id = target->ids[0] },
+		.header = {.type = PERF_RECORD_LOST_SAMPLES, .size = sizeof(record)},
+		.tail = {.pid = (uint32_t)target->pid,
+			 .tid = (uint32_t)target->tid,
+			 .id = target->ids[0]},
 	};
 	uint64_t lost;
 	int r;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where the records of a session go, whichever ring they come from. A run of records is looked at twice:
+ * Where the records of a session go, whichever ring they come from. A run of records is looked at
+ * twice:
  *
- *   1. count (coverage, lost, throttled), leave out sides that were not asked for, note mappings and names, copy to the recording;
+ *   1. count (coverage, lost, throttled), leave out sides that were not asked for, note mappings
+ * and names, copy to the recording;
  *   2. only if somebody listens: decode each sample and hand it over.
  *
- * So a sample is described with everything that is known at the end of its run, and a session that only records never
- * decodes one.
+ * So a sample is described with everything that is known at the end of its run, and a session that
+ * only records never decodes one.
  */
 #ifndef SESSION_INTAKE_H
 #define SESSION_INTAKE_H
@@ -32,13 +34,14 @@ struct intake {
 	uint64_t first_time_ns, last_time_ns; /* of samples */
 	bool collect_hits;		      /* a recording wants symbols */
 	struct hits hits;
-	bool unsettled;			      /* processes got something new */
+	bool unsettled; /* processes got something new */
 };
 
 void intake_deinit(struct intake *intake);
 
 /* Takes whole records of @target (NULL: made by us). Errors: those of the recorder. */
-int intake_records(struct intake *intake, struct target *target, const void *records, size_t n_bytes);
+int intake_records(struct intake *intake, struct target *target, const void *records,
+		   size_t n_bytes);
 
 /* Empties @target's ring. */
 int intake_drain(struct intake *intake, struct target *target);

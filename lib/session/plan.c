@@ -40,14 +40,17 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 	if (opts->sides & ~VPMU_SIDES_ALL)
 		return error_set(reterr, -EINVAL, "unknown side in the set 0x%x", opts->sides);
 	if (ring % page || (ring & (ring - 1)))
-		return error_set(reterr, -EINVAL, "a ring of %u bytes is not a power of two times the page size (%u)",
-				 ring, page);
+		return error_set(
+			reterr, -EINVAL,
+			"a ring of %u bytes is not a power of two times the page size (%u)", ring,
+			page);
 	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_max_sample_rate", proc);
 	if (opts->frequency_hz && io_read_file(AT_FDCWD, path, 64, &text, &n) == 0 &&
 	    opts->frequency_hz > strtoul(text, NULL, 10)) {
-		error_set(reterr, -EINVAL, "%u Hz is more than this kernel allows: %lu Hz", opts->frequency_hz,
-			  strtoul(text, NULL, 10));
-		error_hint(reterr, "a lower frequency, or: sysctl kernel.perf_event_max_sample_rate=%u",
+		error_set(reterr, -EINVAL, "%u Hz is more than this kernel allows: %lu Hz",
+			  opts->frequency_hz, strtoul(text, NULL, 10));
+		error_hint(reterr,
+			   "a lower frequency, or: sysctl kernel.perf_event_max_sample_rate=%u",
 			   opts->frequency_hz);
 		return -EINVAL;
 	}
@@ -56,12 +59,14 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 
 static const char *tracefs_path(void)
 {
-	return access("/sys/kernel/tracing/events", F_OK) == 0 ? "/sys/kernel/tracing" : "/sys/kernel/debug/tracing";
+	return access("/sys/kernel/tracing/events", F_OK) == 0 ? "/sys/kernel/tracing"
+							       : "/sys/kernel/debug/tracing";
 }
 
 /* The best source of this host, as a list of event names. */
-static int choose_source(const struct vpmu_session_opts *opts, unsigned int sides, enum vpmu_source *ret_source,
-			 const char **ret_names, struct vpmu_error *reterr)
+static int choose_source(const struct vpmu_session_opts *opts, unsigned int sides,
+			 enum vpmu_source *ret_source, const char **ret_names,
+			 struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_host_opts, host_opts, .proc_path = opts->guests.proc_path);
 	const char *why = "";
@@ -79,10 +84,12 @@ static int choose_source(const struct vpmu_session_opts *opts, unsigned int side
 	} else if (*ret_source == VPMU_SOURCE_CPU_CLOCK) {
 		*ret_names = "cpu-clock";
 	} else {
-		const struct vpmu_ability_info *events = vpmu_host_ability(host, VPMU_ABILITY_PERF_EVENTS);
+		const struct vpmu_ability_info *events =
+			vpmu_host_ability(host, VPMU_ABILITY_PERF_EVENTS);
 
 		r = events->code ? events->code : -EOPNOTSUPP;
-		error_set(reterr, r, "nothing to sample with: %s", why && *why ? why : events->detail);
+		error_set(reterr, r, "nothing to sample with: %s",
+			  why && *why ? why : events->detail);
 		error_hint(reterr, "%s", *events->how ? events->how : "see: vpmu doctor");
 	}
 	vpmu_host_free(host);
@@ -90,10 +97,12 @@ static int choose_source(const struct vpmu_session_opts *opts, unsigned int side
 }
 
 /*
- * A hardware event that counts guest time keeps new guests with a mediated vPMU from starting (shared rules in
- * kernel/events/core.c, perf_create_mediated_pmu()): a profiler must never do that.
+ * A hardware event that counts guest time keeps new guests with a mediated vPMU from starting
+ * (shared rules in kernel/events/core.c, perf_create_mediated_pmu()): a profiler must never do
+ * that.
  */
-static int refuse_if_mediated(const struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+static int refuse_if_mediated(const struct plan *plan, const struct vpmu_session_opts *opts,
+			      struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_host_opts, host_opts, .proc_path = opts->guests.proc_path);
 	const struct event_spec *culprit = NULL;
@@ -109,8 +118,10 @@ static int refuse_if_mediated(const struct plan *plan, const struct vpmu_session
 	if (r < 0)
 		return r;
 	if (!vpmu_host_ability(host, VPMU_ABILITY_MEDIATED_PMU)->ok) {
-		r = error_set(reterr, -EOPNOTSUPP,
-			      "'%s' would keep guests from starting: KVM's mediated vPMU is on here", culprit->name);
+		r = error_set(
+			reterr, -EOPNOTSUPP,
+			"'%s' would keep guests from starting: KVM's mediated vPMU is on here",
+			culprit->name);
 		error_hint(reterr, "cpu-clock, or '%s:H' for the host's side alone", culprit->name);
 	}
 	vpmu_host_free(host);
@@ -125,8 +136,10 @@ static void set_sides(struct plan_event *event, unsigned int wanted)
 	if (event->spec.is_hardware) {
 		attr->exclude_host |= !(wanted & VPMU_SIDES_HOST);
 		attr->exclude_guest |= !(wanted & VPMU_SIDES_GUEST);
-		/* An overflow that is reported after the exit comes with the host's address and mode, though
-		 * the guest made it: not to be left out. */
+		/*
+		 * An overflow that is reported after the exit comes with the host's address and
+		 * mode, though the guest made it: not to be left out.
+		 */
 		event->sides = VPMU_SIDES_ALL;
 		return;
 	}
@@ -154,7 +167,8 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 	if (opts->period) {
 		attr->sample_period = opts->period;
 	} else if (event->spec.is_tracepoint && !opts->frequency_hz) {
-		attr->sample_period = 1; /* each of them: what is asked of a tracepoint, and what perf does */
+		attr->sample_period =
+			1; /* each of them: what is asked of a tracepoint, and what perf does */
 	} else {
 		attr->freq = 1;
 		attr->sample_freq = opts->frequency_hz ? opts->frequency_hz : DEFAULT_FREQUENCY_HZ;
@@ -180,7 +194,8 @@ static void add_rate(struct strbuf *line, const struct vpmu_event_info *info)
 	if (info->frequency_hz)
 		strbuf_addf(line, " %llu Hz", (unsigned long long)info->frequency_hz);
 	else
-		strbuf_addf(line, " every %llu%s", (unsigned long long)info->period, info->is_clock ? " ns" : "");
+		strbuf_addf(line, " every %llu%s", (unsigned long long)info->period,
+			    info->is_clock ? " ns" : "");
 }
 
 /* "cycles:G+cycles:H 999 Hz", "kvm:kvm_pio every 1,cpu-clock 999 Hz" */
@@ -207,7 +222,8 @@ static void describe(struct plan *plan)
 
 static uint64_t expected_bytes(const struct plan *plan)
 {
-	uint64_t record = sizeof(struct plan_sample) - (plan->chains ? 0 : sizeof(uint64_t)), total = 0;
+	uint64_t record = sizeof(struct plan_sample) - (plan->chains ? 0 : sizeof(uint64_t)),
+		 total = 0;
 
 	if (plan->chains)
 		record += TYPICAL_CHAIN_FRAMES * sizeof(uint64_t);

@@ -2,12 +2,14 @@
 /*
  * What a session samples: its options, turned into events that can be opened on any thread or CPU.
  *
- * Sources (vpmu/host.h). With hardware cycles there are two events a target, one for each side. The software clock needs one:
- * it ticks whatever runs, and each record's cpumode tells the side. exclude_guest and exclude_host must not be set on it: they
- * filter nothing, and since Linux 6.13 an event with exclude_guest reports a host address for time spent in the guest. So if only
- * one side is asked for, records of the other one are left out when they arrive (plan_event.sides).
+ * Sources (vpmu/host.h). With hardware cycles there are two events a target, one for each side.
+ * The software clock needs one: it ticks whatever runs, and each record's cpumode tells the side.
+ * exclude_guest and exclude_host must not be set on it: they filter nothing, and since Linux 6.13
+ * an event with exclude_guest reports a host address for time spent in the guest. So if only one
+ * side is asked for, records of the other one are left out when they arrive (plan_event.sides).
  *
- * Every event has the same sample type, so that what comes in can be looked at without decoding: struct plan_sample.
+ * Every event has the same sample type, so that what comes in can be looked at without decoding:
+ * struct plan_sample.
  */
 #ifndef SESSION_PLAN_H
 #define SESSION_PLAN_H
@@ -19,8 +21,8 @@
 #include "host/event.h"
 #include "util/vec.h"
 
-#define PLAN_SAMPLE_TYPE                                                                           \
-	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |            \
+#define PLAN_SAMPLE_TYPE                                                                \
+	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | \
 	 PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD)
 
 /* How a sample of that type begins (linux/perf_event.h, "enum perf_event_type"). */
@@ -43,11 +45,11 @@ struct plan_record_tail {
 };
 
 struct plan_event {
-	struct event_spec spec;	 /* its attr is complete: what is opened */
+	struct event_spec spec; /* its attr is complete: what is opened */
 	struct perf_layout layout;
 	struct vpmu_event_info info;
-	unsigned int sides;	 /* VPMU_SIDES_*: samples of others are left out */
-	VEC(uint64_t) ids;	 /* of every target it was opened on, in order of opening */
+	unsigned int sides; /* VPMU_SIDES_*: samples of others are left out */
+	VEC(uint64_t) ids;  /* of every target it was opened on, in order of opening */
 };
 
 struct plan {
@@ -55,9 +57,9 @@ struct plan {
 	char source_line[64];	   /* "cpu-clock 999 Hz" */
 	struct plan_event *events; /* the first one also reports mappings, names, forks */
 	size_t n_events;
-	bool filters;		   /* some event's sides are not all */
+	bool filters; /* some event's sides are not all */
 	bool chains;
-	const char *tracefs;	   /* where tracepoints are described */
+	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;
 	bool ring_bytes_asked_for; /* else a smaller ring will do */
 	uint64_t bytes_a_second;   /* what a busy target writes, roughly; 0 = cannot be told */

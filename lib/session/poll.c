@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A running session goes round its rings by the clock. How often depends on how full they are found: a ring that was a quarter
- * full halves the pace, one that was nearly empty doubles it, up to ten rounds a second. So a slow rate costs ten wake-ups
- * a second, whatever the number of threads, and a fast one loses nothing.
+ * A running session goes round its rings by the clock. How often depends on how full they are
+ * found: a ring that was a quarter full halves the pace, one that was nearly empty doubles it, up
+ * to ten rounds a second. So a slow rate costs ten wake-ups a second, whatever the number of
+ * threads, and a fast one loses nothing.
  *
  * Every FOLLOW_NS the guests' threads are compared with the targets.
  */
@@ -50,7 +51,7 @@ static void adapt_pace(struct vpmu_session *session, size_t fill)
 /* Returns false if a signal came. */
 static bool sleep_until(uint64_t time_ns)
 {
-	struct timespec t = { (time_t)(time_ns / 1000000000u), (long)(time_ns % 1000000000u) };
+	struct timespec t = {(time_t)(time_ns / 1000000000u), (long)(time_ns % 1000000000u)};
 
 	return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != EINTR;
 }
@@ -60,7 +61,8 @@ static bool sleep_until(uint64_t time_ns)
 static struct target *find_target(const struct vpmu_session *session, uint32_t index, pid_t tid)
 {
 	for (size_t i = 0; i < session->targets.n; i++)
-		if (session->targets.items[i]->tid == tid && session->targets.items[i]->guest == index)
+		if (session->targets.items[i]->tid == tid &&
+		    session->targets.items[i]->guest == index)
 			return session->targets.items[i];
 	return NULL;
 }
@@ -260,7 +262,8 @@ static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 		struct target *target = session->targets.items[i];
 
 		r = intake_drain(&session->intake, target);
-		fill = MAX(fill, ring_drained_bytes(target->ring) * 256 / ring_size_bytes(target->ring));
+		fill = MAX(fill,
+			   ring_drained_bytes(target->ring) * 256 / ring_size_bytes(target->ring));
 	}
 	if (r < 0)
 		return session_intake_error(session, r, reterr);
@@ -282,7 +285,8 @@ static bool all_gone(const struct vpmu_session *session)
 	return !session->whole_cpus;
 }
 
-VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms, struct vpmu_error *reterr)
+VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
+				   struct vpmu_error *reterr)
 {
 	uint64_t before = session->intake.coverage.samples, deadline_ns = UINT64_MAX;
 

@@ -23,16 +23,17 @@
 
 struct recorder {
 	int fd;
-	char *path, *old_path; /* old_path: where the file that was there went; NULL = there was none */
+	char *path,
+		*old_path; /* old_path: where the file that was there went; NULL = there was none */
 	char *cmdline;
 	bool no_symbols, started, finished;
-	uint64_t head_bytes;  /* where the records start */
-	uint64_t data_bytes;  /* of records in the file */
-	size_t *n_early_ids;  /* by event: ids that stand in the head */
+	uint64_t head_bytes;   /* where the records start */
+	uint64_t data_bytes;   /* of records in the file */
+	size_t *n_early_ids;   /* by event: ids that stand in the head */
 	struct strbuf pending; /* whole records, not yet written */
-	uint64_t written_ns;  /* when something was written last */
-	bool round_open;      /* records since the last end of a round */
-	int error;	      /* writing ended with this */
+	uint64_t written_ns;   /* when something was written last */
+	bool round_open;       /* records since the last end of a round */
+	int error;	       /* writing ended with this */
 };
 
 static uint64_t now_ns(void)
@@ -64,8 +65,8 @@ static int make_way(struct recorder *recorder, const char *path, struct vpmu_err
 		return error_oom(reterr);
 	}
 	if (rename(path, recorder->old_path) < 0) {
-		int r = error_set(reterr, -errno, "cannot rename '%s' to '%s': %s", path, recorder->old_path,
-				  strerror(errno));
+		int r = error_set(reterr, -errno, "cannot rename '%s' to '%s': %s", path,
+				  recorder->old_path, strerror(errno));
 
 		free(take_ptr(recorder->old_path));
 		return r;
@@ -73,8 +74,8 @@ static int make_way(struct recorder *recorder, const char *path, struct vpmu_err
 	return 0;
 }
 
-int recorder_new(const char *path, const struct vpmu_record_opts *opts, struct recorder **ret_recorder,
-		 struct vpmu_error *reterr)
+int recorder_new(const char *path, const struct vpmu_record_opts *opts,
+		 struct recorder **ret_recorder, struct vpmu_error *reterr)
 {
 	_cleanup_(recorder_freep) struct recorder *recorder = calloc(1, sizeof(*recorder));
 	int r;
@@ -110,8 +111,8 @@ struct recorder *recorder_free(struct recorder *recorder)
 
 	if (!recorder)
 		return NULL;
-	if (recorder->fd >= 0 && recorder->path && !recorder->started && fstat(recorder->fd, &st) == 0 &&
-	    S_ISREG(st.st_mode)) {
+	if (recorder->fd >= 0 && recorder->path && !recorder->started &&
+	    fstat(recorder->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		unlink(recorder->path);
 		if (recorder->old_path)
 			(void)rename(recorder->old_path, recorder->path);
@@ -145,8 +146,8 @@ int recorder_error(const struct recorder *recorder, struct vpmu_error *reterr)
 /* ---- the head ---- */
 
 /* The plan's events as the format wants them. @ids_offset: where all ids stand; 0 = in the head. */
-static struct perf_data_write_event *write_events(const struct recorder *recorder, const struct plan *plan,
-						  uint64_t ids_offset)
+static struct perf_data_write_event *write_events(const struct recorder *recorder,
+						  const struct plan *plan, uint64_t ids_offset)
 {
 	struct perf_data_write_event *events = calloc(plan->n_events, sizeof(*events));
 
@@ -176,7 +177,8 @@ static int write_head(struct recorder *recorder, const struct plan *plan, uint64
 
 	if (!events)
 		return -ENOMEM;
-	r = perf_data_header(events, plan->n_events, recorder->data_bytes, sections, n_sections, &head);
+	r = perf_data_header(events, plan->n_events, recorder->data_bytes, sections, n_sections,
+			     &head);
 	if (r < 0)
 		return r;
 	recorder->head_bytes = head.n;
@@ -224,10 +226,12 @@ static void cut(struct recorder *recorder)
 	struct stat st;
 
 	if (fstat(recorder->fd, &st) == 0 && (uint64_t)st.st_size > end)
-		recorder->data_bytes += whole_records(recorder->pending.text,
-						      MIN((uint64_t)st.st_size - end, recorder->pending.n));
+		recorder->data_bytes +=
+			whole_records(recorder->pending.text,
+				      MIN((uint64_t)st.st_size - end, recorder->pending.n));
 	if (ftruncate(recorder->fd, (off_t)(recorder->head_bytes + recorder->data_bytes)) < 0)
-		log_debug("%s: ignoring that it cannot be cut: %s", recorder->path, strerror(errno));
+		log_debug("%s: ignoring that it cannot be cut: %s", recorder->path,
+			  strerror(errno));
 }
 
 static int write_pending(struct recorder *recorder)
@@ -237,7 +241,8 @@ static int write_pending(struct recorder *recorder)
 
 	if (recorder->error || pending->n == 0)
 		return recorder->error;
-	r = io_pwrite_all(recorder->fd, pending->text, pending->n, recorder->head_bytes + recorder->data_bytes);
+	r = io_pwrite_all(recorder->fd, pending->text, pending->n,
+			  recorder->head_bytes + recorder->data_bytes);
 	if (r == 0)
 		recorder->data_bytes += pending->n;
 	else
@@ -266,7 +271,8 @@ int recorder_append(struct recorder *recorder, const void *records, size_t n_byt
 
 int recorder_end_round(struct recorder *recorder)
 {
-	static const struct perf_event_header end = { .type = PERF_USER_FINISHED_ROUND, .size = sizeof(end) };
+	static const struct perf_event_header end = {.type = PERF_USER_FINISHED_ROUND,
+						     .size = sizeof(end)};
 	int r = recorder->error;
 
 	if (recorder->round_open)
@@ -279,9 +285,12 @@ int recorder_end_round(struct recorder *recorder)
 
 /* ---- the end ---- */
 
-/* Writes the first @n_sections of @sections behind the records, then all ids if there are more than the head has, then the head. */
-static int write_end(struct recorder *recorder, const struct plan *plan, const struct recorder_sections *sections,
-		     size_t n_sections)
+/*
+ * Writes the first @n_sections of @sections behind the records, then all ids if there are more
+ * than the head has, then the head.
+ */
+static int write_end(struct recorder *recorder, const struct plan *plan,
+		     const struct recorder_sections *sections, size_t n_sections)
 {
 	uint64_t end = recorder->head_bytes + recorder->data_bytes, ids_offset = 0;
 	_strbuf_ struct strbuf tail = {};
@@ -305,11 +314,13 @@ static int write_end(struct recorder *recorder, const struct plan *plan, const s
 	if (r == 0)
 		r = write_head(recorder, plan, ids_offset, sections->items, n_sections);
 	if (r < 0 && ftruncate(recorder->fd, (off_t)end) < 0)
-		log_debug("%s: ignoring that it cannot be cut: %s", recorder->path, strerror(errno));
+		log_debug("%s: ignoring that it cannot be cut: %s", recorder->path,
+			  strerror(errno));
 	return r;
 }
 
-int recorder_finish(struct recorder *recorder, const struct recorder_facts *facts, struct vpmu_error *reterr)
+int recorder_finish(struct recorder *recorder, const struct recorder_facts *facts,
+		    struct vpmu_error *reterr)
 {
 	_sections_ struct recorder_sections sections = {};
 	_free_ struct perf_data_write_event *events = NULL;
@@ -320,10 +331,12 @@ int recorder_finish(struct recorder *recorder, const struct recorder_facts *fact
 		return recorder_error(recorder, reterr);
 	recorder->finished = true;
 	(void)write_pending(recorder);
-	events = write_events(recorder, facts->plan, UINT64_MAX); /* with all ids; the place does not matter */
+	events = write_events(recorder, facts->plan,
+			      UINT64_MAX); /* with all ids; the place does not matter */
 	if (!events)
 		return error_oom(reterr);
-	r = recorder_sections_make(&sections, facts, events, recorder->cmdline, !recorder->no_symbols);
+	r = recorder_sections_make(&sections, facts, events, recorder->cmdline,
+				   !recorder->no_symbols);
 	if (r < 0)
 		return error_oom(reterr);
 	n = sections.n;

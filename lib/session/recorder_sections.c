@@ -81,7 +81,8 @@ static void add_kernel_build_id(struct strbuf *out)
 
 	kernel_cache_running(&id);
 	if (id.n)
-		perf_feature_build_id("[kernel.kallsyms]", PERF_RECORD_MISC_KERNEL, -1, id.bytes, id.n, out);
+		perf_feature_build_id("[kernel.kallsyms]", PERF_RECORD_MISC_KERNEL, -1, id.bytes,
+				      id.n, out);
 }
 
 static void add_file_build_id(const char *path, const uint8_t *build_id, size_t n, void *data)
@@ -106,7 +107,8 @@ static void add_tracing_data(struct recorder_sections *sections, const struct pl
 	out = begin(sections, PERF_FEATURE_TRACING_DATA);
 	if (tracing_data_make(plan->tracefs, names, n, out) == 0)
 		return;
-	log_warn("ignoring that tracepoints cannot be described: stock perf will not open the recording");
+	log_warn(
+		"ignoring that tracepoints have no formats here: stock perf will not open this");
 	strbuf_deinit(out);
 	sections->n--;
 }
@@ -132,7 +134,7 @@ static int encode_guests(const struct recorder_facts *facts, struct strbuf *out)
 
 static void add_times(struct recorder_sections *sections, const struct recorder_facts *facts)
 {
-	uint64_t range[2] = { facts->first_time_ns, facts->last_time_ns }, resolution_ns;
+	uint64_t range[2] = {facts->first_time_ns, facts->last_time_ns}, resolution_ns;
 	struct timespec t;
 
 	if (range[1])
@@ -144,7 +146,8 @@ static void add_times(struct recorder_sections *sections, const struct recorder_
 }
 
 int recorder_sections_make(struct recorder_sections *sections, const struct recorder_facts *facts,
-			   const struct perf_data_write_event *events, const char *cmdline, bool symbols)
+			   const struct perf_data_write_event *events, const char *cmdline,
+			   bool symbols)
 {
 	struct strbuf *build_ids;
 	int r;
@@ -158,11 +161,13 @@ int recorder_sections_make(struct recorder_sections *sections, const struct reco
 	add_machine(sections);
 	if (cmdline)
 		perf_feature_cmdline(&cmdline, 1, begin(sections, PERF_FEATURE_CMDLINE));
-	perf_feature_event_desc(events, facts->plan->n_events, begin(sections, PERF_FEATURE_EVENT_DESC));
+	perf_feature_event_desc(events, facts->plan->n_events,
+				begin(sections, PERF_FEATURE_EVENT_DESC));
 	add_times(sections, facts);
 	r = encode_guests(facts, begin(sections, PERF_FEATURE_VPMU_GUESTS));
 	if (r == 0 && symbols)
-		r = symbolizer_save_tables(facts->symbolizer, begin(sections, PERF_FEATURE_VPMU_SYMBOLS));
+		r = symbolizer_save_tables(facts->symbolizer,
+					   begin(sections, PERF_FEATURE_VPMU_SYMBOLS));
 	for (size_t i = 0; i < sections->n; i++) {
 		sections->items[i].bytes = sections->bodies[i].text;
 		sections->items[i].n = sections->bodies[i].n;

@@ -99,7 +99,7 @@ int roster_add(struct roster *roster, const struct vpmu_guest_info *info, int pr
 	guest->info.exe = strdup(info->exe ? info->exe : "");
 	if (!guest->info.name || !guest->info.uuid || !guest->info.exe)
 		return -ENOMEM;
-	r = keys_put(&roster->processes, (struct roster_key){ info->pid, index, VPMU_NO_VCPU });
+	r = keys_put(&roster->processes, (struct roster_key){info->pid, index, VPMU_NO_VCPU});
 	if (r < 0)
 		return r;
 	if (!vec_push(&roster->guests, guest)) {
@@ -135,12 +135,14 @@ static int compare_vcpus(const void *a, const void *b)
 static bool has_vcpu(const struct roster_guest *guest, const struct vpmu_vcpu_info *vcpu)
 {
 	for (size_t i = 0; i < guest->vcpus.n; i++)
-		if (guest->vcpus.items[i].tid == vcpu->tid && guest->vcpus.items[i].index == vcpu->index)
+		if (guest->vcpus.items[i].tid == vcpu->tid &&
+		    guest->vcpus.items[i].index == vcpu->index)
 			return true;
 	return false;
 }
 
-int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vcpu_info *vcpus, size_t n)
+int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vcpu_info *vcpus,
+		     size_t n)
 {
 	struct roster_guest *guest = roster->guests.items[index];
 
@@ -149,11 +151,12 @@ int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vc
 			continue;
 		if (!vec_push(&guest->vcpus, vcpus[i]) ||
 		    keys_put(&roster->threads,
-			     (struct roster_key){ vcpus[i].tid, index, vcpus[i].index }) < 0)
+			     (struct roster_key){vcpus[i].tid, index, vcpus[i].index}) < 0)
 			return -ENOMEM;
 	}
 	if (guest->vcpus.n)
-		qsort(guest->vcpus.items, guest->vcpus.n, sizeof(*guest->vcpus.items), compare_vcpus);
+		qsort(guest->vcpus.items, guest->vcpus.n, sizeof(*guest->vcpus.items),
+		      compare_vcpus);
 	guest->info.vcpus = guest->vcpus.items;
 	guest->info.n_vcpus = guest->vcpus.n;
 	return 0;
@@ -175,7 +178,8 @@ void roster_drop_last(struct roster *roster)
 	guest_free(roster->guests.items[--roster->guests.n]);
 }
 
-void roster_at(const struct roster *roster, pid_t pid, pid_t tid, uint32_t *ret_guest, uint32_t *ret_vcpu)
+void roster_at(const struct roster *roster, pid_t pid, pid_t tid, uint32_t *ret_guest,
+	       uint32_t *ret_vcpu)
 {
 	const struct roster_key *key = keys_find(&roster->threads, tid);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guests of a session, and whose each thread is. Guests are never forgotten: an index means the same guest to the end, also
- * when it is dead. A vCPU that comes back with another thread (unplugged and plugged again) is listed with both.
+ * The guests of a session, and whose each thread is. Guests are never forgotten: an index means
+ * the same guest to the end, also when it is dead. A vCPU that comes back with another thread
+ * (unplugged and plugged again) is listed with both.
  */
 #ifndef SESSION_ROSTER_H
 #define SESSION_ROSTER_H
@@ -13,13 +14,14 @@
 #include "util/vec.h"
 
 struct roster_guest {
-	struct vpmu_guest_info info; /* strings and vcpus are owned; proc_fd tells whether it lives */
+	struct vpmu_guest_info
+		info; /* strings and vcpus are owned; proc_fd tells whether it lives */
 	VEC(struct vpmu_vcpu_info) vcpus;
-	int proc_fd;	  /* /proc/PID: of this process, even if its pid is used again; -1 = gone */
-	bool whole;	  /* all threads are profiled */
-	bool follow;	  /* its threads are targets (not so when whole CPUs are) */
-	bool warned;	  /* that a thread could not be profiled */
-	struct tasks threads; /* when last looked at */
+	int proc_fd; /* /proc/PID: of this process, even if its pid is used again; -1 = gone */
+	bool whole;  /* all threads are profiled */
+	bool follow; /* its threads are targets (not so when whole CPUs are) */
+	bool warned; /* that a thread could not be profiled */
+	struct tasks threads;			 /* when last looked at */
 	uint32_t looks_unsettled, looks_at_same; /* follow.c's */
 };
 
@@ -41,14 +43,18 @@ struct roster {
 
 void roster_deinit(struct roster *roster);
 
-/* Adds a copy of @info, which owns @proc_fd from now on (also on failure). Returns the index or -ENOMEM. */
+/*
+ * Adds a copy of @info, which owns @proc_fd from now on (also on failure). Returns the index or
+ * -ENOMEM.
+ */
 int roster_add(struct roster *roster, const struct vpmu_guest_info *info, int proc_fd);
 
 /* The living guest with this pid and start time: its index, or VPMU_NO_GUEST. */
 uint32_t roster_find(const struct roster *roster, const struct vpmu_guest_info *info);
 
 /* Guest @index has these vCPUs now; those not known yet are added. */
-int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vcpu_info *vcpus, size_t n);
+int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vcpu_info *vcpus,
+		     size_t n);
 
 /* Forgets the guest added last, which is buried: it was never part of the session. */
 void roster_drop_last(struct roster *roster);
@@ -57,6 +63,7 @@ void roster_drop_last(struct roster *roster);
 void roster_bury(struct roster *roster, uint32_t index);
 
 /* Whose thread is @tid of process @pid? VPMU_NO_GUEST, VPMU_NO_VCPU if nobody's. */
-void roster_at(const struct roster *roster, pid_t pid, pid_t tid, uint32_t *ret_guest, uint32_t *ret_vcpu);
+void roster_at(const struct roster *roster, pid_t pid, pid_t tid, uint32_t *ret_guest,
+	       uint32_t *ret_vcpu);
 
 #endif

@@ -58,18 +58,20 @@ static bool options_known(const struct vpmu_session_opts *opts)
 {
 	return opts_valid(opts, sizeof(*opts)) &&
 	       (!opts || ((!opts->guests.sz || opts_valid(&opts->guests, sizeof(opts->guests))) &&
-			  (!opts->symbolizer.sz || opts_valid(&opts->symbolizer, sizeof(opts->symbolizer)))));
+			  (!opts->symbolizer.sz ||
+			   opts_valid(&opts->symbolizer, sizeof(opts->symbolizer)))));
 }
 
-VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts, struct vpmu_session **ret_session,
-			      struct vpmu_error *reterr)
+VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts,
+			      struct vpmu_session **ret_session, struct vpmu_error *reterr)
 {
 	_cleanup_(vpmu_session_freep) struct vpmu_session *session = NULL;
 	struct vpmu_session_opts opts;
 	int r;
 
 	if (!options_known(user_opts))
-		return error_set(reterr, -EINVAL, "session options of a newer version of this library");
+		return error_set(reterr, -EINVAL,
+				 "session options of a newer version of this library");
 	opts_take(&opts, user_opts);
 	session = calloc(1, sizeof(*session));
 	if (!session)
@@ -77,7 +79,8 @@ VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts, struct 
 	r = plan_init(&session->plan, &opts, reterr);
 	if (r < 0)
 		return r;
-	r = symbolizer_new(opts.symbolizer.sz ? &opts.symbolizer : NULL, &session->symbolizer, reterr);
+	r = symbolizer_new(opts.symbolizer.sz ? &opts.symbolizer : NULL, &session->symbolizer,
+			   reterr);
 	if (r < 0)
 		return r;
 	session->processes = processes_new(session->symbolizer);
@@ -117,7 +120,8 @@ static int open_guest(struct vpmu_session *session, uint32_t index, struct vpmu_
 	if (r < 0)
 		return error_oom(reterr);
 	if (r == FOLLOW_GONE)
-		return error_set(reterr, -ESRCH, "guest '%s' (process %d) is gone", info->name, (int)info->pid);
+		return error_set(reterr, -ESRCH, "guest '%s' (process %d) is gone", info->name,
+				 (int)info->pid);
 	r = session_open_threads(session, index, reterr);
 	if (r < 0 || !session->started)
 		return r;
@@ -125,24 +129,28 @@ static int open_guest(struct vpmu_session *session, uint32_t index, struct vpmu_
 	return r < 0 ? session_intake_error(session, r, reterr) : 0;
 }
 
-VPMU_API int vpmu_session_add_guest(struct vpmu_session *session, const struct vpmu_guest_info *info,
-				    bool whole_process, struct vpmu_error *reterr)
+VPMU_API int vpmu_session_add_guest(struct vpmu_session *session,
+				    const struct vpmu_guest_info *info, bool whole_process,
+				    struct vpmu_error *reterr)
 {
 	struct roster_guest *guest;
 	int fd, index, r;
 
 	if (session->whole_cpus)
-		return error_set(reterr, -EINVAL, "the session profiles whole CPUs, guest '%s' included", info->name);
+		return error_set(reterr, -EINVAL,
+				 "the session profiles whole CPUs, guest '%s' included",
+				 info->name);
 	if (session->stopped)
 		return error_set(reterr, -EINVAL, "the session has ended");
 	if (roster_find(&session->roster, info) != VPMU_NO_GUEST)
 		return 0;
 	fd = follow_open(session->proc_path, info);
 	if (fd == -ESRCH)
-		return error_set(reterr, fd, "guest '%s' (process %d) is gone", info->name, (int)info->pid);
+		return error_set(reterr, fd, "guest '%s' (process %d) is gone", info->name,
+				 (int)info->pid);
 	if (fd < 0)
-		return error_set(reterr, fd, "cannot open process %d of guest '%s': %s", (int)info->pid, info->name,
-				 strerror(-fd));
+		return error_set(reterr, fd, "cannot open process %d of guest '%s': %s",
+				 (int)info->pid, info->name, strerror(-fd));
 	index = roster_add(&session->roster, info, fd);
 	if (index < 0)
 		return error_oom(reterr);
@@ -182,7 +190,8 @@ static int open_cpu_list(struct vpmu_session *session, const char *list, struct 
 		}
 		p = *end == ',' ? end + 1 : end;
 	}
-	return session->targets.n ? 0 : error_set(reterr, -ENODATA, "no CPU is online in '%s'", list);
+	return session->targets.n ? 0
+				  : error_set(reterr, -ENODATA, "no CPU is online in '%s'", list);
 }
 
 VPMU_API int vpmu_session_add_cpus(struct vpmu_session *session, struct vpmu_error *reterr)
@@ -193,7 +202,8 @@ VPMU_API int vpmu_session_add_cpus(struct vpmu_session *session, struct vpmu_err
 	int r;
 
 	if (session->roster.guests.n)
-		return error_set(reterr, -EINVAL, "whole CPUs or single guests, not both in one session");
+		return error_set(reterr, -EINVAL,
+				 "whole CPUs or single guests, not both in one session");
 	if (session->started)
 		return error_set(reterr, -EINVAL, "CPUs can be added before the start only");
 	if (session->whole_cpus)
@@ -221,13 +231,15 @@ VPMU_API void vpmu_session_on_sample(struct vpmu_session *session, vpmu_sample_f
 }
 
 VPMU_API int vpmu_session_record(struct vpmu_session *session, const char *path,
-				 const struct vpmu_record_opts *user_opts, struct vpmu_error *reterr)
+				 const struct vpmu_record_opts *user_opts,
+				 struct vpmu_error *reterr)
 {
 	struct vpmu_record_opts opts;
 	int r;
 
 	if (!opts_valid(user_opts, sizeof(*user_opts)))
-		return error_set(reterr, -EINVAL, "recording options of a newer version of this library");
+		return error_set(reterr, -EINVAL,
+				 "recording options of a newer version of this library");
 	if (session->started || session->recorder)
 		return error_set(reterr, -EINVAL, "one recording, asked for before the start");
 	opts_take(&opts, user_opts);
@@ -265,7 +277,9 @@ VPMU_API int vpmu_session_start(struct vpmu_session *session, struct vpmu_error 
 	if (session->started)
 		return error_set(reterr, -EINVAL, "the session was started already");
 	if (!session->whole_cpus && session->roster.guests.n == 0)
-		return error_set(reterr, -EINVAL, "nothing to profile: neither a guest nor the host's CPUs were added");
+		return error_set(
+			reterr, -EINVAL,
+			"nothing to profile: neither a guest nor the host's CPUs were added");
 	if (session->whole_cpus) {
 		r = session_look_for_guests(session, reterr);
 		if (r < 0)
@@ -328,10 +342,12 @@ VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *
 
 /* ---- what can be asked ---- */
 
-VPMU_API void vpmu_session_coverage(const struct vpmu_session *session, struct vpmu_coverage *ret_coverage)
+VPMU_API void vpmu_session_coverage(const struct vpmu_session *session,
+				    struct vpmu_coverage *ret_coverage)
 {
 	*ret_coverage = session->intake.coverage;
-	snprintf(ret_coverage->source, sizeof(ret_coverage->source), "%s", session->plan.source_line);
+	snprintf(ret_coverage->source, sizeof(ret_coverage->source), "%s",
+		 session->plan.source_line);
 }
 
 VPMU_API enum vpmu_source vpmu_session_source(const struct vpmu_session *session)
@@ -339,12 +355,14 @@ VPMU_API enum vpmu_source vpmu_session_source(const struct vpmu_session *session
 	return session->plan.source;
 }
 
-VPMU_API const struct vpmu_event_info *vpmu_session_event(const struct vpmu_session *session, size_t i)
+VPMU_API const struct vpmu_event_info *vpmu_session_event(const struct vpmu_session *session,
+							  size_t i)
 {
 	return i < session->plan.n_events ? &session->plan.events[i].info : NULL;
 }
 
-VPMU_API const struct vpmu_guest_info *vpmu_session_guest(const struct vpmu_session *session, size_t i)
+VPMU_API const struct vpmu_guest_info *vpmu_session_guest(const struct vpmu_session *session,
+							  size_t i)
 {
 	return i < session->roster.guests.n ? &session->roster.guests.items[i]->info : NULL;
 }

@@ -27,7 +27,8 @@ struct vpmu_session {
 	struct recorder *recorder;
 	struct intake intake;
 	char *proc_path;
-	struct vpmu_guests *host_guests; /* with whole CPUs: all guests there are, to tell whose a thread is */
+	struct vpmu_guests
+		*host_guests; /* with whole CPUs: all guests there are, to tell whose a thread is */
 	bool whole_cpus, started, stopped;
 	uint64_t pace_ns;     /* from one round to the next */
 	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
@@ -40,12 +41,16 @@ uint64_t session_now_ns(void);
 void session_set_pace(struct vpmu_session *session);
 
 /*
- * poll.c: opens those threads of guest @index that are to be profiled and are not yet; once started, enables them. A thread that
- * is gone already is no error. Returns 0 or what target_open() gave.
+ * poll.c: opens those threads of guest @index that are to be profiled and are not yet; once
+ * started, enables them. A thread that is gone already is no error. Returns 0 or what
+ * target_open() gave.
  */
 int session_open_threads(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr);
 
-/* poll.c: takes leave of guest @index's targets that are not among its threads any more (all, if it is dead). */
+/*
+ * poll.c: takes leave of guest @index's targets that are not among its threads any more (all, if
+ * it is dead).
+ */
 int session_close_threads(struct vpmu_session *session, uint32_t index);
 
 /* poll.c: the guests that run here become part of the roster, the dead are buried. */

@@ -18,13 +18,18 @@
 #include "util/io.h"
 #include "util/macro.h"
 
-#define MAPS_BYTES_MAX	   (64u << 20)
-#define MODULES_BYTES_MAX  (4u << 20)
-/* _text is among the first symbols (after the per-CPU ones, where these have addresses of their own). */
+#define MAPS_BYTES_MAX	  (64u << 20)
+#define MODULES_BYTES_MAX (4u << 20)
+/*
+ * _text is among the first symbols (after the per-CPU ones, where these have addresses of their
+ * own).
+ */
 #define KALLSYMS_BYTES_MAX (1u << 20)
-/* Where the kernel's map ends if no module says so: the image with KASLR has at most this much room on x86
- * (KERNEL_IMAGE_SIZE, arch/x86/include/asm/page_64_types.h). */
-#define KERNEL_ROOM_BYTES  (1ull << 30)
+/*
+ * Where the kernel's map ends if no module says so: the image with KASLR has at most this much
+ * room on x86 (KERNEL_IMAGE_SIZE, arch/x86/include/asm/page_64_types.h).
+ */
+#define KERNEL_ROOM_BYTES (1ull << 30)
 
 struct making {
 	const struct plan *plan;
@@ -64,7 +69,8 @@ static void make_comm(const struct making *m, int proc_fd, pid_t tid)
 	if (io_read_file(proc_fd, path, 4096, &comm, &n) < 0)
 		return;
 	comm[strcspn(comm, "\n")] = '\0';
-	perf_record_make_comm(layout_of(m->plan), (uint32_t)m->pid, (uint32_t)tid, comm, id_of(m->plan), m->out);
+	perf_record_make_comm(layout_of(m->plan), (uint32_t)m->pid, (uint32_t)tid, comm,
+			      id_of(m->plan), m->out);
 	set_time(m);
 }
 
@@ -88,8 +94,8 @@ static int make_map(const struct proc_maps_line *line, void *data)
 		snprintf(path, sizeof(path), "%.*s", (int)line->path_bytes, line->path);
 	else
 		strcpy(path, "//anon"); /* as the kernel calls it */
-	perf_record_make_mmap2(layout_of(m->plan), PERF_RECORD_MISC_USER, &map, line->major, line->minor,
-			       line->inode, id_of(m->plan), m->out);
+	perf_record_make_mmap2(layout_of(m->plan), PERF_RECORD_MISC_USER, &map, line->major,
+			       line->minor, line->inode, id_of(m->plan), m->out);
 	set_time(m);
 	return 0;
 }
@@ -97,15 +103,16 @@ static int make_map(const struct proc_maps_line *line, void *data)
 int sideband_thread(const struct plan *plan, int proc_fd, pid_t pid, pid_t tid, uint64_t time_ns,
 		    struct strbuf *out)
 {
-	struct making m = { plan, pid, time_ns, out };
+	struct making m = {plan, pid, time_ns, out};
 
 	make_comm(&m, proc_fd, tid);
 	return out->failed ? -ENOMEM : 0;
 }
 
-int sideband_process(const struct plan *plan, int proc_fd, pid_t pid, uint64_t time_ns, struct strbuf *out)
+int sideband_process(const struct plan *plan, int proc_fd, pid_t pid, uint64_t time_ns,
+		     struct strbuf *out)
 {
-	struct making m = { plan, pid, time_ns, out };
+	struct making m = {plan, pid, time_ns, out};
 	_free_ char *maps = NULL;
 	_tasks_ struct tasks threads = {};
 	size_t n;
@@ -163,7 +170,9 @@ static int find_text(const struct kallsyms_line *line, void *data)
 	return 1;
 }
 
-/* Printing all of /proc/kallsyms costs the kernel 34 ms, so it is read only until _text shows up. */
+/*
+ * Printing all of /proc/kallsyms costs the kernel 34 ms, so it is read only until _text shows up.
+ */
 static void read_text_address(const char *proc_path, struct kernel *kernel)
 {
 	_close_ int fd = -1;
@@ -186,8 +195,8 @@ static void read_text_address(const char *proc_path, struct kernel *kernel)
 	}
 }
 
-static void make_kernel_map(struct kernel *kernel, const char *name, uint64_t start, uint64_t length_bytes,
-			    uint64_t pgoff_bytes)
+static void make_kernel_map(struct kernel *kernel, const char *name, uint64_t start,
+			    uint64_t length_bytes, uint64_t pgoff_bytes)
 {
 	struct perf_mmap_record map = {
 		.pid = UINT32_MAX, /* perf's mark for the host's kernel; tid 0 */
@@ -198,8 +207,8 @@ static void make_kernel_map(struct kernel *kernel, const char *name, uint64_t st
 		.path = name,
 	};
 
-	perf_record_make_mmap(layout_of(kernel->plan), PERF_RECORD_MISC_KERNEL, &map, id_of(kernel->plan),
-			      kernel->out);
+	perf_record_make_mmap(layout_of(kernel->plan), PERF_RECORD_MISC_KERNEL, &map,
+			      id_of(kernel->plan), kernel->out);
 }
 
 static int note_module(const struct modules_line *line, void *data)
@@ -224,7 +233,7 @@ static int make_module(const struct modules_line *line, void *data)
 
 int sideband_kernel(const struct plan *plan, const char *proc_path, struct strbuf *out)
 {
-	struct kernel kernel = { .lowest_module = UINT64_MAX, .plan = plan, .out = out };
+	struct kernel kernel = {.lowest_module = UINT64_MAX, .plan = plan, .out = out};
 	_free_ char *modules = NULL;
 	char path[PATH_MAX];
 	uint64_t end;
@@ -239,7 +248,8 @@ int sideband_kernel(const struct plan *plan, const char *proc_path, struct strbu
 	if (__builtin_add_overflow(kernel.text, KERNEL_ROOM_BYTES, &end))
 		end = UINT64_MAX;
 	end = MIN(end, kernel.lowest_module);
-	make_kernel_map(&kernel, "[kernel.kallsyms]_text", kernel.text, end - kernel.text, kernel.text);
+	make_kernel_map(&kernel, "[kernel.kallsyms]_text", kernel.text, end - kernel.text,
+			kernel.text);
 	if (modules)
 		(void)modules_parse(modules, n, make_module, &kernel, NULL);
 	return out->failed ? -ENOMEM : 0;

@@ -9,7 +9,10 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-/* A smaller ring is better than none, as long as nobody asked for a size: it is only emptied more often. */
+/*
+ * A smaller ring is better than none, as long as nobody asked for a size: it is only emptied more
+ * often.
+ */
 #define SMALLEST_RING_BYTES (32u * 1024)
 
 struct target *target_free(struct target *target)
@@ -34,26 +37,28 @@ static int refused(const struct plan *plan, size_t failed, int code, const struc
 		return error_set(reterr, code, "%s is gone", what);
 	if (failed < plan->n_events)
 		return event_open_error(&plan->events[failed].spec, code, what, reterr);
-	error_set(reterr, code, "cannot map a ring of %zu KiB for %s: %s", plan->ring_bytes / 1024, what,
-		  strerror(-code));
+	error_set(reterr, code, "cannot map a ring of %zu KiB for %s: %s", plan->ring_bytes / 1024,
+		  what, strerror(-code));
 	if (code == -EPERM || code == -ENOMEM)
 		error_hint(reterr, "fewer threads, a smaller ring, CAP_IPC_LOCK, or more of "
 				   "kernel.perf_event_mlock_kb or RLIMIT_MEMLOCK");
 	return code;
 }
 
-static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, struct target *target, size_t *failed)
+static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, struct target *target,
+		     size_t *failed)
 {
 	int r;
 
 	for (;;) {
-		r = ring_open(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes, &target->ring,
-			      target->ids, failed);
+		r = ring_open(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
+			      &target->ring, target->ids, failed);
 		if (r != -EPERM || *failed != plan->n_events || plan->ring_bytes_asked_for ||
 		    plan->ring_bytes <= SMALLEST_RING_BYTES)
 			return r;
 		plan->ring_bytes /= 2;
-		log_debug("locked memory is short: rings of %zu KiB from here on", plan->ring_bytes / 1024);
+		log_debug("locked memory is short: rings of %zu KiB from here on",
+			  plan->ring_bytes / 1024);
 	}
 }
 

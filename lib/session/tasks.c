@@ -59,7 +59,8 @@ void tasks_deinit(struct tasks *tasks)
 
 bool tasks_equal(const struct tasks *a, const struct tasks *b)
 {
-	return a->n == b->n && (a->n == 0 || memcmp(a->items, b->items, a->n * sizeof(*a->items)) == 0);
+	return a->n == b->n &&
+	       (a->n == 0 || memcmp(a->items, b->items, a->n * sizeof(*a->items)) == 0);
 }
 
 bool tasks_have(const struct tasks *tasks, pid_t tid)

@@ -12,7 +12,10 @@ struct tasks { /* a VEC, sorted */
 	size_t n, room;
 };
 
-/* Replaces @tasks' list. @proc_fd: /proc/PID. Errors: -ESRCH (the process is gone, or only a zombie is left), -ENOMEM. */
+/*
+ * Replaces @tasks' list. @proc_fd: /proc/PID. Errors: -ESRCH (the process is gone, or only a
+ * zombie is left), -ENOMEM.
+ */
 int tasks_read(int proc_fd, struct tasks *tasks);
 void tasks_deinit(struct tasks *tasks);
 #define _tasks_ __attribute__((cleanup(tasks_deinit)))

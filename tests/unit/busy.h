@@ -41,7 +41,7 @@ static inline void busy_stop(struct busy *busy)
 
 static inline void pause_ms(long ms)
 {
-	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes posing as guests, to be handed to a session: it takes the caller's word for what is a guest. */
+/*
+ * Processes posing as guests, to be handed to a session: it takes the caller's word for what is a
+ * guest.
+ */
 #ifndef TESTS_UNIT_SELF_GUEST_H
 #define TESTS_UNIT_SELF_GUEST_H
 
@@ -15,7 +18,12 @@
 static inline struct vpmu_guest_info self_guest(pid_t pid, const struct vpmu_vcpu_info *vcpu)
 {
 	struct vpmu_guest_info info = {
-		.pid = pid, .name = "self", .uuid = "", .exe = "", .vcpus = vcpu, .n_vcpus = vcpu != NULL,
+		.pid = pid,
+		.name = "self",
+		.uuid = "",
+		.exe = "",
+		.vcpus = vcpu,
+		.n_vcpus = vcpu != NULL,
 	};
 	struct task_stat stat;
 	char path[64];
@@ -57,7 +65,9 @@ static inline struct vpmu_session *clock_session(struct vpmu_session_opts *opts)
 
 	opts->events = opts->events ? opts->events : "cpu-clock";
 	opts->symbolizer = (struct vpmu_symbolizer_opts){
-		.sz = sizeof(opts->symbolizer), .cache_dir = "", .no_debuginfod = true,
+		.sz = sizeof(opts->symbolizer),
+		.cache_dir = "",
+		.no_debuginfod = true,
 	};
 	r = vpmu_session_new(opts, &session, &error);
 	if (r < 0)
@@ -65,7 +75,8 @@ static inline struct vpmu_session *clock_session(struct vpmu_session_opts *opts)
 	return session;
 }
 
-static inline void add_self(struct vpmu_session *session, const struct vpmu_guest_info *info, bool whole)
+static inline void add_self(struct vpmu_session *session, const struct vpmu_guest_info *info,
+			    bool whole)
 {
 	struct vpmu_error error = {};
 	int r = vpmu_session_add_guest(session, info, whole, &error);
@@ -76,7 +87,10 @@ static inline void add_self(struct vpmu_session *session, const struct vpmu_gues
 		FAIL("add_guest: %s", error.text);
 }
 
-/* Polls until there were @samples, or something went wrong; on a busy machine that takes its time, up to ten seconds. */
+/*
+ * Polls until there were @samples, or something went wrong; on a busy machine that takes its time,
+ * up to ten seconds.
+ */
 static inline ssize_t poll_until(struct vpmu_session *session, uint64_t samples)
 {
 	ssize_t r = 0;
@@ -103,7 +117,8 @@ static inline ssize_t poll_for(struct vpmu_session *session, int ms)
 	do {
 		r = vpmu_session_poll(session, 20, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		passed = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
+		passed = (now.tv_sec - start.tv_sec) * 1000 +
+			 (now.tv_nsec - start.tv_nsec) / 1000000;
 	} while (r >= 0 && passed < ms);
 	return r;
 }

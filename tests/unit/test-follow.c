@@ -8,7 +8,8 @@
 /* Process 7 with one vCPU, added to @roster as guest 0. */
 static void add_guest(struct roster *roster)
 {
-	struct vpmu_guest_info info = { .pid = 7, .start_ticks = FAKE_YOUNG, .name = "web", .uuid = "", .exe = "" };
+	struct vpmu_guest_info info = {
+		.pid = 7, .start_ticks = FAKE_YOUNG, .name = "web", .uuid = "", .exe = ""};
 	int fd;
 
 	fake_process(7, "vm", 2);
@@ -77,7 +78,7 @@ TEST(the_dead_are_buried)
 
 TEST(a_pid_that_is_used_again_is_somebody_else)
 {
-	struct vpmu_guest_info info = { .pid = 7, .start_ticks = 1, .name = "" };
+	struct vpmu_guest_info info = {.pid = 7, .start_ticks = 1, .name = ""};
 
 	fake_process(7, "vm", 1);
 	CHECK_EQ(follow_open(fake_dir(), &info), -ESRCH);

@@ -36,7 +36,8 @@ TEST(samples_begin_as_the_overlay_says)
 TEST(a_clock_is_filtered_by_the_record_not_by_the_kernel)
 {
 	VPMU_OPTS(vpmu_session_opts, guest, .events = "cpu-clock", .sides = VPMU_SIDES_GUEST);
-	VPMU_OPTS(vpmu_session_opts, both, .events = "cpu-clock", .sides = VPMU_SIDES_GUEST | VPMU_SIDES_HOST);
+	VPMU_OPTS(vpmu_session_opts, both, .events = "cpu-clock",
+		  .sides = VPMU_SIDES_GUEST | VPMU_SIDES_HOST);
 	struct plan plan = make(&guest);
 
 	CHECK(plan.filters);
@@ -51,7 +52,8 @@ TEST(a_clock_is_filtered_by_the_record_not_by_the_kernel)
 
 TEST(one_event_of_several_reports_mappings)
 {
-	VPMU_OPTS(vpmu_session_opts, opts, .events = "cpu-clock,task-clock", .period = 2000000, .host_chains = true);
+	VPMU_OPTS(vpmu_session_opts, opts, .events = "cpu-clock,task-clock", .period = 2000000,
+		  .host_chains = true);
 	struct plan plan = make(&opts);
 
 	CHECK_EQ(plan.n_events, 2);

@@ -57,7 +57,7 @@ static struct content read_recording(const char *path)
 	struct content content = {};
 	struct vpmu_error error = {};
 	struct file file;
-	struct perf_data_source source = { .data = &file, .read_at = read_at };
+	struct perf_data_source source = {.data = &file, .read_at = read_at};
 	const struct perf_event_header *record;
 	struct perf_data *data = NULL;
 	void *symbols;
@@ -69,8 +69,10 @@ static struct content read_recording(const char *path)
 		FAIL("%s: %s", path, error.text);
 	while (perf_data_next(data, &record) == 1) {
 		content.samples += record->type == PERF_RECORD_SAMPLE;
-		content.lost += record->type == PERF_RECORD_LOST || record->type == PERF_RECORD_LOST_SAMPLES;
-		content.side_records += record->type == PERF_RECORD_COMM || record->type == PERF_RECORD_MMAP2;
+		content.lost += record->type == PERF_RECORD_LOST ||
+				record->type == PERF_RECORD_LOST_SAMPLES;
+		content.side_records +=
+			record->type == PERF_RECORD_COMM || record->type == PERF_RECORD_MMAP2;
 		content.strange_ids += perf_data_event_of(data, record) < 0;
 	}
 	content.n_ids = perf_data_event(data, 0)->n_ids;
@@ -104,14 +106,15 @@ static const char *file_path(const char *name)
 
 static void clean_up(void)
 {
-	static const char *const names[] = { "data", "data.old" };
+	static const char *const names[] = {"data", "data.old"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		unlink(file_path(names[i]));
 	CHECK_EQ(rmdir(directory), 0);
 }
 
-static struct vpmu_session *record_self(struct vpmu_session_opts *opts, const struct vpmu_record_opts *record_opts)
+static struct vpmu_session *record_self(struct vpmu_session_opts *opts,
+					const struct vpmu_record_opts *record_opts)
 {
 	struct vpmu_session *session = clock_session(opts);
 	struct vpmu_guest_info info = self_guest(getpid(), NULL);
@@ -124,7 +127,7 @@ static struct vpmu_session *record_self(struct vpmu_session_opts *opts, const st
 	return session;
 }
 
-static struct vpmu_record_opts no_symbols = { .sz = sizeof(no_symbols), .no_symbols = true };
+static struct vpmu_record_opts no_symbols = {.sz = sizeof(no_symbols), .no_symbols = true};
 
 /* ---- stories ---- */
 
@@ -241,7 +244,7 @@ TEST(sides_that_were_not_asked_for_are_not_in_the_file)
 TEST(a_disk_that_fills_up_leaves_a_readable_file)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 5000);
-	struct rlimit limit = { 30000, 30000 };
+	struct rlimit limit = {30000, 30000};
 	struct vpmu_session *session;
 	struct vpmu_coverage coverage;
 	struct vpmu_error error = {};
@@ -249,7 +252,8 @@ TEST(a_disk_that_fills_up_leaves_a_readable_file)
 	struct busy busy;
 	ssize_t r = 0;
 
-	signal(SIGXFSZ, SIG_IGN); /* then the write fails as on a full disk, if with another errno */
+	signal(SIGXFSZ,
+	       SIG_IGN); /* then the write fails as on a full disk, if with another errno */
 	CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	busy_start(&busy);
 	session = record_self(&opts, NULL);

@@ -13,7 +13,8 @@ static struct perf_event_attr clock_attr(uint64_t frequency_hz)
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.freq = 1,
 		.sample_freq = frequency_hz,
-		.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
+		.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID |
+			       PERF_SAMPLE_TIME,
 		.sample_id_all = 1,
 		.task = 1,
 	};
@@ -162,7 +163,7 @@ TEST(a_thread_that_ends_hangs_up_and_leaves_its_records)
 
 TEST(the_refused_event_is_named)
 {
-	struct perf_event_attr attrs[2] = { clock_attr(1000), clock_attr(1000) };
+	struct perf_event_attr attrs[2] = {clock_attr(1000), clock_attr(1000)};
 	struct ring *ring = NULL;
 	uint64_t ids[2];
 	size_t failed;

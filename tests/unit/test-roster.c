@@ -5,11 +5,12 @@
 #include "session/roster.h"
 #include "test.h"
 
-static struct vpmu_vcpu_info two[] = { { 0, 101 }, { 1, 102 } };
+static struct vpmu_vcpu_info two[] = {{0, 101}, {1, 102}};
 
 static struct vpmu_guest_info guest(pid_t pid, const char *name)
 {
-	return (struct vpmu_guest_info){ .pid = pid, .start_ticks = 7, .name = name, .uuid = "", .exe = "" };
+	return (struct vpmu_guest_info){
+		.pid = pid, .start_ticks = 7, .name = name, .uuid = "", .exe = ""};
 }
 
 static int add(struct roster *roster, const struct vpmu_guest_info *info)
@@ -66,7 +67,7 @@ TEST(a_guest_keeps_its_number_after_death_but_not_its_threads)
 TEST(vcpus_are_added_in_order_and_once)
 {
 	struct vpmu_guest_info web = guest(100, "web");
-	struct vpmu_vcpu_info late[] = { { 2, 90 }, { 0, 101 } }, again = { 1, 140 };
+	struct vpmu_vcpu_info late[] = {{2, 90}, {0, 101}}, again = {1, 140};
 	struct roster roster = {};
 	const struct vpmu_guest_info *info;
 

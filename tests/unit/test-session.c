@@ -19,9 +19,10 @@ static void hear(const struct vpmu_sample *sample, void *data)
 	heard->samples++;
 	heard->weight += sample->weight;
 	heard->of_tid += sample->tid == heard->count_tid;
-	heard->wrong += sample->tid != heard->expected.tid || sample->guest != heard->expected.guest ||
-			sample->vcpu != heard->expected.vcpu || !sample->time_ns || sample->event != 0 ||
-			(sample->side == VPMU_SIDE_HOST_USER && strcmp(sample->comm, heard->comm) != 0);
+	heard->wrong +=
+		sample->tid != heard->expected.tid || sample->guest != heard->expected.guest ||
+		sample->vcpu != heard->expected.vcpu || !sample->time_ns || sample->event != 0 ||
+		(sample->side == VPMU_SIDE_HOST_USER && strcmp(sample->comm, heard->comm) != 0);
 }
 
 TEST(samples_say_whose_they_are)
@@ -30,15 +31,15 @@ TEST(samples_say_whose_they_are)
 	struct vpmu_session *session = clock_session(&opts);
 	struct vpmu_coverage coverage;
 	struct vpmu_guest_info info;
-	struct vpmu_vcpu_info vcpu = { .index = 3 };
-	struct heard heard = { .comm = "CPU 3/TEST" };
+	struct vpmu_vcpu_info vcpu = {.index = 3};
+	struct heard heard = {.comm = "CPU 3/TEST"};
 	struct busy busy;
 
 	busy_start(&busy);
 	pthread_setname_np(busy.thread, heard.comm);
 	vcpu.tid = busy.tid;
 	info = self_guest(getpid(), &vcpu);
-	heard.expected = (struct vpmu_sample){ .tid = busy.tid, .guest = 0, .vcpu = 3 };
+	heard.expected = (struct vpmu_sample){.tid = busy.tid, .guest = 0, .vcpu = 3};
 	add_self(session, &info, false);
 	vpmu_session_on_sample(session, hear, &heard);
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
@@ -62,7 +63,7 @@ TEST(samples_say_whose_they_are)
 
 TEST(only_the_side_asked_for_is_delivered)
 {
-	unsigned int sides[] = { VPMU_SIDES_HOST, VPMU_SIDES_GUEST };
+	unsigned int sides[] = {VPMU_SIDES_HOST, VPMU_SIDES_GUEST};
 	uint64_t samples[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -150,7 +151,7 @@ TEST(a_guest_can_be_added_to_a_running_session)
 	struct vpmu_session *session = clock_session(&opts);
 	pid_t first = busy_child(), second = busy_child();
 	struct vpmu_guest_info one = self_guest(first, NULL), two = self_guest(second, NULL);
-	struct heard heard = { .count_tid = second };
+	struct heard heard = {.count_tid = second};
 
 	add_self(session, &one, true);
 	vpmu_session_on_sample(session, hear, &heard);
@@ -174,7 +175,7 @@ TEST(whole_cpus_see_every_process)
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
 	struct vpmu_session *session = clock_session(&opts);
 	pid_t child = busy_child();
-	struct heard heard = { .count_tid = child };
+	struct heard heard = {.count_tid = child};
 	struct vpmu_error error = {};
 	int r;
 
@@ -206,7 +207,8 @@ static int fails_with(struct vpmu_session_opts *opts, const char *word)
 
 TEST(options_that_cannot_be_are_refused)
 {
-	VPMU_OPTS(vpmu_session_opts, both, .events = "cpu-clock", .frequency_hz = 99, .period = 1000000);
+	VPMU_OPTS(vpmu_session_opts, both, .events = "cpu-clock", .frequency_hz = 99,
+		  .period = 1000000);
 	VPMU_OPTS(vpmu_session_opts, ring, .events = "cpu-clock", .ring_bytes = 5000);
 	VPMU_OPTS(vpmu_session_opts, rate, .events = "cpu-clock", .frequency_hz = 2000000000);
 	VPMU_OPTS(vpmu_session_opts, event, .events = "no-such-event");

@@ -13,8 +13,12 @@ static struct plan clock_plan(void)
 	return plan;
 }
 
-/* The next record of @records, which must be a mapping (comm NULL) or a name, and ours in all that it ends with. */
-static const struct perf_event_header *next(const struct plan *plan, const char **p, const char *end, uint64_t time)
+/*
+ * The next record of @records, which must be a mapping (comm NULL) or a name, and ours in all that
+ * it ends with.
+ */
+static const struct perf_event_header *next(const struct plan *plan, const char **p,
+					    const char *end, uint64_t time)
 {
 	const struct perf_event_header *record = (const void *)*p;
 	struct perf_record_id id;
@@ -29,8 +33,8 @@ static const struct perf_event_header *next(const struct plan *plan, const char 
 	return record;
 }
 
-static void expect_comm(const struct plan *plan, const char **p, const char *end, uint64_t time, uint32_t tid,
-			const char *name)
+static void expect_comm(const struct plan *plan, const char **p, const char *end, uint64_t time,
+			uint32_t tid, const char *name)
 {
 	const struct perf_event_header *record = next(plan, p, end, time);
 	struct perf_comm_record comm;
@@ -42,8 +46,8 @@ static void expect_comm(const struct plan *plan, const char **p, const char *end
 	CHECK_STR(comm.comm, name);
 }
 
-static struct perf_mmap_record expect_map(const struct plan *plan, const char **p, const char *end, uint64_t time,
-					  uint32_t type)
+static struct perf_mmap_record expect_map(const struct plan *plan, const char **p, const char *end,
+					  uint64_t time, uint32_t type)
 {
 	const struct perf_event_header *record = next(plan, p, end, time);
 	struct perf_mmap_record map;
@@ -63,9 +67,10 @@ TEST(a_process_is_told_by_names_and_executable_mappings)
 
 	fake_text(fake_path("40/task/40/comm"), "qemu\n");
 	fake_text(fake_path("40/task/41/comm"), "CPU 0/KVM\n");
-	fake_text(fake_path("40/maps"), "00400000-00402000 r-xp 00001000 fe:00 1234   /usr/bin/qemu\n"
-					"00602000-00603000 rw-p 00002000 fe:00 1234   /usr/bin/qemu\n"
-					"7f0000000000-7f0000001000 rwxp 00000000 00:00 0\n");
+	fake_text(fake_path("40/maps"),
+		  "00400000-00402000 r-xp 00001000 fe:00 1234   /usr/bin/qemu\n"
+		  "00602000-00603000 rw-p 00002000 fe:00 1234   /usr/bin/qemu\n"
+		  "7f0000000000-7f0000001000 rwxp 00000000 00:00 0\n");
 	fd = open(fake_path("40"), O_RDONLY | O_DIRECTORY);
 	CHECK_EQ(sideband_process(&plan, fd, 40, 5000, &out), 0);
 	CHECK_EQ(sideband_thread(&plan, fd, 40, 41, 6000, &out), 0);

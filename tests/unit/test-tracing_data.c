@@ -8,9 +8,10 @@
 #include "util/io.h"
 
 static char root[64];
-static const char *const directories[] = { "events", "events/kvm", "events/kvm/kvm_pio" };
-static const char *const files[] = { "events/header_page", "events/header_event", "events/kvm/kvm_pio/format" };
-static const char *const texts[] = { "page\n", "event\n", "name: kvm_pio\n" };
+static const char *const directories[] = {"events", "events/kvm", "events/kvm/kvm_pio"};
+static const char *const files[] = {"events/header_page", "events/header_event",
+				    "events/kvm/kvm_pio/format"};
+static const char *const texts[] = {"page\n", "event\n", "name: kvm_pio\n"};
 
 static const char *in_root(const char *name)
 {
@@ -27,7 +28,8 @@ static void make_tracefs(void)
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
 		CHECK_EQ(mkdir(in_root(directories[i]), 0700), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		CHECK_EQ(io_write_file_atomic(in_root(files[i]), texts[i], strlen(texts[i]), 0600), 0);
+		CHECK_EQ(io_write_file_atomic(in_root(files[i]), texts[i], strlen(texts[i]), 0600),
+			 0);
 }
 
 static void remove_tracefs(void)
@@ -50,7 +52,7 @@ static void expect(struct cursor *c, const char *text)
 
 TEST(formats_are_packed_as_perf_expects_them)
 {
-	const char *names[] = { "kvm:kvm_pio", "kvm:kvm_pio:u" };
+	const char *names[] = {"kvm:kvm_pio", "kvm:kvm_pio:u"};
 	_strbuf_ struct strbuf out = {};
 	struct cursor c;
 
@@ -79,7 +81,7 @@ TEST(formats_are_packed_as_perf_expects_them)
 
 TEST(a_tracepoint_that_is_not_there_is_refused)
 {
-	const char *unknown[] = { "kvm:kvm_nothing" }, *no_tracepoint[] = { "cpu-clock" };
+	const char *unknown[] = {"kvm:kvm_nothing"}, *no_tracepoint[] = {"cpu-clock"};
 	_strbuf_ struct strbuf out = {};
 
 	make_tracefs();
