@@ -5,6 +5,7 @@
 #include <gelf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,11 +82,36 @@ static int open_regular(const char *path, int *ret_fd, bool *ret_trusted)
 	return *ret_fd < 0 ? -errno : 0;
 }
 
+static void read_build_id(struct elf_file *file)
+{
+	const void *id;
+	ssize_t n = dwelf_elf_gnu_build_id(file->elf, &id);
+
+	if (n > 0)
+		build_id_set(&file->build_id, id, (size_t)n);
+}
+
+/* The kernel maps the whole file, section headers (which come last) and all. */
+int elf_file_vdso(struct elf_file *ret_file)
+{
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+
+	if (!header)
+		return -ENOENT;
+	elf_version(EV_CURRENT);
+	file.elf = elf_memory((char *)header, header->e_shoff + (size_t)header->e_shnum * header->e_shentsize);
+	if (!file.elf)
+		return -ENOMEM;
+	read_build_id(&file);
+	*ret_file = file;
+	file = ELF_FILE_NONE;
+	return 0;
+}
+
 int elf_file_open(const char *path, struct elf_file *ret_file)
 {
 	_elf_file_ struct elf_file file = ELF_FILE_NONE;
-	const void *id;
-	ssize_t n;
 	bool trusted = false;
 	int r = open_regular(path, &file.fd, &trusted);
 
@@ -97,9 +123,7 @@ int elf_file_open(const char *path, struct elf_file *ret_file)
 		return -ENOMEM;
 	if (elf_kind(file.elf) != ELF_K_ELF)
 		return -ENOEXEC;
-	n = dwelf_elf_gnu_build_id(file.elf, &id);
-	if (n > 0)
-		build_id_set(&file.build_id, id, (size_t)n);
+	read_build_id(&file);
 	*ret_file = file;
 	file = ELF_FILE_NONE;
 	return 0;

@@ -37,6 +37,8 @@ struct elf_file {
 
 /* Errors: what opening gave; -EINVAL (not a regular file), -EFBIG, -ENOEXEC (not an ELF file), -ENOMEM. */
 int elf_file_open(const char *path, struct elf_file *ret_file);
+/* The vDSO of this process, which is that of all 64-bit ones under this kernel. -ENOENT if there is none. */
+int elf_file_vdso(struct elf_file *ret_file);
 void elf_file_close(struct elf_file *file);
 #define _elf_file_ __attribute__((cleanup(elf_file_close)))
 

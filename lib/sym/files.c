@@ -115,7 +115,7 @@ int files_set_table(struct files *f, const char *path, const struct build_id *bu
 	return 0;
 }
 
-/* "[vdso]", "//anon", "/memfd:x (deleted)": mapped, but not from a file that could be read. */
+/* "[heap]", "//anon", "/memfd:x (deleted)": mapped, but not from a file that could be read. */
 static bool is_readable_path(const char *path)
 {
 	static const char deleted[] = " (deleted)";
@@ -126,26 +126,42 @@ static bool is_readable_path(const char *path)
 	return n < sizeof(deleted) || !streq(path + n - (sizeof(deleted) - 1), deleted);
 }
 
+/* Every process has the kernel's vDSO, and so do we. */
+static int find_vdso(const struct files *f, const struct file *file, struct elf_file *ret_file)
+{
+	_elf_file_ struct elf_file vdso = ELF_FILE_NONE;
+	int r = elf_file_vdso(&vdso);
+
+	if (r < 0)
+		return r;
+	if (file->build_id.n ? !build_id_equal(&file->build_id, &vdso.build_id) : f->env->other_kernel)
+		return -ESTALE;
+	*ret_file = vdso;
+	vdso = ELF_FILE_NONE;
+	return 0;
+}
+
 static void load(struct files *f, struct file *file)
 {
 	_elf_file_ struct elf_file runtime = ELF_FILE_NONE, symbols = ELF_FILE_NONE;
 	struct symtab *table;
-	int r;
+	int r = -ENOENT;
 
 	file->asked = true;
-	if (is_readable_path(file->path)) {
+	if (streq(file->path, "[vdso]"))
+		r = find_vdso(f, file, &runtime);
+	else if (is_readable_path(file->path))
 		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_SYMBOLS, &runtime,
 				    &symbols);
-		if (r == 0)
-			r = elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols,
-					ELF_FILE_OFFSETS, 0, &table);
-		if (r == 0)
-			named_table_set(&file->table, table);
-		else
-			log_debug("no symbols for '%s': %s", file->path, strerror(-r));
-		if (!file->build_id.n)
-			file->build_id = runtime.build_id;
-	}
+	if (r == 0)
+		r = elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols,
+				ELF_FILE_OFFSETS, 0, &table);
+	if (r == 0)
+		named_table_set(&file->table, table);
+	else
+		log_debug("no symbols for '%s': %s", file->path, strerror(-r));
+	if (!file->build_id.n)
+		file->build_id = runtime.build_id;
 	set_hex(f, file);
 }
 

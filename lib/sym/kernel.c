@@ -68,6 +68,10 @@ static void set_build_id(struct kernel *k, const struct build_id *build_id)
 
 void kernel_set_reference(struct kernel *k, const struct build_id *build_id, const char *symbol, uint64_t address)
 {
+	struct build_id running;
+
+	kernel_cache_running(&running);
+	k->env->other_kernel = build_id->n && !build_id_equal(build_id, &running);
 	set_build_id(k, build_id);
 	free(k->ref_symbol);
 	k->ref_symbol = symbol && address ? strdup(symbol) : NULL;

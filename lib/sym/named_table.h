@@ -17,6 +17,7 @@ struct sym_env {
 	char *debug_dirs;	/* colon-separated */
 	char *perf_cache;	/* perf's build-id cache, ~/.debug; NULL without a home */
 	bool use_debuginfod;
+	bool other_kernel;	/* what is symbolized was recorded under another kernel than this machine's */
 };
 
 struct named_table {

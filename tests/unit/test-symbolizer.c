@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <vpmu/vpmu.h>
 
@@ -192,7 +193,7 @@ TEST(a_file_with_another_build_id_is_not_trusted)
 
 TEST(what_is_no_regular_file_is_not_opened)
 {
-	static const char *const paths[] = { "//anon", "[vdso]", "/dev/zero", "/nowhere/a (deleted)", "" };
+	static const char *const paths[] = { "//anon", "[vsyscall]", "/dev/zero", "/nowhere/a (deleted)", "" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(NULL);
@@ -201,6 +202,28 @@ TEST(what_is_no_regular_file_is_not_opened)
 
 		CHECK_EQ(f.status, VPMU_FRAME_NO_SYMBOLS);
 		CHECK_STR(f.dso, paths[i]);
+	}
+}
+
+TEST(the_vdso_is_read_from_memory_unless_it_was_another_kernels)
+{
+	const uint64_t vdso = getauxval(AT_SYSINFO_EHDR), length = 0x1000;
+	struct perf_mmap_record map = { .start = vdso, .length_bytes = length, .prot = PROT_EXEC, .path = "[vdso]" };
+	const uint8_t another[20] = { 1 };
+	unsigned int named = 0;
+
+	if (!vdso)
+		skip("there is no vDSO here");
+	for (int foreign = 0; foreign < 2; foreign++) {
+		_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(NULL);
+		uint32_t space = symbolizer_space_map(s, SPACE_NONE, &map);
+
+		if (foreign)
+			symbolizer_set_host_kernel(s, another, sizeof(another), NULL, 0);
+		named = 0;
+		for (uint64_t at = vdso; at < vdso + length; at += 16)
+			named += user_frame(s, space, at).status == VPMU_FRAME_OK;
+		CHECK((named > 0) == !foreign);
 	}
 }
 
