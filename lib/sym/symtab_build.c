@@ -18,14 +18,15 @@
 #define PAGE 4096u
 
 #define MAX_NAME    UINT16_MAX /* longer ones are cut: templates can be that bad */
-#define MAX_MODULES (1u << 14)
+#define MAX_MODULES (1u << 13)
 
 /* Small, because a kernel has 120 thousand of them and every page of them must be made. */
 struct draft {
 	uint64_t start, end;
 	uint32_t name; /* offset in the image's strings */
 	uint16_t name_bytes;
-	uint16_t module : 14; /* 0 = none */
+	uint16_t module : 13; /* 0 = none */
+	uint16_t guessed : 1; /* the end comes from the next symbol */
 	uint16_t strength : 2; /* 2 global, 1 local, 0 weak */
 };
 
@@ -253,9 +254,15 @@ static void end_sizes(struct symtab_builder *b)
 {
 	struct draft *d = b->drafts.items;
 
-	for (size_t i = 0; i < b->drafts.n; i++)
-		if (d[i].end == d[i].start)
-			d[i].end = end_of(b, &d[i], i + 1 < b->drafts.n ? &d[i + 1] : NULL);
+	for (size_t i = 0; i < b->drafts.n; i++) {
+		/* Others have settled in what it got when it was settled: the entries of the PLT, behind _init. */
+		if (d[i].guessed && i + 1 < b->drafts.n)
+			d[i].end = MIN(d[i].end, d[i + 1].start);
+		if (d[i].end != d[i].start)
+			continue;
+		d[i].guessed = true;
+		d[i].end = end_of(b, &d[i], i + 1 < b->drafts.n ? &d[i + 1] : NULL);
+	}
 }
 
 static size_t underscores(const struct symtab_builder *b, const struct draft *d)

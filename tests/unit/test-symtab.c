@@ -90,6 +90,21 @@ TEST(a_module_of_known_size_ends_there)
 	CHECK_STR(at(table, 0xffffffffc0006000), "-");
 }
 
+TEST(a_guessed_end_gives_way_to_what_is_added_later)
+{
+	struct symtab_builder *b = symtab_builder_new();
+
+	add(b, 0x1000, 0, 'g', "_init", NULL);
+	add(b, 0x2000, 0x10, 'g', "_start", NULL);
+	CHECK_EQ(symtab_builder_settle(b), 0);
+	add(b, 0x1030, 0x10, 'g', "puts@plt", NULL);
+	_cleanup_(symtab_freep) struct symtab *table = finish(b);
+
+	CHECK_STR(at(table, 0x102f), "_init");
+	CHECK_STR(at(table, 0x1030), "puts@plt");
+	CHECK_STR(at(table, 0x1040), "-");
+}
+
 TEST(of_aliases_without_size_the_last_one_stays)
 {
 	struct symtab_builder *b = symtab_builder_new();
