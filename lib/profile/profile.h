@@ -21,6 +21,7 @@ struct profile_frame {
 	uint32_t dso, build_id, src_file; /* strings; 0 = none */
 	uint32_t src_line;
 	uint8_t side, status; /* enum vpmu_side, enum vpmu_frame_status */
+	uint16_t blank;	   /* 0; has a name so that it is copied, for those who compare bytes */
 };
 
 struct profile_entry {

@@ -54,7 +54,7 @@ static int group_frames(struct grouping *g, const struct profile_view *view, uns
 	if (!g->frame_groups || !g->examples)
 		return -ENOMEM;
 	for (size_t f = 0; f < view->n_frames; f++) {
-		/* All members are set and the padding is blank, see visible(): bytes can be compared. */
+		/* No byte is padding, so bytes can be compared. */
 		struct profile_frame frame = visible(&view->frames[f], keys);
 		uint32_t hash = (uint32_t)hash_bytes(&frame, sizeof(frame)), id;
 		uint32_t i = idtable_first(&ids, hash);
