@@ -30,7 +30,7 @@ raw() {
 
 # Slowly: the node's timers stutter whenever this machine has something else to do.
 say "the fast lab's kernel guest, on a KVM with hardware virtualization"
-"$here/../fast/truth.sh" vmm three-functions-kernel 1 2000 4s 16s
+"$here/../fast/truth.sh" vmm three-functions-kernel 1 3000 4s 12s
 
 start_debian
 say "the Debian guest is up: $(wc -l < $out/kallsyms) symbols, $(wc -l < $out/modules) modules"

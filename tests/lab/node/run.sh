@@ -25,8 +25,8 @@ ip link set lo up
 mkdir -p /lab
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /lab
 dmesg -n 1
-$(printf '%q ' "$@")
-echo "NODE-EXIT \$?"
+$(printf '%q ' "$@") 2>&1 | cat # no terminal, no progress lines
+echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
 END
 
