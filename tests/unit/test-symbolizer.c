@@ -11,7 +11,7 @@
 #include "util/macro.h"
 
 static char directory[] = "/tmp/vpmu-test-XXXXXX";
-static char path_buffer[128];
+static char path_buffer[256];
 
 /* A file with @text, in a directory that goes when the test does. */
 static const char *file_of(const char *name, const char *text)
@@ -90,6 +90,31 @@ TEST(another_kernels_addresses_are_not_named_after_this_one)
 
 	symbolizer_set_host_kernel(other, build_id, sizeof(build_id), NULL, 0);
 	CHECK_EQ(kernel_frame(other, 0xffffffff81000048).status, VPMU_FRAME_NOT_THIS_KERNEL);
+}
+
+/* What perf keeps of a kernel serves for its later boots too, moved to where KASLR put it. */
+TEST(perfs_cache_knows_other_kernels)
+{
+	static const char kernels[] = "[kernel.kallsyms]/0102030000000000000000000000000000000000";
+	const uint8_t build_id[20] = { 1, 2, 3 };
+	char command[512];
+	struct vpmu_frame f;
+
+	snprintf(command, sizeof(command), "mkdir -p '%s/.debug/%s'", directory, kernels);
+	CHECK_EQ(system(command), 0);
+	snprintf(command, sizeof(command), ".debug/%s/kallsyms", kernels);
+	file_of(command, host_kallsyms);
+	CHECK_EQ(setenv("HOME", directory, 1), 0);
+
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with("ffffffff81000000 T other\n");
+
+	symbolizer_set_host_kernel(s, build_id, sizeof(build_id), "_text", 0xffffffff8a000000);
+	f = kernel_frame(s, 0xffffffff8a000048);
+	CHECK_STR(f.symbol, "do_idle");
+	CHECK_EQ(f.symbol_offset, 8);
+	CHECK_STR(f.build_id, "0102030000000000000000000000000000000000");
+	/* Modules lie elsewhere after each boot, whatever the kernel's move. */
+	CHECK_EQ(kernel_frame(s, 0xffffffffc9200010).status, VPMU_FRAME_NOT_THIS_KERNEL);
 }
 
 TEST(the_same_reference_symbol_means_the_same_kernel)

@@ -273,14 +273,28 @@ TEST(a_damaged_image_is_refused_or_harmless)
 	CHECK_CMP(refused, >, 100);
 }
 
+static bool is_mapped(const void *address)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, end;
+	bool found = false;
+	char line[512];
+
+	while (fgets(line, sizeof(line), maps))
+		found |= sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= (uintptr_t)address &&
+			 (uintptr_t)address < end;
+	fclose(maps);
+	return found;
+}
+
 TEST(a_mapped_image_is_unmapped_whatever_happens)
 {
 	struct symtab *table = NULL;
 	void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	CHECK(is_mapped(map));
 	CHECK_EQ(symtab_open(map, 4096, true, &table), -EBADMSG);
-	CHECK_EQ(msync(map, 4096, MS_ASYNC), -1);
-	CHECK_EQ(errno, ENOMEM);
+	CHECK(!is_mapped(map));
 }
 
 int main(void)
