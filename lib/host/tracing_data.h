@@ -8,10 +8,11 @@
  *	"header_page\0"  u64 n  n bytes		events/header_page
  *	"header_event\0" u64 n  n bytes		events/header_event
  *	u32 0					formats of the function tracer
- *	u32 systems, for each: name\0, u32 events, for each: u64 n, n bytes
- *events/SYSTEM/EVENT/format
- *	u32 0  u32 0  u64 0			kallsyms, printk formats, thread names: perf does
- *without
+ *	u32 systems, for each: name\0, u32 events, for each of these:
+ *		u64 n  n bytes			events/SYSTEM/EVENT/format
+ *	u32 0  u32 0  u64 0			kallsyms, printk formats, thread names
+ *
+ * The last three are left empty: perf does without.
  */
 #ifndef HOST_TRACING_DATA_H
 #define HOST_TRACING_DATA_H

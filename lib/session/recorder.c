@@ -23,8 +23,8 @@
 
 struct recorder {
 	int fd;
-	char *path,
-		*old_path; /* old_path: where the file that was there went; NULL = there was none */
+	char *path;
+	char *old_path; /* where the file that was there went; NULL = there was none */
 	char *cmdline;
 	bool no_symbols, started, finished;
 	uint64_t head_bytes;   /* where the records start */

@@ -27,8 +27,8 @@ struct vpmu_session {
 	struct recorder *recorder;
 	struct intake intake;
 	char *proc_path;
-	struct vpmu_guests
-		*host_guests; /* with whole CPUs: all guests there are, to tell whose a thread is */
+	/* With whole CPUs: all guests there are, to tell whose a thread is. */
+	struct vpmu_guests *host_guests;
 	bool whole_cpus, started, stopped;
 	uint64_t pace_ns;     /* from one round to the next */
 	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
