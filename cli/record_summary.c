@@ -41,11 +41,11 @@ static const char *why_no_guest_samples(const struct record_summary *s, const st
 		       "its time is on the host side, in the process's own code";
 	if (s->guests_gone && !c->samples)
 		return "the guest ended before its vCPUs were sampled";
-	if (!c->samples)
-		return "its vCPUs did not run: an idle guest costs no time; put load on it, or record for longer (-d)";
 	if (vpmu_session_source(s->session) == VPMU_SOURCE_EVENTS)
 		return "the event did not happen inside the guest, or this host cannot count it there; "
 		       "try without -e, and 'vpmu doctor'";
+	if (!c->samples)
+		return "its vCPUs did not run: an idle guest costs no time; put load on it, or record for longer (-d)";
 	if (c->samples < 100)
 		return "the vCPUs hardly ran, and then in the host: put load on the guest, or record for longer (-d)";
 	return "the vCPUs ran, but always in the host: a guest busy with exits only, or a KVM that does not tell "

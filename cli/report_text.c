@@ -57,6 +57,7 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 	_table_ struct table table = {};
 	_strbuf_ struct strbuf out = {};
 	bool shown[VPMU_KEY_COUNT] = {};
+	double left_out = vpmu_report_weight(report, of_guest) ? 100 : 0;
 	const struct vpmu_row *row;
 	size_t n = 0;
 
@@ -65,12 +66,12 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 			add_columns(&table, row, children, shown);
 		add_row(&table, row, shown, children);
 		table_measure_row(&table);
+		left_out -= row->self_percent;
 		if (shown[VPMU_KEY_SYMBOL])
 			unnamed->samples[of_guest][row->status] += row->self_samples;
 	}
-	if (!n)
-		return i;
-	table_print_head(&table, &out);
+	if (n)
+		table_print_head(&table, &out);
 	for (size_t k = 0; k < n && !out.failed; k++) {
 		row = vpmu_report_row(report, i + k);
 		add_row(&table, row, shown, children);
@@ -80,6 +81,8 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 		if (out.n > 65536)
 			output_write(&out);
 	}
+	if (left_out >= 0.005 && !children)
+		strbuf_addf(&out, "%6.2f%%  in rows that are left out\n", left_out);
 	output_write(&out);
 	return i + n;
 }
