@@ -258,7 +258,8 @@ void stacks_add(struct stacks *s, const struct vpmu_sample *sample)
 		return;
 	}
 	w->chain = w->words;
-	memcpy(w->words, sample->chain, n * sizeof(*w->words));
+	if (n) /* without a chain its address is NULL */
+		memcpy(w->words, sample->chain, n * sizeof(*w->words));
 	idtable_prefetch(&s->table, w->hash);
 	prefetch_stack(s, &s->queue[(s->head - 1 - HALF_WAY) % N_QUEUE]);
 }
