@@ -28,7 +28,10 @@ struct tree {
 	struct strbuf *out;
 };
 
-/* The child of @parent for @frame, made if need be; NOTHING when out of memory. Equal frames of a report are one object. */
+/*
+ * The child of @parent for @frame, made if need be; NOTHING when out of memory. Equal frames of a
+ * report are one object.
+ */
 static uint32_t child_for(struct tree *tree, uint32_t parent, const struct vpmu_frame *frame)
 {
 	uint32_t hash = (uint32_t)(hash_mix(parent, (uintptr_t)frame) >> 32);
@@ -131,15 +134,19 @@ static uint64_t small_weight(const struct tree *tree)
 	return (uint64_t)((double)row->weight * MAX(of_row, of_half));
 }
 
-/* The caller of @parent that accounts for all of it, but for what is too small to be shown; NOTHING if there is none such. */
+/*
+ * The caller of @parent that accounts for all of it, but for what is too small to be shown;
+ * NOTHING if there is none such.
+ */
 static uint32_t lone_caller(const struct tree *tree, uint32_t parent)
 {
 	uint64_t weight = tree->nodes.items[parent].weight;
 
-	for (uint32_t i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next)
-		if (weight - tree->nodes.items[i].weight <= small_weight(tree))
-			return i;
-	return NOTHING;
+	uint32_t i = tree->nodes.items[parent].first_child;
+
+	while (i != NOTHING && weight - tree->nodes.items[i].weight > small_weight(tree))
+		i = tree->nodes.items[i].next;
+	return i;
 }
 
 static void print_callers(struct tree *tree, uint32_t parent, unsigned int indent, unsigned int depth);
@@ -165,17 +172,21 @@ static void print_callers(struct tree *tree, uint32_t parent, unsigned int inden
 {
 	uint64_t small = small_weight(tree), rest = 0;
 	size_t n_rest = 0;
+	uint32_t next;
 
 	sort_children(tree, parent);
-	for (uint32_t i = tree->nodes.items[parent].first_child; i != NOTHING; i = tree->nodes.items[i].next) {
-		if (tree->nodes.items[i].weight < small || depth >= DEPTH_MAX) {
-			rest += tree->nodes.items[i].weight;
+	for (uint32_t i = tree->nodes.items[parent].first_child; i != NOTHING; i = next) {
+		const struct node *node = &tree->nodes.items[i];
+
+		next = node->next;
+		if (node->weight < small || depth >= DEPTH_MAX) {
+			rest += node->weight;
 			n_rest++;
 			continue;
 		}
 		begin_line(tree, indent);
-		add_percent(tree, tree->nodes.items[i].weight);
-		add_name(tree, tree->nodes.items[i].frame);
+		add_percent(tree, node->weight);
+		add_name(tree, node->frame);
 		print_column(tree, i, indent + PERCENT_COLUMNS, depth + 1);
 	}
 	if (rest && rest >= small) {

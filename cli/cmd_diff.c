@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vpmu diff: what takes another share here than there, with error bars, so that noise is not read as a change.
+ * vpmu diff: what takes another share here than there, with error bars, so that noise is not read
+ * as a change.
  *
  *	one recording			its host side (base) against its guest side (other)
  *	one recording, two guests	the second guest against the first
@@ -236,7 +237,8 @@ static enum status run_diff(const void *opaque, const struct name_list *operands
 		  .guests = operands->items, .n_guests = two_guests ? 1 : operands->n },
 		{ .input = two_files ? &two : &one, .profile = two_files ? second : first,
 		  .sides = by_side ? VPMU_SIDES_GUEST : args->side.sides,
-		  .guests = operands->items + (two_guests ? 1 : 0), .n_guests = two_guests ? 1 : operands->n },
+		  .guests = operands->items + (two_guests ? 1 : 0),
+		  .n_guests = two_guests ? 1 : operands->n },
 	};
 
 	for (int i = 0; i < 2; i++) {

@@ -17,8 +17,8 @@ struct list_args {
 };
 
 /*
- * Without a sampling source there is nothing to see. TCG translates the guest's code into QEMU's own: the processor never is in a
- * guest, so all time is the host's.
+ * Without a sampling source there is nothing to see. TCG translates the guest's code into QEMU's
+ * own: the processor never is in a guest, so all time is the host's.
  */
 static void what_can_be_profiled(const struct vpmu_guest_info *guest, enum vpmu_source source,
 				 bool *ret_guest, bool *ret_host)
@@ -29,7 +29,8 @@ static void what_can_be_profiled(const struct vpmu_guest_info *guest, enum vpmu_
 
 static struct json_object *guest_to_json(const struct vpmu_guest_info *guest, enum vpmu_source source)
 {
-	struct json_object *object = json_new_object(), *vcpus = json_new_array(), *profile = json_new_array();
+	struct json_object *object = json_new_object();
+	struct json_object *vcpus = json_new_array(), *profile = json_new_array();
 	bool of_guest, of_host;
 
 	for (size_t i = 0; i < guest->n_vcpus; i++) {

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
@@ -143,7 +142,10 @@ static int open_session(const struct record_args *args, const struct name_list *
 		return r;
 	add_cmdline(args, operands, &cmdline);
 	record_opts.cmdline = cmdline.failed ? NULL : cmdline.text;
-	/* Last, when nothing stands in the way any more: this is where an older file is moved out of the way. */
+	/*
+	 * Last, when nothing stands in the way any more: this is where an older file is moved out
+	 * of the way.
+	 */
 	r = vpmu_session_record(session, path, &record_opts, reterr);
 	if (r >= 0)
 		r = vpmu_session_start(session, reterr);
@@ -160,12 +162,16 @@ static void show_progress(struct progress *progress, const struct vpmu_session *
 	if (!progress_due(progress))
 		return;
 	vpmu_session_coverage(session, &coverage);
-	progress_show(progress, "recording: %" PRIu64 " s, %" PRIu64 " samples (guest %" PRIu64 "), %" PRIu64 " lost",
+	progress_show(progress,
+		      "recording: %" PRIu64 " s, %" PRIu64 " samples (guest %" PRIu64 "), %" PRIu64 " lost",
 		      (now_ns() - progress->begin_ns) / 1000000000, coverage.samples,
 		      vpmu_coverage_guest(&coverage), coverage.lost);
 }
 
-/* Until the time is over, a signal came, or nothing is left to record. *ret_gone: the guests are gone. */
+/*
+ * Until the time is over, a signal came, or nothing is left to record. *ret_gone: the guests are
+ * gone.
+ */
 static int record(struct vpmu_session *session, uint64_t duration_ns, bool *ret_gone,
 		  struct vpmu_error *reterr)
 {

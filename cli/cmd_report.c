@@ -9,7 +9,6 @@
 
 #include "util/cleanup.h"
 #include "util/error.h"
-#include "calltree.h"
 #include "command.h"
 #include "coverage.h"
 #include "input.h"

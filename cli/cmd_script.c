@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vpmu script: one sample a block, in the order of the file, for people with grep and for the programs that read what `perf script`
- * prints.
+ * vpmu script: one sample a block, in the order of the file, for people with grep and for the
+ * programs that read what `perf script` prints.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -123,7 +123,8 @@ static void print_json(struct script *s, const struct vpmu_sample *sample)
 	const struct vpmu_event_info *event = vpmu_recording_event(s->recording, sample->event);
 	const struct vpmu_guest_info *guest = vpmu_recording_guest(s->recording, sample->guest);
 	struct json_object *object = json_new_object(), *frames = json_new_array();
-	size_t n = vpmu_symbolize(s->stack.symbolizer, sample, s->args->lines, s->stack.frames, STACK_FRAMES_MAX);
+	size_t n = vpmu_symbolize(s->stack.symbolizer, sample, s->args->lines, s->stack.frames,
+				  STACK_FRAMES_MAX);
 
 	for (size_t i = 0; i < n; i++)
 		json_append(frames, frame_to_json(&s->stack.frames[i]));

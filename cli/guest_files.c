@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* --guest-kallsyms and its kin: files that name a guest's addresses, each for one guest or for all. */
+/*
+ * --guest-kallsyms and its kin: files that name a guest's addresses, each for one guest or for
+ * all.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +29,8 @@ const struct option_spec guest_file_options[] = {
 };
 
 /*
- * Splits "GUEST=REST"; *ret_guest is empty without one. A file's name may hold a '=' too: what stands before it is a guest unless it
- * looks like a path (names of guests cannot hold a '/').
+ * Splits "GUEST=REST"; *ret_guest is empty without one. A file's name may hold a '=' too: what
+ * stands before it is a guest unless it looks like a path (names of guests cannot hold a '/').
  */
 static int split(const char *text, char *ret_guest, size_t room, const char **ret_rest,
 		 struct vpmu_error *reterr)
@@ -92,7 +95,8 @@ static int find_kaslr(const struct input *input, const struct name_list *offsets
 		r = parse_offset(offset.rest, &bytes, reterr);
 		if (r < 0)
 			return r;
-		if (offset.guest == guest || (offset.guest == VPMU_NO_GUEST && *ret_bytes == VPMU_KASLR_AUTO))
+		if (offset.guest == guest ||
+		    (offset.guest == VPMU_NO_GUEST && *ret_bytes == VPMU_KASLR_AUTO))
 			*ret_bytes = bytes;
 	}
 	return 0;
@@ -115,8 +119,8 @@ static bool names_a_guest(const struct name_list *list)
 	return false;
 }
 
-int input_know_guests(struct input *input, const struct guest_file_args *args, const struct name_list *names,
-		      struct vpmu_error *reterr)
+int input_know_guests(struct input *input, const struct guest_file_args *args,
+		      const struct name_list *names, struct vpmu_error *reterr)
 {
 	bool named = names->n || names_a_guest(&args->kallsyms) || names_a_guest(&args->modules) ||
 		     names_a_guest(&args->vmlinux) || names_a_guest(&args->kaslr) ||
@@ -154,8 +158,8 @@ int input_name(struct input *input, const struct guest_file_args *args, struct v
 			r = find_kaslr(input, &args->kaslr, file.guest, &kaslr, reterr);
 			if (r < 0)
 				return r;
-			r = vpmu_symbolizer_guest_file(symbolizer, file.guest, kinds[k].kind, file.rest, kaslr,
-						       reterr);
+			r = vpmu_symbolizer_guest_file(symbolizer, file.guest, kinds[k].kind, file.rest,
+						       kaslr, reterr);
 			if (r < 0)
 				return r;
 		}

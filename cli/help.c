@@ -28,7 +28,10 @@ void options_synopsis(const struct command *command, struct strbuf *out)
 		strbuf_addf(out, " %s", command->operands);
 }
 
-/* Appends @text in lines of at most @width columns; lines after the first are indented. Brackets of a synopsis stay whole. */
+/*
+ * Appends @text in lines of at most @width columns; lines after the first are indented. Brackets
+ * of a synopsis stay whole.
+ */
 static void add_filled(struct strbuf *out, const char *text, size_t column, size_t indent, size_t width)
 {
 	while (*text) {

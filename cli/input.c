@@ -16,10 +16,20 @@ const struct option_spec input_options[] = {
 	{},
 };
 
-/* What record and perf call their files. The newest is the one that somebody who names none has in mind. */
+static bool later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/*
+ * What record and perf call their files. The newest is the one that somebody who names none has
+ * in mind.
+ */
 static const char *newest_recording(void)
 {
-	static const char *const names[] = { "perf.data.kvm", "perf.data.guest", "perf.data.host", "perf.data" };
+	static const char *const names[] = {
+		"perf.data.kvm", "perf.data.guest", "perf.data.host", "perf.data",
+	};
 	const char *newest = NULL;
 	struct timespec when = {};
 	struct stat st;
@@ -27,8 +37,7 @@ static const char *newest_recording(void)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (stat(names[i], &st) < 0)
 			continue;
-		if (newest && (st.st_mtim.tv_sec < when.tv_sec || (st.st_mtim.tv_sec == when.tv_sec &&
-								   st.st_mtim.tv_nsec <= when.tv_nsec)))
+		if (newest && !later(&st.st_mtim, &when))
 			continue;
 		newest = names[i];
 		when = st.st_mtim;

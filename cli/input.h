@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A recording as a command reads it: opened, with the names that the user has for its guests' addresses, counted while
- * it is read.
+ * A recording as a command reads it: opened, with the names that the user has for its guests'
+ * addresses, counted while it is read.
  *
- * Guests of a recording that stock perf made are known only once it was read, so the order is open, read, name; a command
- * that needs names while reading (script) calls input_name() first and gets an extra silent pass if that is what it takes.
+ * Guests of a recording that stock perf made are known only once it was read, so the order is
+ * open, read, name; a command that needs names while reading (script) calls input_name() first
+ * and gets an extra silent pass if that is what it takes.
  */
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
@@ -32,7 +33,10 @@ struct input {
 	struct vpmu_recording *recording;
 	struct progress progress;
 	uint64_t n_read;
-	/* Samples by event and half (1 = guest), counted by input_read(); events beyond the last share it. */
+	/*
+	 * Samples by event and half (1 = guest), counted by input_read(); events beyond the last
+	 * share it.
+	 */
 	uint64_t n_samples[INPUT_EVENTS_MAX][2];
 	vpmu_sample_fn fn;
 	void *data;
@@ -50,11 +54,12 @@ int input_read(struct input *input, vpmu_sample_fn fn, void *data, struct vpmu_e
 int input_name(struct input *input, const struct guest_file_args *args, struct vpmu_error *reterr);
 
 /*
- * Makes sure that the guests which @args and @names mention are known, by reading everything once if need be. For those who want names
- * while they read; standard input can be read once only, and then such guests are not found.
+ * Makes sure that the guests which @args and @names mention are known, by reading everything once
+ * if need be. For those who want names while they read; standard input can be read once only, and
+ * then such guests are not found.
  */
-int input_know_guests(struct input *input, const struct guest_file_args *args, const struct name_list *names,
-		      struct vpmu_error *reterr);
+int input_know_guests(struct input *input, const struct guest_file_args *args,
+		      const struct name_list *names, struct vpmu_error *reterr);
 
 /* Which guests @names means: *ret_chosen[i] for guest i, to be freed; NULL for all. */
 int input_select(const struct input *input, const struct name_list *names, bool **ret_chosen,
@@ -69,7 +74,10 @@ int input_profile(struct input *input, const struct guest_file_args *files,
 		  const struct vpmu_profile_opts *opts, struct vpmu_profile **ret_profile,
 		  struct vpmu_error *reterr);
 
-/* The event that @spec means (a name, or a number from 0); -ENOENT, the text lists those there are. */
+/*
+ * The event that @spec means (a name, or a number from 0); -ENOENT, the text lists those there
+ * are.
+ */
 int input_event(const struct input *input, const char *spec, uint32_t *ret_event,
 		struct vpmu_error *reterr);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * JSON output; the home of json-c. A value is built, put into another (which then owns it) or printed (which ends it). Running out
- * of memory gives NULL, which every function here takes and passes on as `null`.
+ * JSON output; the home of json-c. A value is built, put into another (which then owns it) or
+ * printed (which ends it). Running out of memory gives NULL, which every function here takes and
+ * passes on as `null`.
  *
- * Long lists are printed item by item (json_list_*), so that their memory does not grow with them.
+ * Long lists are printed item by item (json_list_*), so that their memory does not grow with
+ * them.
  */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vpmu: where does my VM's time go? The table of commands, and what they have in common: finding the command that was meant,
- * parsing its options, help, the exit status.
+ * vpmu: where does my VM's time go? The table of commands, and what they have in common: finding
+ * the command that was meant, parsing its options, help, the exit status.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -38,10 +38,12 @@ const struct option_spec common_options[] = {
 static void print_overview(struct strbuf *out)
 {
 	strbuf_adds(out, "usage: vpmu COMMAND [OPTION...] [GUEST...]\n\n"
-			 "Where does my VM's time go? Answered from the host, with nothing installed in the guest.\n\n");
+			 "Where does my VM's time go? Answered from the host, with nothing installed "
+			 "in the guest.\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		strbuf_addf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
-	strbuf_adds(out, "\n'vpmu help COMMAND' tells more. GUEST is a name or UUID, or pid:N for any process with KVM vCPUs.\n");
+	strbuf_adds(out, "\n'vpmu help COMMAND' tells more. GUEST is a name or UUID, or pid:N for any "
+			 "process with KVM vCPUs.\n");
 }
 
 static const struct command *find_command(const char *name)
@@ -134,7 +136,10 @@ int main(int argc, char **argv)
 {
 	enum status status, written;
 
-	/* A parent that ignores SIGPIPE hands that on; writing to a closed pipe then gives EPIPE, which output.c knows. */
+	/*
+	 * A parent that ignores SIGPIPE hands that on; writing to a closed pipe then gives EPIPE,
+	 * which output.c knows.
+	 */
 	signal(SIGPIPE, SIG_DFL);
 	output_init();
 	status = run(argc, argv);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Edit distance with swaps of neighbours (optimal string alignment): "recrod" is one step from "record". */
+/*
+ * Edit distance with swaps of neighbours (optimal string alignment): "recrod" is one step from
+ * "record".
+ */
 #include <string.h>
 
 #include "util/macro.h"

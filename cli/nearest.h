@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-/* "Did you mean": the one of @names that @word most likely was meant to be; NULL if none is near. */
+/*
+ * "Did you mean": the one of @names that @word most likely was meant to be; NULL if none is near.
+ */
 const char *nearest(const char *word, const char *const *names, size_t n);
 
 #endif

@@ -156,7 +156,10 @@ int option_name_list(const struct option_spec *spec, const char *value, void *fi
 	return 0;
 }
 
-/* Digits only: strtoull() would take signs and spaces. Returns what follows them, NULL if there are none or too many. */
+/*
+ * Digits only: strtoull() would take signs and spaces. Returns what follows them, NULL if there
+ * are none or too many.
+ */
 static const char *parse_u64(const char *text, uint64_t *ret)
 {
 	uint64_t value = 0;

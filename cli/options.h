@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Options as data. A command describes each of its options once, in a table; parsing, the text of `-h` and its synopsis all
- * come from there (tests/cli/man-synopsis holds the man pages to the same).
+ * Options as data. A command describes each of its options once, in a table; parsing, the text of
+ * `-h` and its synopsis all come from there (tests/cli/man-synopsis holds the man pages to the
+ * same).
  *
- * Values land in a struct of the command's, zeroed beforehand: zero is the default, as in the library's option structs. Tables are
- * grouped, so that commands that read recordings, say, share those options and the struct they are stored in.
+ * Values land in a struct of the command's, zeroed beforehand: zero is the default, as in the
+ * library's option structs. Tables are grouped, so that commands that read recordings, say, share
+ * those options and the struct they are stored in.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -17,8 +19,10 @@
 
 struct option_spec;
 
-/* Stores @value (NULL for an option without one) in @field. -EINVAL with a text that names neither the command
- * nor the option: "needs a number from 1 to 10, not 'x'". */
+/*
+ * Stores @value (NULL for an option without one) in @field. -EINVAL with a text that names
+ * neither the command nor the option: "needs a number from 1 to 10, not 'x'".
+ */
 typedef int (*option_set_fn)(const struct option_spec *spec, const char *value, void *field,
 			     struct vpmu_error *reterr);
 
@@ -59,8 +63,9 @@ int option_percent(const struct option_spec *spec, const char *value, void *fiel
 struct command;
 
 /*
- * Parses the words behind the command's name. Options and operands may be mixed; "--" ends the options.
- * Errors: -EINVAL with a text for the user; -E2BIG (more operands than any command takes).
+ * Parses the words behind the command's name. Options and operands may be mixed; "--" ends the
+ * options. Errors: -EINVAL with a text for the user; -E2BIG (more operands than any command
+ * takes).
  */
 int options_parse(const struct command *command, int argc, char **argv, void *args,
 		  struct name_list *ret_operands, struct vpmu_error *reterr);

@@ -90,7 +90,10 @@ enum status output_finish(void)
 		write_error = -ENOMEM;
 	flush();
 	strbuf_deinit(&pending);
-	/* Somebody who closed the pipe has seen enough: `vpmu report | head` is no failure worth words. */
+	/*
+	 * Somebody who closed the pipe has seen enough: `vpmu report | head` is no failure worth
+	 * words.
+	 */
 	if (write_error < 0 && write_error != -EPIPE)
 		say_warning("cannot write standard output: %s", strerror(-write_error));
 	return write_error < 0 ? STATUS_FAILED : STATUS_DONE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Data goes to standard output, talk to standard error. Colour is for terminals, and only if NO_COLOR is not set.
+ * Data goes to standard output, talk to standard error. Colour is for terminals, and only if
+ * NO_COLOR is not set.
  */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H

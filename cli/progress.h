@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A line on the terminal (standard error) that tells how far a command is, once it takes longer than a second. */
+/*
+ * A line on the terminal (standard error) that tells how far a command is, once it takes longer
+ * than a second.
+ */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 

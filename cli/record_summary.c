@@ -30,7 +30,8 @@ static bool all_emulated(const struct vpmu_session *session)
 }
 
 /*
- * Guest samples were asked for and none came: never silent. The likeliest cause first; NULL if there is nothing to explain.
+ * Guest samples were asked for and none came: never silent. The likeliest cause first; NULL if
+ * there is nothing to explain.
  */
 static const char *why_no_guest_samples(const struct record_summary *s, const struct vpmu_coverage *c)
 {
@@ -64,12 +65,13 @@ void record_summary_text(const struct record_summary *s)
 		strbuf_adds(&names, i ? ", " : " of ");
 		strbuf_adds(&names, i == 7 ? "..." : guest->name);
 	}
-	say("recorded %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64 ")%s to %s, %.1f MB; source %s",
+	say("recorded %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
+	    ")%s to %s, %.1f MB; source %s",
 	    c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
 	    names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
 	if (c.throttled)
-		say_warning("the kernel paused the events %" PRIu64 " times because samples came too fast; try a lower -F",
-			    c.throttled);
+		say_warning("the kernel paused the events %" PRIu64 " times because samples came too "
+			    "fast; try a lower -F", c.throttled);
 	if (s->guests_gone)
 		say_warning("stopped after %.1f s: nothing is left to record, the guest is gone",
 			    (double)s->elapsed_ns / 1e9);

@@ -99,7 +99,10 @@ void report_text(const struct vpmu_report *report, const struct vpmu_report_opts
 
 		if (opts->sides && !(opts->sides & sides))
 			continue;
-		/* Of several events some are of one half only (cycles:G, cycles:H): no words about the other. */
+		/*
+		 * Of several events some are of one half only (cycles:G, cycles:H): no words
+		 * about the other.
+		 */
 		if (event && !samples)
 			continue;
 		strbuf_addf(&head, "\n%s%s%s: %" PRIu64 " samples", output_tint(TINT_HEAD), half ? "Guest" : "Host",
@@ -126,7 +129,8 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 	uint64_t n_guest = vpmu_coverage_guest(coverage), n_host = vpmu_coverage_host(coverage);
 
 	if (many(guest[VPMU_FRAME_UNMAPPED] + guest[VPMU_FRAME_NO_SYMBOLS], n_guest))
-		say("Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image tell where names are.");
+		say("Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image "
+		    "tell where names are.");
 	if (many(guest[VPMU_FRAME_OPAQUE], n_guest))
 		say("Opaque guest samples: an encrypted guest does not tell where it was.");
 	if (many(host[VPMU_FRAME_HIDDEN], n_host))
@@ -144,9 +148,11 @@ void report_text_notes(const struct vpmu_coverage *coverage, const struct vpmu_r
 
 	say_unnamed(unnamed, coverage);
 	if (!coverage->samples)
-		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event did not happen.");
+		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event "
+		    "did not happen.");
 	else if (wants_guest && !vpmu_coverage_guest(coverage) && (opts->sides || opts->n_guests))
-		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest record', and was the guest busy?");
+		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest "
+		    "record', and was the guest busy?");
 	if (coverage->lost)
 		say("%" PRIu64 " records were lost: the reader was too slow; a lower -F helps.", coverage->lost);
 }

@@ -5,7 +5,10 @@
 #include "stack_text.h"
 #include "text.h"
 
-/* Small enough for the processor's caches: with more the remembering costs as much as it saves (measured). */
+/*
+ * Small enough for the processor's caches: with more the remembering costs as much as it saves
+ * (measured).
+ */
 #define TEXTS_LIMIT	(2u << 20)
 #define KEYS_LIMIT	(256u << 10) /* words */
 #define ADDRESS_COLUMNS 16

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The frames of a sample as text, remembered: samples come back to the same stacks all the time, and copying a text is several times
- * cheaper than naming and formatting a dozen addresses again. Bounded: when it is full it starts over.
+ * The frames of a sample as text, remembered: samples come back to the same stacks all the time,
+ * and copying a text is several times cheaper than naming and formatting a dozen addresses again.
+ * Bounded: when it is full it starts over.
  */
 #ifndef CLI_STACK_TEXT_H
 #define CLI_STACK_TEXT_H

@@ -60,7 +60,10 @@ void table_cell_percent(struct table *t, enum tint tint, double percent)
 	size_t at = t->text.n;
 
 	strbuf_add_u64(&t->text, hundredths / 100);
-	strbuf_add(&t->text, (char[]){ '.', (char)('0' + hundredths / 10 % 10), (char)('0' + hundredths % 10), '%' }, 4);
+	strbuf_addc(&t->text, '.');
+	strbuf_addc(&t->text, (char)('0' + hundredths / 10 % 10));
+	strbuf_addc(&t->text, (char)('0' + hundredths % 10));
+	strbuf_addc(&t->text, '%');
 	end_cell(t, tint, at);
 }
 
@@ -81,13 +84,13 @@ void table_measure_row(struct table *t)
 }
 
 /*
- * What the fixed columns leave is shared by those that may be cut: the last one gets two thirds, unless the others need
- * less. Nothing gets narrower than its title.
+ * What the fixed columns leave is shared by those that may be cut: the last one gets two thirds,
+ * unless the others need less. Nothing gets narrower than its title.
  */
 static void fit(struct table *t)
 {
-	size_t total = output_width(), fixed = t->n_columns ? GAP * (t->n_columns - 1) : 0, left, want = 0;
-	size_t n_cut = 0;
+	size_t total = output_width(), fixed = t->n_columns ? GAP * (t->n_columns - 1) : 0;
+	size_t left, want = 0, n_cut = 0;
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		if (t->columns[i].fit < TABLE_CUT_HEAD) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tables for people: columns as wide as what is in them. On a terminal the columns that may be cut are, so that a row stays
- * one line; elsewhere nothing is cut and nothing depends on the terminal's size.
+ * Tables for people: columns as wide as what is in them. On a terminal the columns that may be
+ * cut are, so that a row stays one line; elsewhere nothing is cut and nothing depends on the
+ * terminal's size.
  *
- * Rows are not kept, a report may have a hundred thousand: each is put together twice, first to be measured, then to be printed.
+ * Rows are not kept, a report may have a hundred thousand: each is put together twice, first to
+ * be measured, then to be printed.
  *
  *	table_column(…) …
  *	for each row: table_cell(…) …; table_measure_row()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Strings from outside (symbol and process names, paths, whatever a recording says) on their way to a person. A guest chooses its own names: without care it could move the cursor, retitle the window or reverse
- * the direction of text on the administrator's terminal.
+ * Strings from outside (symbol and process names, paths, whatever a recording says) on their way
+ * to a person. A guest chooses its own names: without care it could move the cursor, retitle the
+ * window or reverse the direction of text on the administrator's terminal.
  */
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
@@ -9,7 +10,10 @@
 #include <stddef.h>
 #include "util/strbuf.h"
 
-/* Appends @s for a person: control characters, direction overrides and bytes that are not UTF-8 become '?'. */
+/*
+ * Appends @s for a person: control characters, direction overrides and bytes that are not UTF-8
+ * become '?'.
+ */
 void text_add_clean(struct strbuf *out, const char *s);
 
 /* Columns that @n bytes of clean text take, by code points. */
