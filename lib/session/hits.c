@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "session/hits.h"
+#include "sym/symtab.h"
 #include "util/hash.h"
 #include "util/macro.h"
 
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT SYMTAB_PAGE_SHIFT
 #define HITS_MAX   65536 /* pages: 256 MiB of code that is run */
 #define GUESTS_MAX 65536
 
@@ -45,24 +46,65 @@ static bool grow(struct hits *hits)
 	return true;
 }
 
-void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, uint64_t time_ns)
+/* false: there was no place for it. */
+static bool add(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, uint64_t time_ns)
 {
 	struct hit *slot;
 
 	if (hits->n * 2 >= hits->room && (hits->n >= HITS_MAX || !grow(hits)))
-		return;
+		return false;
 	slot = find_slot(hits->slots, hits->room, pid, address >> PAGE_SHIFT);
 	if (slot->used)
-		return;
+		return true;
 	*slot = (struct hit){
 		.address = address, .time_ns = time_ns, .pid = pid, .tid = tid, .used = true};
 	hits->n++;
+	return true;
+}
+
+void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, uint64_t time_ns)
+{
+	(void)add(hits, pid, tid, address, time_ns);
 }
 
 void hits_host_kernel(struct hits *hits, uint64_t address)
 {
+	uint64_t page = address >> PAGE_SHIFT;
+	uint64_t *recent = &hits->recent_pages[page % ARRAY_SIZE(hits->recent_pages)];
+
+	if (*recent == page)
+		return;
+	*recent = page;
 	hits->host_kernel = true;
 	hits->host_kernel_address = address;
+	if (!add(hits, 0, 0, address, 0))
+		hits->host_kernel_forgotten = true;
+}
+
+static bool is_kernel(const struct hit *hit)
+{
+	return hit->used && hit->pid == 0;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t *hits_kernel_pages(const struct hits *hits, size_t *ret_n)
+{
+	uint64_t *pages = hits->host_kernel_forgotten ? NULL : malloc((hits->n + 1) * sizeof(*pages));
+	size_t n = 0;
+
+	for (size_t i = 0; pages && i < hits->room; i++)
+		if (is_kernel(&hits->slots[i]))
+			pages[n++] = hits->slots[i].address >> PAGE_SHIFT;
+	if (pages)
+		qsort(pages, n, sizeof(*pages), compare_pages);
+	*ret_n = n;
+	return pages;
 }
 
 void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address)
@@ -95,7 +137,7 @@ void hits_resolve(const struct hits *hits, struct processes *processes,
 	for (size_t i = 0; i < hits->room; i++) {
 		const struct hit *hit = &hits->slots[i];
 
-		if (!hit->used)
+		if (!hit->used || is_kernel(hit))
 			continue;
 		processes_at(processes, hit->pid, hit->tid, hit->time_ns, &view);
 		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, view.space,

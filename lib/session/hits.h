@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Where samples fell, coarsely: enough to know at the end of a recording which files and kernels
- * were hit, so that their symbol tables and build-ids go into the file and nobody else's do. One
- * address a page and process, bounded; samples are not kept.
+ * were hit, and which pages of the host's kernel, so that their symbols and build-ids go into the file and nobody
+ * else's do. One address a page and process, bounded; samples are not kept.
  */
 #ifndef SESSION_HITS_H
 #define SESSION_HITS_H
@@ -20,10 +20,12 @@ struct hit {
 };
 
 struct hits {
-	struct hit *slots; /* open addressing by (pid, page) */
+	struct hit *slots; /* open addressing by (pid, page); the host's kernel is pid 0, which runs no user code */
 	size_t n, room;
 	bool host_kernel;
+	bool host_kernel_forgotten; /* not every page of the host's kernel is among them */
 	uint64_t host_kernel_address;
+	uint64_t recent_pages[256]; /* of the host's kernel: samples fall into few pages, again and again */
 	VEC(struct hit) guests; /* by guest index and kernel or user: 2 * guest + user */
 };
 
@@ -40,5 +42,11 @@ void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address);
 /* Looks every hit up once, so that @symbolizer loads its table. */
 void hits_resolve(const struct hits *hits, struct processes *processes,
 		  struct vpmu_symbolizer *symbolizer);
+
+/*
+ * The pages of the host's kernel that were hit: page numbers, ascending, the caller's to free. NULL: too many to know, or out
+ * of memory.
+ */
+uint64_t *hits_kernel_pages(const struct hits *hits, size_t *ret_n);
 
 #endif

@@ -53,6 +53,8 @@ static void note_chain_hits(struct intake *intake, const struct plan_sample *sam
 		else if (context == VPMU_CONTEXT_USER)
 			hits_user(&intake->hits, sample->pid, sample->tid, sample->chain[i],
 				  sample->time_ns);
+		else if (context == VPMU_CONTEXT_KERNEL)
+			hits_host_kernel(&intake->hits, sample->chain[i]);
 	}
 }
 

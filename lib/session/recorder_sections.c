@@ -166,7 +166,7 @@ int recorder_sections_make(struct recorder_sections *sections, const struct reco
 	add_times(sections, facts);
 	r = encode_guests(facts, begin(sections, PERF_FEATURE_VPMU_GUESTS));
 	if (r == 0 && symbols)
-		r = symbolizer_save_tables(facts->symbolizer,
+		r = symbolizer_save_tables(facts->symbolizer, facts->kernel_pages, facts->n_kernel_pages,
 					   begin(sections, PERF_FEATURE_VPMU_SYMBOLS));
 	for (size_t i = 0; i < sections->n; i++) {
 		sections->items[i].bytes = sections->bodies[i].text;

@@ -311,6 +311,9 @@ static int finish_recording(struct vpmu_session *session, struct vpmu_error *ret
 		.last_time_ns = session->intake.last_time_ns,
 	};
 
+	_free_ uint64_t *pages = hits_kernel_pages(&session->intake.hits, &facts.n_kernel_pages);
+
+	facts.kernel_pages = pages;
 	if (session->intake.collect_hits && processes_settle(session->processes) == 0)
 		hits_resolve(&session->intake.hits, session->processes, session->symbolizer);
 	return recorder_finish(session->recorder, &facts, reterr);

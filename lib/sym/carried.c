@@ -44,13 +44,21 @@ static int collect_guest(uint32_t guest, const char *path, const struct build_id
 		       table);
 }
 
-int symbolizer_save_tables(struct vpmu_symbolizer *s, struct strbuf *out)
+int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pages, size_t n_kernel_pages,
+			   struct strbuf *out)
 {
+	_cleanup_(symtab_freep) struct symtab *part = NULL;
 	struct build_id kernel_id;
 	const struct symtab *kernel = kernel_table(s->kernel, &kernel_id);
 	struct collected c = {};
-	int r = collect(&c, VPMU_TABLE_HOST_KERNEL, VPMU_NO_GUEST, NULL, &kernel_id, kernel);
+	int r = 0;
 
+	if (kernel && kernel_pages) {
+		r = symtab_subset(kernel, kernel_pages, n_kernel_pages, &part);
+		kernel = part;
+	}
+	if (r == 0)
+		r = collect(&c, VPMU_TABLE_HOST_KERNEL, VPMU_NO_GUEST, NULL, &kernel_id, kernel);
 	if (r == 0)
 		r = guests_symbols_each(s->guests, collect_guest, &c);
 	if (r == 0)

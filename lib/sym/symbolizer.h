@@ -72,8 +72,12 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
 		      uint64_t address, bool lines, struct vpmu_frame *ret_frame);
 
-/* For a recording about to be finished: appends a VPMU_SYMBOLS section with every table loaded so far to @out. */
-int symbolizer_save_tables(struct vpmu_symbolizer *s, struct strbuf *out);
+/*
+ * For a recording about to be finished: appends a VPMU_SYMBOLS section with every table loaded so far to @out. Of the host
+ * kernel's only what touches @kernel_pages (see symtab_subset()); NULL = all of it, several megabytes.
+ */
+int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pages, size_t n_kernel_pages,
+			   struct strbuf *out);
 
 /* The user files that were looked up and have a build-id: for the BUILD_ID feature. */
 void symbolizer_each_file(struct vpmu_symbolizer *s,

@@ -67,6 +67,13 @@ size_t symtab_builder_count(const struct symtab_builder *builder);
 int symtab_builder_finish(struct symtab_builder *builder, const void *image_meta, size_t meta_bytes,
 			  struct symtab **ret_table);
 
+/*
+ * A new table of those symbols of @table that touch one of @pages: page numbers (address >> SYMTAB_PAGE_SHIFT), ascending.
+ * Lookups inside these pages give what they give in @table. -ENOMEM.
+ */
+#define SYMTAB_PAGE_SHIFT 12
+int symtab_subset(const struct symtab *table, const uint64_t *pages, size_t n_pages, struct symtab **ret_table);
+
 /* A table over an image: copies @bytes (@map false) or takes over an mmap of @n bytes (@map true; unmapped by free,
  * and on failure). -EBADMSG if anything in it does not hold together. */
 int symtab_open(const void *bytes, size_t n, bool map, struct symtab **ret_table);

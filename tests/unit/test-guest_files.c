@@ -210,7 +210,7 @@ TEST(guest_tables_travel_with_the_recording)
 
 	CHECK_EQ(vpmu_symbolizer_guest_file(here, 0, VPMU_GUEST_VMLINUX, self, (int64_t)SLIDE, NULL), 0);
 	CHECK_EQ(give(here, 0, VPMU_GUEST_IMAGE, self), 0);
-	CHECK_EQ(symbolizer_save_tables(here, &section), 0);
+	CHECK_EQ(symbolizer_save_tables(here, NULL, 0, &section), 0);
 	CHECK_EQ(vpmu_section_tables_decode(section.text, section.n, add_back, there), 0);
 	CHECK_STR(kernel_at(there, function + SLIDE).symbol, "link_address");
 	CHECK_STR(frame_at(there, VPMU_SIDE_GUEST_USER, function).symbol, "link_address");

@@ -299,7 +299,7 @@ TEST(tables_saved_with_a_recording_serve_on_another_machine)
 
 	kernel_frame(here, 0xffffffff81000048);
 	snprintf(path, sizeof(path), "%s", user_frame(here, space, address).dso);
-	CHECK_EQ(symbolizer_save_tables(here, &section), 0);
+	CHECK_EQ(symbolizer_save_tables(here, NULL, 0, &section), 0);
 
 	/* A machine with another kernel, where the file is another one too. */
 	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *there =

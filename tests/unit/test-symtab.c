@@ -297,6 +297,53 @@ TEST(a_mapped_image_is_unmapped_whatever_happens)
 	CHECK(!is_mapped(map));
 }
 
+TEST(a_subset_answers_in_its_pages_as_the_whole_does)
+{
+	struct symtab_builder *b = symtab_builder_new();
+	const uint64_t pages[] = { 3, 4, 9 };
+	_cleanup_(symtab_freep) struct symtab *part = NULL;
+	size_t found = 0;
+
+	add(b, 0x1000, 0, 'T', "_text", NULL);
+	add(b, 0x1800, 0x3000, 'T', "reaches_over_pages", NULL);
+	for (uint64_t start = 0x2000; start < 0x20000; start += 0x140)
+		add(b, start, 0x100, 'T', "some", NULL);
+	_cleanup_(symtab_freep) struct symtab *whole = finish(b);
+
+	CHECK_EQ(symtab_subset(whole, pages, 3, &part), 0);
+	for (uint64_t address = 0; address < 0x30000; address += 8) {
+		struct symbol a, c;
+		bool in = symtab_lookup(whole, address, &a);
+
+		if (address >> 12 != 3 && address >> 12 != 4 && address >> 12 != 9)
+			continue;
+		CHECK_EQ(symtab_lookup(part, address, &c), in);
+		if (!in)
+			continue;
+		CHECK_EQ(a.start, c.start);
+		CHECK_STR(a.name, c.name);
+		found++;
+	}
+	CHECK_CMP(found, >, 1000);
+	CHECK_CMP(symtab_count(part), <, 50);
+}
+
+TEST(a_subset_of_no_pages_is_empty_and_opens)
+{
+	struct symtab_builder *b = symtab_builder_new();
+	_cleanup_(symtab_freep) struct symtab *part = NULL, *again = NULL;
+	const void *image;
+	size_t n;
+
+	add(b, 0x1000, 0x10, 'T', "_text", NULL);
+	_cleanup_(symtab_freep) struct symtab *whole = finish(b);
+
+	CHECK_EQ(symtab_subset(whole, NULL, 0, &part), 0);
+	image = symtab_image(part, &n);
+	CHECK_EQ(symtab_open(image, n, false, &again), 0);
+	CHECK_EQ(symtab_count(again), 0);
+}
+
 int main(void)
 {
 	return test_main();
