@@ -7,31 +7,19 @@
  * in one piece of memory, and a consumer that only copies or counts can take them as one. libperf
  * publishes the read position at perf_mmap__consume(), which we call once a run.
  *
- * Three things to know about libperf 0.0.1 (linux/tools/lib/perf, 5.10 to 6.12):
- *  - perf_evsel__delete() frees the event only: neither the references to its maps, nor the id
- * arrays that perf_evlist__mmap() makes for events with PERF_FORMAT_ID. Empty maps put before
- * deletion drop the references; and read_format lacks the id during the mapping (the kernel's event
- * has it: ids come from perf_evsel__read()).
- *  - Events are opened without PERF_FLAG_FD_CLOEXEC, and there is no way to change it.
- *  - A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains
- * of 500 frames fit.
+ * A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains of 500
+ * frames fit. What else is to be known about libperf: perf_list.h.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <perf/core.h>
-#include <perf/cpumap.h>
 #include <perf/event.h>
 #include <perf/evlist.h>
 #include <perf/evsel.h>
 #include <perf/mmap.h>
-#include <perf/threadmap.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "host/perf_list.h"
 #include "host/ring.h"
-#include "util/log.h"
 #include "util/macro.h"
 
 /* A run is handed over at this size at the latest: small enough to be in the cache still. */
@@ -44,70 +32,13 @@ struct ring {
 	bool counts_lost; /* the events have PERF_FORMAT_LOST */
 };
 
-static int print_debug(enum libperf_print_level level, const char *format, va_list args)
-{
-	char line[256];
-
-	(void)level;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("libperf: %s", line);
-	return 0;
-}
-
-static void init_libperf(void)
-{
-	libperf_init(print_debug); /* also learns the page size, without which no mapping works */
-}
-
 struct ring *ring_free(struct ring *ring)
 {
 	if (!ring)
 		return NULL;
-	if (ring->list) {
-		perf_evlist__munmap(ring->list);
-		perf_evlist__close(ring->list);
-		perf_evlist__set_maps(ring->list, NULL, NULL);
-		perf_evlist__delete(ring->list);
-	}
+	perf_list_free(ring->list);
 	free(ring);
 	return NULL;
-}
-
-static int set_target(struct perf_evlist *list, pid_t tid, int cpu)
-{
-	struct perf_thread_map *threads = perf_thread_map__new_array(1, &tid);
-	struct perf_cpu_map *cpus;
-	char number[16];
-
-	if (cpu < 0) {
-		cpus = perf_cpu_map__dummy_new();
-	} else {
-		snprintf(number, sizeof(number), "%d", cpu);
-		cpus = perf_cpu_map__new(number);
-	}
-	if (threads && cpus)
-		perf_evlist__set_maps(list, cpus, threads);
-	perf_thread_map__put(threads);
-	perf_cpu_map__put(cpus);
-	return threads && cpus ? 0 : -ENOMEM;
-}
-
-static int add_events(struct ring *ring, const struct perf_event_attr *attrs, size_t n_attrs)
-{
-	for (size_t i = 0; i < n_attrs; i++) {
-		struct perf_event_attr attr = attrs[i];
-		struct perf_evsel *event;
-
-		attr.size = sizeof(attr);
-		attr.disabled = 1;
-		attr.read_format = PERF_FORMAT_ID | PERF_FORMAT_LOST;
-		event = perf_evsel__new(&attr);
-		if (!event)
-			return -ENOMEM;
-		perf_evlist__add(ring->list, event);
-	}
-	return 0;
 }
 
 static int open_event(struct ring *ring, struct perf_evsel *event)
@@ -184,20 +115,13 @@ static int map_ring(struct ring *ring, size_t ring_bytes)
 int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu,
 	      size_t ring_bytes, struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(ring_freep) struct ring *ring = calloc(1, sizeof(*ring));
 	int r;
 
 	*ret_failed = n_attrs;
 	if (!ring)
 		return -ENOMEM;
-	pthread_once(&once, init_libperf);
-	ring->list = perf_evlist__new();
-	if (!ring->list)
-		return -ENOMEM;
-	r = set_target(ring->list, tid, cpu);
-	if (r == 0)
-		r = add_events(ring, attrs, n_attrs);
+	r = perf_list_new(attrs, n_attrs, PERF_FORMAT_ID | PERF_FORMAT_LOST, tid, cpu, &ring->list);
 	if (r == 0)
 		r = open_events(ring, ret_ids, ret_failed);
 	if (r == 0)

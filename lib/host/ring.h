@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The events of one target (a thread or a CPU) and the ring they share, through libperf. libperf's
- * only home.
- *
- * Each target has an event list of its own, so that threads can come and go one at a time;
- * libperf's lists are made for a set of threads that is known at the start.
+ * The events of one target (a thread or a CPU) and the ring they share, through libperf.
  *
  * There is nothing to wait on here. libperf hands out no file descriptors, only a poll() of one
  * list, which is of no use for many targets; and waking up for every ring that fills is what a
