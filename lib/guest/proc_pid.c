@@ -73,6 +73,10 @@ int task_stat_read(int dir_fd, const char *path, struct task_stat *ret_stat)
 		field++;
 		if (field == 9)
 			stat.flags = (uint32_t)value;
+		else if (field == 14)
+			stat.user_ticks = value;
+		else if (field == 15)
+			stat.system_ticks = value;
 		else if (field == 20)
 			stat.n_threads = value;
 		else if (field == 22)

@@ -17,7 +17,8 @@ struct task_stat {
 	uint32_t flags;
 	uint64_t n_threads;
 	uint64_t start_ticks;
-	uint64_t guest_ticks; /* of the whole process, or of the thread */
+	uint64_t user_ticks, system_ticks; /* of the whole process, or of the thread */
+	uint64_t guest_ticks;		   /* is part of user_ticks */
 };
 
 /* task_stat.flags, from include/linux/sched.h */
