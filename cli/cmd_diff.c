@@ -167,7 +167,7 @@ static void print_rows(const struct vpmu_diff *diff)
 		if (out.n > 65536)
 			output_write(&out);
 	}
-	strbuf_adds(&out, "\n* the interval does not contain 0: a change, not noise\n");
+	strbuf_adds(&out, "\n* the interval does not contain 0; by chance that is so for one unchanged row in twenty\n");
 	output_write(&out);
 }
 
