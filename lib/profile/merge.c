@@ -72,7 +72,7 @@ static int translate_stacks(struct profile_tables *into, const struct profile_ta
 		for (uint32_t k = 0; k < s->n && r == 0; k++)
 			frames.items[k] = tr->frames[from->stack_frames.items[s->first + k]];
 		if (r == 0)
-			tr->stacks[i] = tables_stack(into, frames.items, s->n);
+			tr->stacks[i] = tables_stack(into, frames.items, s->n, tables_stack_hash(frames.items, s->n));
 		if (tr->stacks[i] == UINT32_MAX)
 			r = -ENOMEM;
 	}
@@ -91,7 +91,7 @@ static int add_entries(struct profile_tables *into, const struct profile_tables 
 		e.process = tr->strings[e.process];
 		e.leaf = tr->frames[e.leaf];
 		e.stack = e.stack == PROFILE_NO_STACK ? PROFILE_NO_STACK : tr->stacks[e.stack];
-		r = tables_count(into, &e);
+		r = tables_count(into, &e, tables_entry_hash(&e));
 		if (r < 0)
 			return r;
 	}

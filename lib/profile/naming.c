@@ -7,34 +7,43 @@
  * Addresses are looked up as they are, those of callers too, although a return address may lie behind the end of a
  * function that ends in a call. perf does the same (tools/perf/util/machine.c, add_callchain_ip()), and figures that agree with perf's
  * are worth more here than the rare frame put right.
+ *
+ * Callers that no mapping holds are one frame, "[unmapped]": they are no places in code but what the kernel finds when it
+ * follows frame pointers through code that was compiled without them, heap addresses and text mostly. Each would be
+ * a row of its own (in a recording of a busy machine nine rows in ten), and mean nothing. perf shows them all.
  */
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "profile/naming.h"
 #include "util/hash.h"
 #include "util/macro.h"
 
-/* What an address is relative to: its side, and a guest's or a space's number. */
-struct place {
+#define FIRST_SLOTS 1024
+
+/* Open addressing; four slots to a cache line. */
+struct place_slot {
 	uint64_t address;
-	uint32_t of; /* guest or space */
-	uint32_t frame : 29, side : 3;
+	uint32_t of;
+	uint32_t frame1 : 29, side : 3; /* frame + 1, 0 = free */
 };
 
-#define MAX_FRAME ((1u << 29) - 2)
+#define UNMAPPED1 ((1u << 29) - 1) /* in place of frame + 1: no mapping holds this address */
+#define MAX_FRAME (UNMAPPED1 - 2)
+
+struct string_slot {
+	const char *pointer;
+	uint32_t string;
+};
 
 struct naming {
 	struct profile_tables *tables;
 	struct vpmu_symbolizer *symbolizer;
 	bool lines;
-	struct place *places; /* open addressing; frame is +1, 0 = free */
-	size_t n_places, mask;
-	struct {
-		const char *pointer;
-		uint32_t string;
-	} *strings;
+	struct place_slot *places;
+	size_t n_places, place_mask;
+	struct string_slot *strings;
 	size_t n_strings, strings_mask;
+	uint32_t unmapped; /* the frame of callers that are nowhere; UINT32_MAX = not needed yet */
 };
 
 struct naming *naming_free(struct naming *n)
@@ -56,9 +65,10 @@ struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer 
 	n->tables = tables;
 	n->symbolizer = symbolizer;
 	n->lines = lines;
-	n->mask = n->strings_mask = 1023;
-	n->places = calloc(n->mask + 1, sizeof(*n->places));
-	n->strings = calloc(n->strings_mask + 1, sizeof(*n->strings));
+	n->unmapped = UINT32_MAX;
+	n->place_mask = n->strings_mask = FIRST_SLOTS - 1;
+	n->places = calloc(FIRST_SLOTS, sizeof(*n->places));
+	n->strings = calloc(FIRST_SLOTS, sizeof(*n->strings));
 	if (!n->places || !n->strings)
 		return NULL;
 	return take_ptr(n);
@@ -77,7 +87,7 @@ static size_t string_slot(const struct naming *n, const char *pointer)
 
 static bool strings_grow(struct naming *n)
 {
-	__typeof__(n->strings) old = n->strings;
+	struct string_slot *old = n->strings;
 	size_t old_mask = n->strings_mask;
 
 	n->strings = calloc((old_mask + 1) * 2, sizeof(*n->strings));
@@ -120,92 +130,126 @@ static uint32_t string_of(struct naming *n, const char *pointer)
 /* What is shown in place of a symbol: where in its file, or in memory, the address is. */
 static uint32_t offset_string(struct naming *n, uint64_t offset)
 {
-	char text[20] = "0x", *p = text + sizeof(text);
-	size_t digits = 0;
+	char text[2 + 16], *p = text + sizeof(text);
 
-	do {
+	do
 		*--p = "0123456789abcdef"[offset & 15];
-		digits++;
-	} while (offset >>= 4);
-	memmove(text + 2, p, digits);
-	return intern_add_bytes(n->tables->strings, text, digits + 2);
+	while (offset >>= 4);
+	*--p = 'x';
+	*--p = '0';
+	return intern_add_bytes(n->tables->strings, p, (size_t)(text + sizeof(text) - p));
 }
 
-static uint32_t frame_new(struct naming *n, enum vpmu_side side, uint32_t guest, uint32_t space,
-			  uint64_t address)
+static uint32_t frame_new(struct naming *n, const struct vpmu_frame *named)
 {
-	struct vpmu_frame named;
-	struct profile_frame frame;
-
-	symbolizer_frame(n->symbolizer, side, guest, space, address, n->lines, &named);
-	frame = (struct profile_frame){
-		.symbol = named.status == VPMU_FRAME_OK ? string_of(n, named.symbol) :
-							  offset_string(n, named.dso_offset),
-		.dso = string_of(n, named.dso),
-		.build_id = string_of(n, named.build_id),
-		.src_file = string_of(n, named.src_file),
-		.src_line = named.src_line,
-		.side = (uint8_t)side,
-		.status = (uint8_t)named.status,
+	struct profile_frame frame = {
+		.symbol = named->status == VPMU_FRAME_OK ? string_of(n, named->symbol) :
+							   offset_string(n, named->dso_offset),
+		.dso = string_of(n, named->dso),
+		.build_id = string_of(n, named->build_id),
+		.src_file = string_of(n, named->src_file),
+		.src_line = named->src_line,
+		.side = (uint8_t)named->side,
+		.status = (uint8_t)named->status,
 	};
+
 	if (frame.symbol == INTERN_FAILED || frame.dso == INTERN_FAILED ||
 	    frame.build_id == INTERN_FAILED || frame.src_file == INTERN_FAILED)
 		return UINT32_MAX;
 	return tables_frame(n->tables, &frame);
 }
 
-static size_t place_slot(const struct naming *n, const struct place *key)
-{
-	size_t i = hash_mix(key->address, key->of | (uint64_t)key->side << 32) & n->mask;
+/* ---- places ---- */
 
-	while (n->places[i].frame && (n->places[i].address != key->address ||
-				      n->places[i].of != key->of || n->places[i].side != key->side))
-		i = (i + 1) & n->mask;
+static size_t place_home(const struct naming *n, const struct place *place)
+{
+	return hash_mix(place->address, place->of | (uint64_t)place->side << 32) & n->place_mask;
+}
+
+static size_t place_find(const struct naming *n, const struct place *place)
+{
+	size_t i = place_home(n, place);
+
+	while (n->places[i].frame1 && (n->places[i].address != place->address ||
+				       n->places[i].of != place->of || n->places[i].side != place->side))
+		i = (i + 1) & n->place_mask;
 	return i;
 }
 
 static bool places_grow(struct naming *n)
 {
-	struct place *old = n->places;
-	size_t old_mask = n->mask;
+	struct place_slot *old = n->places;
+	size_t old_mask = n->place_mask;
 
 	n->places = calloc((old_mask + 1) * 2, sizeof(*n->places));
 	if (!n->places) {
 		n->places = old;
 		return false;
 	}
-	n->mask = old_mask * 2 + 1;
-	for (size_t i = 0; i <= old_mask; i++)
-		if (old[i].frame)
-			n->places[place_slot(n, &old[i])] = old[i];
+	n->place_mask = old_mask * 2 + 1;
+	for (size_t i = 0; i <= old_mask; i++) {
+		struct place place = { .address = old[i].address, .of = old[i].of, .side = old[i].side };
+
+		if (old[i].frame1)
+			n->places[place_find(n, &place)] = old[i];
+	}
 	free(old);
 	return true;
 }
 
-uint32_t naming_frame(struct naming *n, enum vpmu_side side, uint32_t guest, uint32_t space,
-		      uint64_t address)
+void naming_prefetch(const struct naming *n, const struct place *place)
 {
-	struct place key = { .address = address, .side = (uint8_t)side & 7 };
-	uint32_t frame;
-	size_t i;
+	__builtin_prefetch(&n->places[place_home(n, place)]);
+}
 
-	if (side == VPMU_SIDE_HOST_USER)
-		key.of = space;
-	else if (VPMU_SIDES_GUEST & 1u << side)
-		key.of = guest;
-	i = place_slot(n, &key);
-	if (likely(n->places[i].frame))
-		return n->places[i].frame - 1;
-	frame = frame_new(n, side, guest, space, address);
-	if (frame > MAX_FRAME)
+static uint32_t unmapped_frame(struct naming *n)
+{
+	struct profile_frame frame = { .side = VPMU_SIDE_HOST_USER, .status = VPMU_FRAME_UNMAPPED };
+
+	if (n->unmapped != UINT32_MAX)
+		return n->unmapped;
+	frame.symbol = intern_add(n->tables->strings, "[unmapped]");
+	frame.dso = intern_add(n->tables->strings, "[unknown]");
+	if (frame.symbol == INTERN_FAILED || frame.dso == INTERN_FAILED)
 		return UINT32_MAX;
-	if (n->n_places * 3 > n->mask * 2) {
-		if (!places_grow(n))
-			return UINT32_MAX;
-		i = place_slot(n, &key);
-	}
-	key.frame = frame + 1;
-	n->places[i] = key;
+	n->unmapped = tables_frame(n->tables, &frame);
+	return n->unmapped;
+}
+
+/* Of a process whose mappings are not known, or of a guest, an address is all there is. */
+static bool is_nowhere(const struct place *place, const struct vpmu_frame *named)
+{
+	return named->status == VPMU_FRAME_UNMAPPED && place->side == VPMU_SIDE_HOST_USER &&
+	       place->of != SPACE_NONE;
+}
+
+static bool place_add(struct naming *n, const struct place *place, uint32_t frame1)
+{
+	if (n->n_places * 3 > n->place_mask * 2 && !places_grow(n))
+		return false;
+	n->places[place_find(n, place)] = (struct place_slot){
+		.address = place->address, .of = place->of, .side = place->side & 7, .frame1 = frame1
+	};
 	n->n_places++;
+	return true;
+}
+
+uint32_t naming_frame(struct naming *n, const struct place *place, bool caller)
+{
+	uint32_t known = n->places[place_find(n, place)].frame1, frame;
+	struct vpmu_frame named;
+	bool nowhere;
+
+	if (likely(known && known != UNMAPPED1))
+		return known - 1;
+	if (known && caller)
+		return unmapped_frame(n);
+	symbolizer_frame(n->symbolizer, (enum vpmu_side)place->side, place->of, place->of, place->address,
+			 n->lines, &named);
+	named.side = (enum vpmu_side)place->side;
+	nowhere = is_nowhere(place, &named);
+	frame = nowhere && caller ? unmapped_frame(n) : frame_new(n, &named);
+	if (frame > MAX_FRAME || (!known && !place_add(n, place, nowhere ? UNMAPPED1 : frame + 1)))
+		return UINT32_MAX;
 	return frame;
 }

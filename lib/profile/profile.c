@@ -100,12 +100,12 @@ uint32_t profile_put_frame(struct vpmu_profile *profile, const struct profile_fr
 uint32_t profile_put_stack(struct vpmu_profile *profile, const uint32_t *frames, size_t n)
 {
 	profile->resolved = true;
-	return tables_stack(&profile->tables, frames, n);
+	return tables_stack(&profile->tables, frames, n, tables_stack_hash(frames, n));
 }
 
 int profile_put(struct vpmu_profile *profile, const struct profile_entry *entry)
 {
-	int r = tables_count(&profile->tables, entry);
+	int r = tables_count(&profile->tables, entry, tables_entry_hash(entry));
 
 	if (r < 0)
 		return r;

@@ -126,18 +126,85 @@ static int row_fill(struct vpmu_report *report, const struct group_row *group, s
 	return 0;
 }
 
-/* Rows on their way into order. */
-struct sortable {
-	struct vpmu_row row;
-	const char *dso; /* decides between places without a name */
+/*
+ * Rows are put in order before they are put into words: most are as light as the next one, so names decide, and most
+ * are never looked at. The first letters of the most telling key are kept beside the numbers; what they cannot decide,
+ * names_compare() does.
+ */
+struct sort_key {
+	uint64_t weight, self_weight, letters;
 	uint32_t group;
+	bool is_guest;
 };
 
-static int by_weight(const void *pa, const void *pb)
+static const struct profile_frame *example_of(const struct vpmu_report *report, uint32_t group)
 {
-	const struct sortable *sa = pa, *sb = pb;
-	const struct vpmu_row *a = &sa->row, *b = &sb->row;
-	int order;
+	return &report->view.frames[report->grouping.examples[report->groups.items[group].frame_group]];
+}
+
+static const struct entry_group *entry_group_of(const struct vpmu_report *report, uint32_t group)
+{
+	return &report->grouping.entry_groups.items[report->groups.items[group].entry_group];
+}
+
+static uint64_t first_letters(const struct vpmu_report *report, uint32_t group)
+{
+	const struct profile_frame *frame = example_of(report, group);
+	const char *name;
+	uint64_t letters = 0;
+
+	if (report->keys & KEY_BIT(SYMBOL))
+		name = intern_string(report->view.strings, frame->symbol);
+	else if (report->keys & KEY_BIT(DSO))
+		name = intern_string(report->view.strings, frame->dso);
+	else
+		return 0;
+	for (int i = 0; i < 8; i++) {
+		letters = letters << 8 | (unsigned char)*name;
+		name += *name != '\0';
+	}
+	return letters;
+}
+
+static int ids_compare(const struct vpmu_report *report, uint32_t a, uint32_t b)
+{
+	return a == b ? 0 : strcmp(intern_string(report->view.strings, a), intern_string(report->view.strings, b));
+}
+
+static uint32_t guest_name(const struct vpmu_report *report, uint32_t guest)
+{
+	return guest < report->view.n_guests ? report->view.guests[guest].name : 0;
+}
+
+#define ORDER(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* What is no key is equal in both entry groups; of frames it has no say. */
+static int names_compare(const struct vpmu_report *report, uint32_t a, uint32_t b)
+{
+	const struct entry_group *ea = entry_group_of(report, a), *eb = entry_group_of(report, b);
+	const struct profile_frame *fa = example_of(report, a), *fb = example_of(report, b);
+	int order = 0;
+
+	if (report->keys & KEY_BIT(SYMBOL))
+		order = ids_compare(report, fa->symbol, fb->symbol);
+	if (!order && report->keys & (KEY_BIT(DSO) | KEY_BIT(SYMBOL)))
+		order = ids_compare(report, fa->dso, fb->dso);
+	if (!order && report->keys & KEY_BIT(SIDE))
+		order = ORDER(fa->side, fb->side);
+	if (!order)
+		order = ids_compare(report, ea->process, eb->process);
+	if (!order)
+		order = ids_compare(report, guest_name(report, ea->guest), guest_name(report, eb->guest));
+	if (!order)
+		order = ORDER(ea->vcpu, eb->vcpu);
+	if (!order && report->keys & KEY_BIT(LINE))
+		order = ids_compare(report, fa->src_file, fb->src_file) ?: ORDER(fa->src_line, fb->src_line);
+	return order ?: ORDER(a, b);
+}
+
+static int by_weight(const void *pa, const void *pb, void *report)
+{
+	const struct sort_key *a = pa, *b = pb;
 
 	if (a->is_guest != b->is_guest)
 		return a->is_guest ? -1 : 1;
@@ -145,53 +212,61 @@ static int by_weight(const void *pa, const void *pb)
 		return a->weight > b->weight ? -1 : 1;
 	if (a->self_weight != b->self_weight)
 		return a->self_weight > b->self_weight ? -1 : 1;
-	for (int key = 0; key < VPMU_KEY_COUNT; key++) {
-		order = a->keys[key] ? strcmp(a->keys[key], b->keys[key]) : 0;
-		if (order)
-			return order;
-	}
-	order = strcmp(sa->dso, sb->dso);
-	return order ? order : (sa->group > sb->group) - (sa->group < sb->group);
+	if (a->letters != b->letters)
+		return a->letters < b->letters ? -1 : 1;
+	return names_compare(report, a->group, b->group);
 }
 
-/* Leaves out what min_percent and limit say; the order is there already. */
-static void rows_take(struct vpmu_report *report, const struct sortable *sorted, size_t n)
+/* How many of the half that begins at @sorted are shown: limit and min_percent, which the order makes prefixes. */
+static size_t shown_of(const struct vpmu_report *report, const struct sort_key *sorted, size_t n)
 {
-	size_t in_half[2] = {};
+	double least = report->opts.min_percent / 100 * (double)report->halves[sorted->is_guest].weight;
+	size_t shown = 0;
 
+	while (shown < n && sorted[shown].is_guest == sorted->is_guest &&
+	       (!report->opts.limit || shown < report->opts.limit) && (double)sorted[shown].weight >= least)
+		shown++;
+	return shown;
+}
+
+static int take_rows(struct vpmu_report *report, const struct sort_key *sorted, size_t n)
+{
 	for (size_t i = 0; i < n; i++) {
-		const struct vpmu_row *row = &sorted[i].row;
+		const struct group_row *group = &report->groups.items[sorted[i].group];
 
-		if (row->percent < report->opts.min_percent ||
-		    (report->opts.limit && in_half[row->is_guest] >= report->opts.limit))
-			continue;
-		in_half[row->is_guest]++;
-		report->rows[report->n_rows] = *row;
-		report->row_groups[report->n_rows++] = sorted[i].group;
+		report->row_groups[report->n_rows] = sorted[i].group;
+		if (row_fill(report, group, &report->rows[report->n_rows]) < 0)
+			return -ENOMEM;
+		report->n_rows++;
 	}
+	return 0;
 }
 
 static int make_rows(struct vpmu_report *report)
 {
-	size_t n = report->groups.n;
-	_free_ struct sortable *sorted = calloc(n + 1, sizeof(*sorted));
+	size_t n = report->groups.n, n_guest = 0, shown_guest, shown_host;
+	_free_ struct sort_key *sorted = malloc((n + 1) * sizeof(*sorted));
 
-	report->rows = calloc(n + 1, sizeof(*report->rows));
-	report->row_groups = calloc(n + 1, sizeof(*report->row_groups));
-	if (!sorted || !report->rows || !report->row_groups)
+	if (!sorted)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct group_row *group = &report->groups.items[i];
-		uint32_t example = report->grouping.examples[group->frame_group];
-
-		sorted[i].group = (uint32_t)i;
-		sorted[i].dso = intern_string(report->view.strings, report->view.frames[example].dso);
-		if (row_fill(report, group, &sorted[i].row) < 0)
-			return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		sorted[i] = (struct sort_key){
+			.weight = report->groups.items[i].weight,
+			.self_weight = report->groups.items[i].self_weight,
+			.letters = first_letters(report, i),
+			.group = i,
+			.is_guest = entry_group_of(report, i)->is_guest,
+		};
+		n_guest += sorted[i].is_guest;
 	}
-	qsort(sorted, n, sizeof(*sorted), by_weight);
-	rows_take(report, sorted, n);
-	return 0;
+	qsort_r(sorted, n, sizeof(*sorted), by_weight, report);
+	shown_guest = n_guest ? shown_of(report, sorted, n_guest) : 0;
+	shown_host = n > n_guest ? shown_of(report, sorted + n_guest, n - n_guest) : 0;
+	report->rows = malloc((shown_guest + shown_host + 1) * sizeof(*report->rows));
+	report->row_groups = malloc((shown_guest + shown_host + 1) * sizeof(*report->row_groups));
+	if (!report->rows || !report->row_groups || take_rows(report, sorted, shown_guest) < 0)
+		return -ENOMEM;
+	return take_rows(report, sorted + n_guest, shown_host);
 }
 
 VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report)

@@ -12,14 +12,25 @@
 #include "util/error.h"
 #include "util/macro.h"
 
+#define BATCH 16
+
+/* A distinct sample on its way. */
+struct resolved {
+	struct profile_entry entry;
+	size_t first;	/* of its frames */
+	uint32_t n;
+	uint32_t hash;	/* for the table it goes into next */
+};
+
 struct resolving {
 	struct vpmu_profile *profile;
 	struct stacks *stacks;
 	struct naming *naming;
 	uint32_t *guests;	/* of the session or recording -> of the profile */
 	uint32_t n_guests;
-	VEC(uint32_t) frames;	/* the stack at hand */
 	struct vpmu_coverage coverage;
+	struct resolved batch[BATCH];
+	VEC(uint32_t) frames;	/* of the batch */
 };
 
 static int take_guests(struct resolving *r, struct vpmu_symbolizer *symbolizer)
@@ -75,39 +86,58 @@ static uint32_t truncated_frame(struct vpmu_profile *profile, enum vpmu_side sid
 	return tables_frame(&profile->tables, &frame);
 }
 
+/* Walks over the addresses of a chain that are frames behind the leaf, in its own right or by a marker that ends the chain. */
+struct chain_walk {
+	const struct raw_stack *raw;
+	const struct stack_context *context;
+	enum vpmu_side side;
+	uint32_t i;
+	bool begun;
+};
+
 /*
- * The frames behind the leaf. The kernel's chain of a host sample starts with the sampled address itself; that one is the
- * leaf, which is there already (and from the sample, in case a precise event moved it). Nothing is known about addresses
- * before the first marker but the sample's side. A marker that nobody knows, the chain ends there (perf drops all of it).
+ * The kernel's chain of a host sample starts with the sampled address itself; that one is the leaf, which is there already
+ * (and from the sample, in case a precise event moved it). Nothing is known about addresses before the first marker but
+ * the sample's side. Behind a marker that nobody knows nothing is known either (perf drops the whole chain):
+ * *ret_place.side is UNKNOWN then, and it is the last one.
  */
-static int chain_frames(struct resolving *r, const struct raw_stack *raw, const struct stack_context *c)
+static bool chain_next(struct chain_walk *w, struct place *ret_place)
 {
-	enum vpmu_side side = (enum vpmu_side)c->side;
-	bool first = true;
+	while (w->i < w->raw->n) {
+		uint64_t word = w->raw->chain[w->i++];
+		bool leaf = !w->begun && w->side == w->context->side;
 
-	for (uint32_t i = 0; i < raw->n; i++) {
-		uint64_t word = raw->chain[i];
-		uint32_t frame;
-
-		if (word >= VPMU_CONTEXT_MAX) {
-			side = side_of_marker(word);
-			if (word == VPMU_CONTEXT_USER_DEFERRED)
-				i++; /* a cookie: which later record holds the user's part */
-			if (side != VPMU_SIDE_UNKNOWN)
+		if (word < VPMU_CONTEXT_MAX) {
+			w->begun = true;
+			if (leaf)
 				continue;
-			frame = truncated_frame(r->profile, (enum vpmu_side)c->side);
-			i = raw->n;
-		} else if (first && side == c->side) {
-			first = false;
-			continue;
-		} else {
-			frame = naming_frame(r->naming, side, c->guest, c->space, word);
+			*ret_place = place_of(w->side, w->context->guest, w->context->space, word);
+			return true;
 		}
-		first = false;
-		if (frame == UINT32_MAX || !vec_push(&r->frames, frame))
-			return -ENOMEM;
+		w->side = side_of_marker(word);
+		if (word == VPMU_CONTEXT_USER_DEFERRED)
+			w->i++; /* a cookie: which later record holds the user's part */
+		if (w->side == VPMU_SIDE_UNKNOWN) {
+			w->i = w->raw->n;
+			*ret_place = (struct place){ .side = VPMU_SIDE_UNKNOWN };
+			return true;
+		}
 	}
-	return 0;
+	return false;
+}
+
+static struct chain_walk chain_begin(const struct resolving *r, const struct raw_stack *raw)
+{
+	const struct stack_context *c = stacks_context(r->stacks, raw->context);
+
+	return (struct chain_walk){ .raw = raw, .context = c, .side = (enum vpmu_side)c->side };
+}
+
+static struct place leaf_of(const struct resolving *r, const struct raw_stack *raw)
+{
+	const struct stack_context *c = stacks_context(r->stacks, raw->context);
+
+	return place_of((enum vpmu_side)c->side, c->guest, c->space, raw->ip);
 }
 
 static void count_leaf(struct resolving *r, uint32_t leaf, uint64_t samples)
@@ -120,34 +150,98 @@ static void count_leaf(struct resolving *r, uint32_t leaf, uint64_t samples)
 		r->coverage.opaque += samples;
 }
 
-static int resolve_one(struct resolving *r, const struct raw_stack *raw)
+/*
+ * A batch goes through the tables step by step: in each step everybody's slots are fetched into the cache before the first
+ * one is needed.
+ */
+static void prefetch_places(const struct resolving *r, const struct raw_stack *raw)
+{
+	struct chain_walk walk = chain_begin(r, raw);
+	struct place place = leaf_of(r, raw);
+
+	do
+		naming_prefetch(r->naming, &place);
+	while (chain_next(&walk, &place));
+}
+
+/* Several of these in a row say no more than one. */
+static bool is_unmapped(const struct resolving *r, uint32_t frame)
+{
+	return r->profile->tables.frames.items[frame].status == VPMU_FRAME_UNMAPPED;
+}
+
+static int name_places(struct resolving *r, const struct raw_stack *raw, struct resolved *ret)
 {
 	const struct stack_context *c = stacks_context(r->stacks, raw->context);
-	struct profile_entry entry = {
-		.guest = c->guest < r->n_guests ? r->guests[c->guest] : VPMU_NO_GUEST,
-		.vcpu = c->vcpu,
-		.process = stacks_process(r->stacks, raw->context),
-		.event = c->event,
-		.side = (uint8_t)c->side,
-		.stack = PROFILE_NO_STACK,
-		.samples = raw->samples,
-		.weight = raw->weight,
+	struct chain_walk walk = chain_begin(r, raw);
+	struct place place = leaf_of(r, raw);
+	uint32_t last = UINT32_MAX;
+
+	*ret = (struct resolved){
+		.entry = {
+			.guest = c->guest < r->n_guests ? r->guests[c->guest] : VPMU_NO_GUEST,
+			.vcpu = c->vcpu,
+			.process = stacks_process(r->stacks, raw->context),
+			.event = c->event,
+			.side = (uint8_t)c->side,
+			.stack = PROFILE_NO_STACK,
+			.samples = raw->samples,
+			.weight = raw->weight,
+		},
+		.first = r->frames.n,
 	};
+	do {
+		uint32_t frame = place.side == VPMU_SIDE_UNKNOWN && ret->n ?
+					 truncated_frame(r->profile, (enum vpmu_side)c->side) :
+					 naming_frame(r->naming, &place, ret->n);
+
+		if (frame == UINT32_MAX)
+			return -ENOMEM;
+		if (ret->n && frame == last && is_unmapped(r, frame))
+			continue;
+		if (!vec_push(&r->frames, frame))
+			return -ENOMEM;
+		last = frame;
+		ret->n++;
+	} while (chain_next(&walk, &place));
+	ret->entry.leaf = r->frames.items[ret->first];
+	count_leaf(r, ret->entry.leaf, raw->samples);
+	if (ret->n > 1) {
+		ret->hash = tables_stack_hash(r->frames.items + ret->first, ret->n);
+		idtable_prefetch(&r->profile->tables.stack_ids, ret->hash);
+	}
+	return 0;
+}
+
+static int store_stack(struct resolving *r, struct resolved *one)
+{
 	struct profile_tables *t = &r->profile->tables;
 
-	entry.leaf = naming_frame(r->naming, (enum vpmu_side)c->side, c->guest, c->space, raw->ip);
-	if (entry.leaf == UINT32_MAX)
-		return -ENOMEM;
-	count_leaf(r, entry.leaf, raw->samples);
-	r->frames.n = 0;
-	if (!vec_push(&r->frames, entry.leaf) || chain_frames(r, raw, c) < 0)
-		return -ENOMEM;
-	if (r->frames.n > 1) {
-		entry.stack = tables_stack(t, r->frames.items, r->frames.n);
-		if (entry.stack == UINT32_MAX)
+	if (one->n > 1) {
+		one->entry.stack = tables_stack(t, r->frames.items + one->first, one->n, one->hash);
+		if (one->entry.stack == UINT32_MAX)
 			return -ENOMEM;
 	}
-	return tables_count(t, &entry);
+	one->hash = tables_entry_hash(&one->entry);
+	idtable_prefetch(&t->entry_ids, one->hash);
+	return 0;
+}
+
+static int resolve_batch(struct resolving *r, const struct raw_stack *const *raw, size_t n)
+{
+	r->frames.n = 0;
+	for (size_t i = 0; i < n; i++)
+		prefetch_places(r, raw[i]);
+	for (size_t i = 0; i < n; i++)
+		if (name_places(r, raw[i], &r->batch[i]) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (store_stack(r, &r->batch[i]) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (tables_count(&r->profile->tables, &r->batch[i].entry, r->batch[i].hash) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 static void resolving_deinit(struct resolving *r)
@@ -165,7 +259,8 @@ VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symb
 		.stacks = profile->filling,
 		.coverage = *coverage,
 	};
-	const struct raw_stack *raw;
+	const struct raw_stack *raw[BATCH];
+	size_t n;
 
 	if (profile->resolved)
 		return error_set(reterr, -EINVAL, "the profile is resolved already");
@@ -175,8 +270,8 @@ VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symb
 	r.naming = naming_new(&profile->tables, symbolizer, profile->opts.lines);
 	if (!r.naming || take_guests(&r, symbolizer) < 0)
 		return error_oom(reterr);
-	while (r.stacks && (raw = stacks_take(r.stacks)))
-		if (resolve_one(&r, raw) < 0)
+	while (r.stacks && (n = stacks_take(r.stacks, raw, BATCH)))
+		if (resolve_batch(&r, raw, n) < 0)
 			return error_oom(reterr);
 	profile->filling = stacks_free(profile->filling);
 	tables_trim(&profile->tables);

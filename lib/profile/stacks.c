@@ -287,23 +287,28 @@ uint32_t stacks_process(const struct stacks *s, uint32_t context)
 	return s->processes.items[context];
 }
 
-const struct raw_stack *stacks_take(struct stacks *s)
+size_t stacks_take(struct stacks *s, const struct raw_stack **ret_raw, size_t n)
 {
 	for (;;) {
-		size_t chunk = (size_t)CHUNK_OF(s->take_unit);
-		const struct raw_stack *raw;
+		size_t chunk = (size_t)CHUNK_OF(s->take_unit), taken = 0;
 
 		if (chunk) {
 			free(s->chunks.items[chunk - 1]);
 			s->chunks.items[chunk - 1] = NULL;
 		}
 		if (chunk >= s->chunks.n)
-			return NULL;
-		raw = at_unit(s, (uint32_t)s->take_unit);
-		if (raw->samples) {
-			s->take_unit += sizeof(*raw) / UNIT_BYTES + raw->n;
-			return raw;
+			return 0;
+		while (taken < n && CHUNK_OF(s->take_unit) == chunk) {
+			const struct raw_stack *raw = at_unit(s, (uint32_t)s->take_unit);
+
+			if (raw->samples) {
+				ret_raw[taken++] = raw;
+				s->take_unit += sizeof(*raw) / UNIT_BYTES + raw->n;
+			} else {
+				s->take_unit = (chunk + 1) * CHUNK_UNITS;
+			}
 		}
-		s->take_unit = (chunk + 1) * CHUNK_UNITS;
+		if (taken)
+			return taken;
 	}
 }

@@ -40,7 +40,7 @@ const struct stack_context *stacks_context(const struct stacks *stacks, uint32_t
 /* The interned name of the context's thread. */
 uint32_t stacks_process(const struct stacks *stacks, uint32_t context);
 
-/* Takes one distinct sample out, in order of first appearance; NULL at the end. Its memory goes back with the one after. */
-const struct raw_stack *stacks_take(struct stacks *stacks);
+/* Takes up to @n distinct samples out, in order of first appearance; 0 at the end. They last until the next call. */
+size_t stacks_take(struct stacks *stacks, const struct raw_stack **ret_raw, size_t n);
 
 #endif

@@ -85,7 +85,7 @@ uint32_t tables_frame(struct profile_tables *t, const struct profile_frame *fram
 	return UINT32_MAX;
 }
 
-static uint32_t stack_hash(const uint32_t *frames, size_t n)
+uint32_t tables_stack_hash(const uint32_t *frames, size_t n)
 {
 	uint64_t h = n;
 	size_t i;
@@ -95,9 +95,9 @@ static uint32_t stack_hash(const uint32_t *frames, size_t n)
 	return (uint32_t)hash_mix(h, i < n ? frames[i] : 0);
 }
 
-uint32_t tables_stack(struct profile_tables *t, const uint32_t *frames, size_t n)
+uint32_t tables_stack(struct profile_tables *t, const uint32_t *frames, size_t n, uint32_t hash)
 {
-	uint32_t hash = stack_hash(frames, n), id, i = idtable_first(&t->stack_ids, hash);
+	uint32_t id, i = idtable_first(&t->stack_ids, hash);
 
 	for (; (id = idtable_at(&t->stack_ids, i, hash)) != IDTABLE_END;
 	     i = idtable_step(&t->stack_ids, i)) {
@@ -126,10 +126,15 @@ static bool entry_same(const struct profile_entry *a, const struct profile_entry
 	       a->side == b->side;
 }
 
-int tables_count(struct profile_tables *t, const struct profile_entry *entry)
+uint32_t tables_entry_hash(const struct profile_entry *entry)
 {
 	uint64_t h = hash_mix(pair(entry->stack, entry->leaf), pair(entry->process, entry->vcpu));
-	uint32_t hash = (uint32_t)hash_mix(h, pair(entry->guest, entry->event * 8 + entry->side));
+
+	return (uint32_t)hash_mix(h, pair(entry->guest, entry->event * 8 + entry->side));
+}
+
+int tables_count(struct profile_tables *t, const struct profile_entry *entry, uint32_t hash)
+{
 	uint32_t id, i = idtable_first(&t->entry_ids, hash);
 
 	for (; (id = idtable_at(&t->entry_ids, i, hash)) != IDTABLE_END;

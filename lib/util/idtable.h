@@ -56,10 +56,11 @@ static inline uint32_t idtable_step(const struct idtable *t, uint32_t i)
 	return (i + 1) & t->mask;
 }
 
-/* Fetches into the cache what idtable_first() will lead to. Not for an empty table. */
+/* Fetches into the cache what idtable_first() will lead to. */
 static inline void idtable_prefetch(const struct idtable *t, uint32_t hash)
 {
-	__builtin_prefetch(&t->slots[hash >> t->shift]);
+	if (t->slots)
+		__builtin_prefetch(&t->slots[hash >> t->shift]);
 }
 
 static inline void idtable_place_(struct idtable *t, struct idtable_slot slot)

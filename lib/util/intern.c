@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/hash.h"
+#include "util/idtable.h"
 #include "util/intern.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -17,13 +18,12 @@ struct chunk {
 
 struct entry {
 	const char *string;
-	uint32_t length, hash;
+	uint32_t length;
 };
 
 struct intern {
 	VEC(struct entry) entries;
-	uint32_t *slots; /* id + 1, 0 = free; open addressing, at most half full */
-	uint32_t n_slots;
+	struct idtable ids;
 	struct chunk *chunks;
 	char *fill;
 	size_t fill_left;
@@ -35,9 +35,7 @@ struct intern *intern_new(void)
 
 	if (!pool)
 		return NULL;
-	pool->n_slots = 64;
-	pool->slots = calloc(pool->n_slots, sizeof(*pool->slots));
-	if (!pool->slots || intern_add(pool, "") != 0)
+	if (intern_add(pool, "") != 0)
 		return NULL;
 	return take_ptr(pool);
 }
@@ -53,7 +51,7 @@ struct intern *intern_free(struct intern *pool)
 		pool->chunks = next;
 	}
 	vec_free(&pool->entries);
-	free(pool->slots);
+	idtable_deinit(&pool->ids);
 	free(pool);
 	return NULL;
 }
@@ -81,48 +79,25 @@ static char *store(struct intern *pool, const char *bytes, size_t n)
 	return place;
 }
 
-static bool grow(struct intern *pool)
-{
-	uint32_t n_slots = pool->n_slots * 2;
-	uint32_t *slots = calloc(n_slots, sizeof(*slots));
-
-	if (!slots)
-		return false;
-	for (uint32_t id = 0; id < pool->entries.n; id++) {
-		uint32_t i = pool->entries.items[id].hash & (n_slots - 1);
-
-		while (slots[i])
-			i = (i + 1) & (n_slots - 1);
-		slots[i] = id + 1;
-	}
-	free(pool->slots);
-	pool->slots = slots;
-	pool->n_slots = n_slots;
-	return true;
-}
-
 uint32_t intern_add_bytes(struct intern *pool, const char *bytes, size_t n)
 {
-	uint32_t hash = (uint32_t)hash_bytes(bytes, n), i;
+	uint32_t hash = (uint32_t)hash_bytes(bytes, n), id, i = idtable_first(&pool->ids, hash);
 	const char *string;
 
-	if (n > UINT32_MAX - 1 || pool->entries.n >= UINT32_MAX / 4)
-		return INTERN_FAILED;
-	if (pool->entries.n * 2 >= pool->n_slots && !grow(pool))
-		return INTERN_FAILED;
-	for (i = hash & (pool->n_slots - 1); pool->slots[i]; i = (i + 1) & (pool->n_slots - 1)) {
-		const struct entry *e = &pool->entries.items[pool->slots[i] - 1];
+	for (; (id = idtable_at(&pool->ids, i, hash)) != IDTABLE_END; i = idtable_step(&pool->ids, i)) {
+		const struct entry *e = id == IDTABLE_OTHER ? NULL : &pool->entries.items[id];
 
-		if (e->hash == hash && e->length == n && memcmp(e->string, bytes, n) == 0)
-			return pool->slots[i] - 1;
+		if (e && e->length == n && memcmp(e->string, bytes, n) == 0)
+			return id;
 	}
-	string = store(pool, bytes, n);
-	if (!string ||
-	    !vec_push(&pool->entries,
-		      (struct entry){ .string = string, .length = (uint32_t)n, .hash = hash }))
+	if (n > UINT32_MAX - 1 || pool->entries.n >= UINT32_MAX / 4 || !vec_reserve(&pool->entries, 1))
 		return INTERN_FAILED;
-	pool->slots[i] = (uint32_t)pool->entries.n;
-	return (uint32_t)pool->entries.n - 1;
+	id = (uint32_t)pool->entries.n;
+	string = store(pool, bytes, n);
+	if (!string || !idtable_put(&pool->ids, hash, id))
+		return INTERN_FAILED;
+	pool->entries.items[pool->entries.n++] = (struct entry){ .string = string, .length = (uint32_t)n };
+	return id;
 }
 
 uint32_t intern_add(struct intern *pool, const char *string)

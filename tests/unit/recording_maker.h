@@ -77,6 +77,19 @@ static inline void make_comm(struct maker *m, uint64_t time, uint32_t pid, uint3
 	make_record(m, PERF_RECORD_COMM, 0, &b, time);
 }
 
+static inline void make_mmap(struct maker *m, uint64_t time, uint32_t pid, uint64_t start, uint64_t length,
+			     const char *path)
+{
+	_strbuf_ struct strbuf b = {};
+
+	maker_u32s(&b, pid, pid);
+	maker_u64(&b, start);
+	maker_u64(&b, length);
+	maker_u64(&b, 0);
+	maker_string(&b, path);
+	make_record(m, PERF_RECORD_MMAP, PERF_RECORD_MISC_USER, &b, time);
+}
+
 static inline void make_ksymbol(struct maker *m, uint64_t address, uint32_t length, const char *name)
 {
 	_strbuf_ struct strbuf b = {};

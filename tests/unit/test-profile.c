@@ -224,6 +224,37 @@ TEST(markers_change_sides_and_unknown_ones_end_the_chain)
 	maker_deinit(&m);
 }
 
+TEST(callers_that_are_nowhere_are_one_frame)
+{
+	const uint64_t one[] = { VPMU_CONTEXT_USER, 0x400010, 0x5000001, 0x6000001, 0x400020 };
+	const uint64_t same[] = { VPMU_CONTEXT_USER, 0x400010, 0x7000001, 0x400020 };
+	const uint64_t leaf[] = { VPMU_CONTEXT_USER, 0x7000001 };
+	struct made in_file = { .side = VPMU_SIDE_HOST_USER, .ip = 0x400010, .pid = 1, .tid = 1, .time = 9 };
+	struct made nowhere = in_file;
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+	const uint32_t *frames;
+
+	nowhere.ip = 0x7000001;
+	make_mmap(&m, 1, 1, 0x400000, 0x1000, "//anon");
+	make_sample(&m, &in_file, 5, one);
+	make_sample(&m, &in_file, 4, same);
+	make_sample(&m, &nowhere, 2, leaf);
+	p = profile_of(&m, true, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 2);
+	CHECK_EQ(view.entries[0].samples, 2);
+	CHECK_EQ(view.stacks[view.entries[0].stack].n, 3);
+	frames = view.stack_frames + view.stacks[view.entries[0].stack].first;
+	CHECK_STR(intern_string(view.strings, view.frames[frames[1]].symbol), "[unmapped]");
+	CHECK_STR(intern_string(view.strings, view.frames[frames[2]].dso), "//anon");
+	CHECK_STR(intern_string(view.strings, view.frames[view.entries[1].leaf].symbol), "0x7000001");
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
 /* More distinct chains than fit a chunk, each seen three times, in between others; some longer than the queue's room. */
 TEST(many_raw_stacks_keep_their_counts)
 {
