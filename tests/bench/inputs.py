@@ -50,10 +50,10 @@ def with_chains(directory, load, name, samples, seed):
 
 
 def with_lines(directory, load_lines):
-    """A recording without chains of a program that has debug information."""
-    path, note = directory / "lines.data", directory / "lines.json"
+    """A recording without chains of a program that has debug information, and spends its time all over it."""
+    path, note = directory / "many-lines.data", directory / "many-lines.json"
     if not note.exists():
-        subprocess.run(["perf", "record", "-e", "cpu-clock:u", "-F", str(FREQUENCY_HZ), "-o", path, "--", load_lines, "4"],
+        subprocess.run(["perf", "record", "-e", "cpu-clock:u", "-F", str(FREQUENCY_HZ), "-o", path, "--", load_lines, "2"],
                        capture_output=True)
         note.write_text(json.dumps({"samples": count_samples(path)}))
     return path, json.loads(note.read_text())["samples"]
