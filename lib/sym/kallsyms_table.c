@@ -6,7 +6,8 @@
  * Per-CPU symbols are offsets from each CPU's area, which x86-64 kernels print as small numbers. Being without a size, the last one
  * would cover everything up to the kernel. In a table that has addresses in the upper half all others are dropped.
  *
- * The kernel hands out a page of text per read(), so the text is parsed as it comes: it stays in the cache and needs no memory.
+ * The kernel makes the text while it is read, a page per read(), which takes it four times as long as we need for parsing. So
+ * somebody reads ahead, and the text is parsed as it comes: it stays in the cache and needs no memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include "sym/kallsyms_table.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "util/read_ahead.h"
 
 #define BUFFER_BYTES (64u << 10)
 #define UPPER_HALF   (1ull << 63)
@@ -62,22 +64,21 @@ static int add_line(const struct kallsyms_line *line, void *data)
 
 static int read_text(int fd, struct reading *r)
 {
+	_cleanup_(read_ahead_freep) struct read_ahead *ahead = read_ahead_new(fd);
 	_free_ char *buffer = malloc(BUFFER_BYTES + 1);
 	uint64_t total = 0;
 	size_t n = 0;
 
-	if (!buffer)
+	if (!ahead || !buffer)
 		return -ENOMEM;
 	for (;;) {
-		ssize_t got = read(fd, buffer + n, BUFFER_BYTES - n);
+		ssize_t got = read_ahead_read(ahead, buffer + n, BUFFER_BYTES - n);
 		uint64_t bad = 0;
 		size_t used;
 		int ret;
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0)
-			return -errno;
+			return (int)got;
 		n += (size_t)got;
 		total += (uint64_t)got;
 		if (got == 0 && n)
