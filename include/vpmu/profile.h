@@ -115,7 +115,7 @@ VPMU_API void vpmu_profile_add(const struct vpmu_sample *sample, void *profile);
 
 /*
  * vpmu_profile_resolve - name every address.
- * @coverage: totals of the session or recording the samples came from; resolved and opaque are added to it.
+ * @coverage: totals of the session or recording the samples came from; resolved and opaque are counted here.
  * Errors: -ENOMEM, -EINVAL (resolved already).
  */
 VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symbolizer *symbolizer,

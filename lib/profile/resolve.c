@@ -54,26 +54,6 @@ static int take_guests(struct resolving *r, struct vpmu_symbolizer *symbolizer)
 	return 0;
 }
 
-/* The side that a context marker announces; UNKNOWN for one that Linux does not have. */
-static enum vpmu_side side_of_marker(uint64_t marker)
-{
-	switch (marker) {
-	case VPMU_CONTEXT_HV:
-		return VPMU_SIDE_HYPERVISOR;
-	case VPMU_CONTEXT_KERNEL:
-		return VPMU_SIDE_HOST_KERNEL;
-	case VPMU_CONTEXT_USER:
-	case VPMU_CONTEXT_USER_DEFERRED:
-		return VPMU_SIDE_HOST_USER;
-	case VPMU_CONTEXT_GUEST:
-	case VPMU_CONTEXT_GUEST_KERNEL:
-		return VPMU_SIDE_GUEST_KERNEL;
-	case VPMU_CONTEXT_GUEST_USER:
-		return VPMU_SIDE_GUEST_USER;
-	}
-	return VPMU_SIDE_UNKNOWN;
-}
-
 /* A frame that says that the rest is missing. */
 static uint32_t truncated_frame(struct vpmu_profile *profile, enum vpmu_side side)
 {
@@ -114,7 +94,7 @@ static bool chain_next(struct chain_walk *w, struct place *ret_place)
 			*ret_place = place_of(w->side, w->context->guest, w->context->space, word);
 			return true;
 		}
-		w->side = side_of_marker(word);
+		w->side = symbolizer_side_of_marker(word);
 		if (word == VPMU_CONTEXT_USER_DEFERRED)
 			w->i++; /* a cookie: which later record holds the user's part */
 		if (w->side == VPMU_SIDE_UNKNOWN) {
@@ -266,6 +246,8 @@ VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symb
 		return error_set(reterr, -EINVAL, "the profile is resolved already");
 	if (profile->failed || (r.stacks && stacks_finish(r.stacks) < 0))
 		return error_oom(reterr);
+	/* A session has counted opaque samples itself; here each is counted when it gets its frame. */
+	r.coverage.resolved = r.coverage.opaque = 0;
 	profile->failed = true; /* raw stacks are used up on the way: there is no second try */
 	r.naming = naming_new(&profile->tables, symbolizer, profile->opts.lines);
 	if (!r.naming || take_guests(&r, symbolizer) < 0)

@@ -188,8 +188,7 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 	}
 }
 
-/* The side that the addresses behind a context marker belong to. */
-static enum vpmu_side side_of_context(uint64_t marker, enum vpmu_side before)
+enum vpmu_side symbolizer_side_of_marker(uint64_t marker)
 {
 	switch (marker) {
 	case VPMU_CONTEXT_HV:
@@ -205,8 +204,19 @@ static enum vpmu_side side_of_context(uint64_t marker, enum vpmu_side before)
 	case VPMU_CONTEXT_GUEST_USER:
 		return VPMU_SIDE_GUEST_USER;
 	default:
-		return before;
+		return VPMU_SIDE_UNKNOWN;
 	}
+}
+
+/* Stands for all that is behind a marker that nobody knows. */
+static struct vpmu_frame truncated_frame(const struct vpmu_symbolizer *s, enum vpmu_side side)
+{
+	return (struct vpmu_frame){
+		.dso = s->unknown,
+		.build_id = intern_string(s->env.strings, 0),
+		.side = side,
+		.status = VPMU_FRAME_TRUNCATED,
+	};
 }
 
 VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *s, const struct vpmu_sample *sample, bool lines,
@@ -223,8 +233,13 @@ VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *s, const struct vpmu_samp
 		uint64_t address = sample->chain[i];
 
 		if (address >= VPMU_CONTEXT_MAX) {
-			side = side_of_context(address, side);
-			continue;
+			side = symbolizer_side_of_marker(address);
+			if (address == VPMU_CONTEXT_USER_DEFERRED)
+				i++; /* a cookie: which later record holds the user's part */
+			if (side != VPMU_SIDE_UNKNOWN)
+				continue;
+			frames[n++] = truncated_frame(s, sample->side);
+			break;
 		}
 		/* The kernel writes the sampled instruction as the first address of the chain. */
 		if (is_leaf && address == sample->ip) {

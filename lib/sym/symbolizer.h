@@ -72,6 +72,9 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
 		      uint64_t address, bool lines, struct vpmu_frame *ret_frame);
 
+/* The side that the addresses behind a call chain's context marker belong to; UNKNOWN for a marker that Linux does not have. */
+enum vpmu_side symbolizer_side_of_marker(uint64_t marker);
+
 /*
  * For a recording about to be finished: appends a VPMU_SYMBOLS section with every table loaded so far to @out. Of the host
  * kernel's only what touches @kernel_pages (see symtab_subset()); NULL = all of it, several megabytes.

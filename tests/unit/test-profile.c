@@ -173,6 +173,28 @@ TEST(samples_become_frames_and_stacks)
 	maker_deinit(&m);
 }
 
+/* A session's coverage knows them already, from the records. */
+TEST(opaque_samples_are_counted_once)
+{
+	struct vpmu_coverage coverage = { .samples = 2, .opaque = 2, .sides[VPMU_SIDE_GUEST_KERNEL] = 2 };
+	const struct made opaque = { .side = VPMU_SIDE_GUEST_KERNEL, .pid = 9, .tid = 9 };
+	struct vpmu_recording *rec;
+	struct vpmu_profile *p;
+	struct maker m = {};
+
+	make_sample(&m, &opaque, 0, NULL);
+	make_sample(&m, &opaque, 0, NULL);
+	rec = make_open(make_file(&m));
+	CHECK_EQ(vpmu_profile_new(NULL, &p, NULL), 0);
+	CHECK_EQ(vpmu_recording_read(rec, vpmu_profile_add, p, NULL), 0);
+	CHECK_EQ(vpmu_profile_resolve(p, vpmu_recording_symbolizer(rec), &coverage, NULL), 0);
+	vpmu_profile_coverage(p, &coverage);
+	CHECK_EQ(coverage.opaque, 2);
+	vpmu_profile_free(p);
+	vpmu_recording_free(rec);
+	maker_deinit(&m);
+}
+
 TEST(without_chains_only_the_leaf_counts)
 {
 	const uint64_t one[] = { VPMU_CONTEXT_KERNEL, A(4), B(8) };

@@ -284,6 +284,22 @@ TEST(a_sample_becomes_frames_side_by_side)
 	CHECK_EQ(vpmu_symbolize(s, &sample, false, frames, 0), 0);
 }
 
+TEST(markers_that_lead_nowhere_make_no_frames)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(host_kallsyms);
+	const uint64_t deferred[] = { VPMU_CONTEXT_KERNEL, 0xffffffff81000048, VPMU_CONTEXT_USER_DEFERRED, 77 };
+	const uint64_t odd[] = { VPMU_CONTEXT_KERNEL, 0xffffffff81000048, (uint64_t)-3000, 0xffffffff81000110 };
+	struct vpmu_sample sample = { .ip = 0xffffffff81000048, .side = VPMU_SIDE_HOST_KERNEL, .guest = VPMU_NO_GUEST,
+				      .n_chain = ARRAY_SIZE(deferred), .chain = deferred };
+	struct vpmu_frame frames[8];
+
+	CHECK_EQ(vpmu_symbolize(s, &sample, false, frames, 8), 1);
+	sample.chain = odd;
+	CHECK_EQ(vpmu_symbolize(s, &sample, false, frames, 8), 2);
+	CHECK_EQ(frames[1].status, VPMU_FRAME_TRUNCATED);
+	CHECK(!frames[1].symbol);
+}
+
 static int add_back(const struct vpmu_section_table *table, void *data)
 {
 	return symbolizer_add_table(data, table);
