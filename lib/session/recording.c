@@ -28,6 +28,7 @@ VPMU_API struct vpmu_recording *vpmu_recording_free(struct vpmu_recording *rec)
 	vec_free(&rec->events);
 	vec_free(&rec->event_infos);
 	free(rec->source);
+	free(rec->kernel_symbol);
 	free(rec->hostname);
 	free(rec->os_release);
 	free(rec->arch);

@@ -32,6 +32,11 @@ struct vpmu_recording {
 	uint64_t lost_records, lost_samples, throttled; /* seen by the survey */
 	uint64_t damaged_side_records;
 
+	/* The host's kernel, as far as the survey saw it. */
+	char *kernel_symbol; /* a symbol of it, NULL if unknown, and where that was */
+	uint64_t kernel_address;
+	uint8_t kernel_build_id[20], kernel_build_id_bytes;
+
 	struct vpmu_coverage coverage;
 	struct vpmu_recording_info info;
 	char *hostname, *os_release, *arch, *cmdline, *producer;

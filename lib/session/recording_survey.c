@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "format/vpmu_section.h"
 #include "session/recording.h"
@@ -39,23 +40,17 @@ static int record_time(const struct vpmu_recording *rec, const struct perf_event
 
 /*
  * The kernel's own mapping tells where it was: perf writes "[kernel.kallsyms]" followed by the symbol that pgoff is the address
- * of (tools/perf/util/synthetic-events.c, __perf_event__synthesize_kernel_mmap()).
+ * of (tools/perf/util/synthetic-events.c, __perf_event__synthesize_kernel_mmap()). One kernel ran; the first mapping counts.
  */
-static void note_kernel(struct vpmu_recording *rec, const struct perf_mmap_record *map)
+static int note_kernel(struct vpmu_recording *rec, const struct perf_mmap_record *map)
 {
-	const struct perf_data_build_id *id = NULL;
-
-	if (!starts_with(map->path, KERNEL_PATH) || !map->path[strlen(KERNEL_PATH)])
-		return;
-	for (size_t i = 0; i < perf_data_n_build_ids(rec->data); i++) {
-		id = perf_data_build_id(rec->data, i);
-		if (streq(id->path, KERNEL_PATH) &&
-		    (id->misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL)
-			break;
-		id = NULL;
-	}
-	symbolizer_set_host_kernel(rec->symbolizer, id ? id->bytes : NULL, id ? id->size_bytes : 0,
-				   map->path + strlen(KERNEL_PATH), map->pgoff_bytes);
+	if (rec->kernel_symbol || !starts_with(map->path, KERNEL_PATH) || !map->path[strlen(KERNEL_PATH)])
+		return 0;
+	rec->kernel_symbol = strdup(map->path + strlen(KERNEL_PATH));
+	rec->kernel_address = map->pgoff_bytes;
+	rec->kernel_build_id_bytes = map->build_id_bytes;
+	memcpy(rec->kernel_build_id, map->build_id, map->build_id_bytes);
+	return rec->kernel_symbol ? 0 : -ENOMEM;
 }
 
 static int take_mmap(struct vpmu_recording *rec, const struct perf_event_header *record, uint64_t time)
@@ -65,10 +60,8 @@ static int take_mmap(struct vpmu_recording *rec, const struct perf_event_header 
 
 	if (r < 0)
 		return r;
-	if (map.pid == PID_KERNEL || cpumode(record) == PERF_RECORD_MISC_KERNEL) {
-		note_kernel(rec, &map);
-		return 0;
-	}
+	if (map.pid == PID_KERNEL || cpumode(record) == PERF_RECORD_MISC_KERNEL)
+		return note_kernel(rec, &map);
 	return processes_mmap(rec->processes, time, &map);
 }
 
@@ -263,6 +256,41 @@ static int take_build_ids(struct vpmu_recording *rec)
 	return 0;
 }
 
+static void find_kernel_build_id(struct vpmu_recording *rec)
+{
+	for (size_t i = 0; !rec->kernel_build_id_bytes && i < perf_data_n_build_ids(rec->data); i++) {
+		const struct perf_data_build_id *id = perf_data_build_id(rec->data, i);
+
+		if (!streq(id->path, KERNEL_PATH) ||
+		    (id->misc & PERF_RECORD_MISC_CPUMODE_MASK) != PERF_RECORD_MISC_KERNEL)
+			continue;
+		rec->kernel_build_id_bytes = id->size_bytes;
+		memcpy(rec->kernel_build_id, id->bytes, id->size_bytes);
+	}
+}
+
+static bool differs(const char *recorded, const char *here)
+{
+	return recorded[0] && !streq(recorded, here);
+}
+
+/*
+ * A recorder that may not see kernel addresses writes no mapping of the kernel, but samples it all the same. If then the
+ * file does not tell which kernel it was, the machine's name and release must do: better no names than another kernel's.
+ */
+static void take_kernel(struct vpmu_recording *rec)
+{
+	struct utsname here;
+
+	find_kernel_build_id(rec);
+	if (rec->kernel_symbol || rec->kernel_build_id_bytes)
+		symbolizer_set_host_kernel(rec->symbolizer, rec->kernel_build_id, rec->kernel_build_id_bytes,
+					   rec->kernel_symbol, rec->kernel_address);
+	else if (uname(&here) == 0 && (differs(rec->info.hostname, here.nodename) ||
+				       differs(rec->info.os_release, here.release)))
+		symbolizer_set_other_kernel(rec->symbolizer);
+}
+
 /* The section's guests come first, what else was noted behind them. */
 int recording_take_guests(struct vpmu_recording *rec)
 {
@@ -288,6 +316,8 @@ int recording_survey(struct vpmu_recording *rec, struct vpmu_error *reterr)
 		r = take_build_ids(rec);
 	if (r == 0)
 		r = processes_settle(rec->processes);
+	if (r == 0)
+		take_kernel(rec);
 	if (r == 0)
 		r = take_symbols_section(rec);
 	if (r == -ENOMEM)

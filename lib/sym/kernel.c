@@ -29,6 +29,7 @@ struct kernel {
 	VEC(struct code) code;
 	enum kernel_table_origin origin;
 	bool asked, code_sorted;
+	bool other; /* the kernel recorded is not the one that runs, whichever it was */
 };
 
 struct kernel *kernel_new(struct sym_env *env)
@@ -76,6 +77,11 @@ void kernel_set_reference(struct kernel *k, const struct build_id *build_id, con
 	free(k->ref_symbol);
 	k->ref_symbol = symbol && address ? strdup(symbol) : NULL;
 	k->ref_address = address;
+}
+
+void kernel_set_other(struct kernel *k)
+{
+	k->other = k->env->other_kernel = true;
 }
 
 void kernel_set_table(struct kernel *k, struct symtab *table)
@@ -175,7 +181,7 @@ static void load(struct kernel *k)
 
 	k->asked = true;
 	kernel_cache_running(&running);
-	if (!k->build_id.n || !running.n || build_id_equal(&k->build_id, &running)) {
+	if (!k->other && (!k->build_id.n || !running.n || build_id_equal(&k->build_id, &running))) {
 		bool same_build = k->build_id.n && running.n;
 
 		r = kernel_cache_read(k->env, &table, &k->origin, &error);

@@ -43,6 +43,9 @@ uint32_t symbolizer_n_guests(const struct vpmu_symbolizer *s);
 void symbolizer_set_host_kernel(struct vpmu_symbolizer *s, const uint8_t *build_id, size_t n,
 				const char *ref_symbol, uint64_t ref_address);
 
+/* It was another one than the one that runs here; nothing else is known of it. */
+void symbolizer_set_other_kernel(struct vpmu_symbolizer *s);
+
 /* Build-id of a mapped file, from the recording; used to refuse a file that changed since. */
 int symbolizer_set_build_id(struct vpmu_symbolizer *s, const char *path, const uint8_t *build_id, size_t n);
 

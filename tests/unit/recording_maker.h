@@ -25,6 +25,7 @@ struct maker {
 	struct strbuf records, guests; /* guests: body of our section, if not empty */
 	uint64_t promised_bytes;       /* more than there are: a file cut off */
 	uint16_t max_stack;
+	struct strbuf build_ids; /* body of that feature, if not empty */
 	char path[32]; /* of the file that make_file() made */
 	int fd;
 };
@@ -141,19 +142,22 @@ static inline const char *make_file(struct maker *m)
 		},
 		.name = "cpu-clock",
 	};
-	struct perf_data_section sections[3] = {};
+	struct perf_data_section sections[4] = {};
+	size_t n = 0;
 	_strbuf_ struct strbuf file = {}, host = {}, version = {};
 
 	perf_feature_string("node7", &host);
 	perf_feature_string("6.1.192", &version);
-	sections[0] = (struct perf_data_section){ PERF_FEATURE_HOSTNAME, host.text, host.n };
-	sections[1] = (struct perf_data_section){ PERF_FEATURE_VERSION, version.text, version.n };
-	sections[2] = (struct perf_data_section){ PERF_FEATURE_VPMU_GUESTS, m->guests.text, m->guests.n };
-	CHECK_EQ(perf_data_header(&event, 1, m->promised_bytes ?: m->records.n, sections,
-				  m->guests.n ? 3 : 2, &file), 0);
+	if (m->build_ids.n)
+		sections[n++] = (struct perf_data_section){ PERF_FEATURE_BUILD_ID, m->build_ids.text, m->build_ids.n };
+	sections[n++] = (struct perf_data_section){ PERF_FEATURE_HOSTNAME, host.text, host.n };
+	sections[n++] = (struct perf_data_section){ PERF_FEATURE_VERSION, version.text, version.n };
+	if (m->guests.n)
+		sections[n++] = (struct perf_data_section){ PERF_FEATURE_VPMU_GUESTS, m->guests.text, m->guests.n };
+	CHECK_EQ(perf_data_header(&event, 1, m->promised_bytes ?: m->records.n, sections, n, &file), 0);
 	strbuf_add(&file, m->records.text ?: "", m->records.n);
 	if (!m->promised_bytes)
-		CHECK_EQ(perf_data_features(file.n, sections, m->guests.n ? 3 : 2, &file), 0);
+		CHECK_EQ(perf_data_features(file.n, sections, n, &file), 0);
 	m->fd = memfd_create("recording", MFD_CLOEXEC);
 	CHECK_EQ(io_write_all(m->fd, file.text, file.n), 0);
 	snprintf(m->path, sizeof(m->path), "/proc/self/fd/%d", m->fd);
@@ -164,6 +168,7 @@ static inline void maker_deinit(struct maker *m)
 {
 	strbuf_deinit(&m->records);
 	strbuf_deinit(&m->guests);
+	strbuf_deinit(&m->build_ids);
 	close(m->fd);
 }
 

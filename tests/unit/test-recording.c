@@ -128,6 +128,46 @@ TEST(our_recordings_name_their_guests)
 	maker_deinit(&m);
 }
 
+/* The status of a host kernel's address in a recording of machine "node7" that says no more than that, or also which kernel. */
+static enum vpmu_frame_status kernel_status(const uint8_t *build_id)
+{
+	static const char kallsyms[] = "ffffffff81000000 T _text\nffffffff81001000 T schedule\n";
+	struct vpmu_sample s = { .ip = 0xffffffff81001004, .side = HOST_KERNEL, .guest = VPMU_NO_GUEST };
+	int fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	struct vpmu_recording *rec = NULL;
+	struct vpmu_frame frame;
+	struct maker m = {};
+	char path[32];
+
+	CHECK_EQ(io_write_all(fd, kallsyms, strlen(kallsyms)), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	VPMU_OPTS(vpmu_recording_opts, opts,
+		  .symbolizer = { .sz = sizeof(opts.symbolizer), .kallsyms_path = path, .cache_dir = "" });
+	if (build_id)
+		perf_feature_build_id("[kernel.kallsyms]", PERF_RECORD_MISC_KERNEL, -1, build_id, 20, &m.build_ids);
+	sample(&m, 5, 7, 7, HOST_KERNEL, s.ip);
+	CHECK_EQ(vpmu_recording_open(make_file(&m), &opts, &rec, NULL), 0);
+	read_all(rec);
+	CHECK_EQ(vpmu_symbolize(vpmu_recording_symbolizer(rec), &s, false, &frame, 1), 1);
+	vpmu_recording_free(rec);
+	maker_deinit(&m);
+	close(fd);
+	return frame.status;
+}
+
+/* A recorder that may not see kernel addresses writes no mapping that tells where the kernel was. */
+TEST(a_kernel_without_a_mapping_is_not_taken_for_the_one_here)
+{
+	const uint8_t foreign[20] = { 1, 2, 3 };
+	char name[256] = "";
+
+	CHECK_EQ(kernel_status(foreign), VPMU_FRAME_NOT_THIS_KERNEL);
+	CHECK_EQ(gethostname(name, sizeof(name) - 1), 0);
+	if (streq(name, "node7"))
+		skip("this machine has the name of the recording's");
+	CHECK_EQ(kernel_status(NULL), VPMU_FRAME_NOT_THIS_KERNEL);
+}
+
 TEST(what_is_missing_is_counted)
 {
 	const uint64_t chain[] = { VPMU_CONTEXT_KERNEL, 1, 2, VPMU_CONTEXT_USER, 3, 4 };
