@@ -11,6 +11,7 @@
 #include <vpmu/sample.h>
 #include <vpmu/symbolize.h>
 #include <vpmu/session.h>
+#include <vpmu/count.h>
 #include <vpmu/recording.h>
 #include <vpmu/profile.h>
 #include <vpmu/export.h>

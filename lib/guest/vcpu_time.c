@@ -24,7 +24,7 @@ static void read_sched(int proc_fd, pid_t tid, struct vcpu_time *time)
 	if (read_start(proc_fd, path, text, sizeof(text)) < 0 ||
 	    sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &time->run_ns, &time->wait_ns, &slices) != 3)
 		return;
-	/* Whoever lives has been on a CPU: zeros are those of an accounting that is off. */
+	/* Whoever has been on a CPU has more than zeros: an accounting that is off has nothing else. */
 	time->has_sched = slices || time->run_ns;
 }
 

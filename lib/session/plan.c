@@ -57,7 +57,7 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 	return 0;
 }
 
-static const char *tracefs_path(void)
+const char *plan_tracefs_path(void)
 {
 	return access("/sys/kernel/tracing/events", F_OK) == 0 ? "/sys/kernel/tracing"
 							       : "/sys/kernel/debug/tracing";
@@ -253,7 +253,7 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	r = check_options(opts, reterr);
 	if (r < 0)
 		return r;
-	plan->tracefs = tracefs_path();
+	plan->tracefs = plan_tracefs_path();
 	plan->source = VPMU_SOURCE_EVENTS;
 	if (!names)
 		r = choose_source(opts, wanted, &plan->source, &names, reterr);

@@ -68,4 +68,7 @@ struct plan {
 int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr);
 void plan_deinit(struct plan *plan);
 
+/* Where this host has, or would have, its tracefs. */
+const char *plan_tracefs_path(void);
+
 #endif

@@ -14,7 +14,8 @@ void time_account(const struct vcpu_time *from, const struct vcpu_time *to, uint
 {
 	uint64_t guest = since(to->guest_ns, from->guest_ns), user = since(to->user_ns, from->user_ns);
 	uint64_t system = since(to->system_ns, from->system_ns), ticks = MAX(user, guest) + system;
-	struct time_account account = { .has_wait = from->has_sched && to->has_sched, .run_ns = ticks };
+	/* A thread that had not run yet has nothing but zeros in @from. */
+	struct time_account account = { .has_wait = to->has_sched, .run_ns = ticks };
 
 	if (account.has_wait) {
 		account.run_ns = since(to->run_ns, from->run_ns);
