@@ -121,7 +121,11 @@ const struct perf_data_event *perf_data_event(const struct perf_data *data, size
  */
 int perf_data_event_of(const struct perf_data *data, const struct perf_event_header *record);
 
-/* A feature section's bytes, copied, at most 256 MiB; *ret_bytes is NULL if the file has none. Caller frees. */
+/*
+ * A feature section's bytes, copied; *ret_bytes is NULL if the file has none, or (damage is noted) one that is not whole or
+ * over PERF_DATA_FEATURE_MAX. Caller frees.
+ */
+#define PERF_DATA_FEATURE_MAX (256ull << 20)
 int perf_data_feature(struct perf_data *data, unsigned int feature, void **ret_bytes, size_t *ret_n);
 
 /* A feature that is one perf string (HOSTNAME, OSRELEASE, …) or, for CMDLINE, words joined by spaces: caller frees; NULL =

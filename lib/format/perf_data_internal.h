@@ -25,7 +25,6 @@
 #define PERF_DATA_RECORD_MAX	(64 << 10) /* header.size has 16 bits */
 
 #define PERF_DATA_FEATURES	256
-#define PERF_DATA_FEATURE_MAX	(256ull << 20)
 #define PERF_DATA_MAX_EVENTS	(64 << 10)
 #define PERF_DATA_MAX_IDS	(4 << 20)
 #define PERF_DATA_MAX_BUILD_IDS (1 << 20)

@@ -44,9 +44,10 @@ int perf_data_feature(struct perf_data *data, unsigned int feature, void **ret_b
 	} else {
 		r = perf_data_read_piece(data, place->offset, place->n, &bytes);
 	}
-	if (r == -EBADMSG) {
+	if (r == -EBADMSG || r == -EFBIG) {
 		perf_data_damaged(data, place->offset,
-				  "header feature %u lies beyond the end of the file", feature);
+				  r == -EFBIG ? "header feature %u is larger than any can be" :
+						"header feature %u lies beyond the end of the file", feature);
 		r = 0;
 	}
 	if (r < 0)
@@ -216,16 +217,12 @@ int perf_data_read_sections(struct perf_data *data, struct vpmu_error *reterr)
 		size_t n;
 		int r = perf_data_feature(data, used[i], &bytes, &n);
 
-		if (r == -EFBIG)
-			perf_data_damaged(data, data->features[used[i]].offset,
-					  "header feature %u has %llu bytes", used[i],
-					  (unsigned long long)data->features[used[i]].n);
 		if (r == 0 && bytes)
 			r = use_feature(data, used[i], bytes, n);
 		if (r == -EOPNOTSUPP)
 			return error_set(reterr, r,
 					 "the recording is compressed, but not with zstd");
-		if (r < 0 && r != -EFBIG)
+		if (r < 0)
 			return error_set(reterr, r, "cannot read the recording: %s", strerror(-r));
 	}
 	return 0;

@@ -171,8 +171,12 @@ VPMU_API int vpmu_recording_open(const char *path, const struct vpmu_recording_o
 	if (r < 0)
 		return r;
 	rec->processes = processes_new(rec->symbolizer);
-	if (!rec->processes || recording_take_header(rec) < 0 || recording_take_guests(rec) < 0)
-		return error_oom(reterr);
+	r = rec->processes ? recording_take_header(rec) : -ENOMEM;
+	if (r == 0)
+		r = recording_take_guests(rec);
+	if (r < 0)
+		return r == -ENOMEM ? error_oom(reterr) :
+				      error_set(reterr, r, "cannot read the recording: %s", strerror(-r));
 	rec->info.size_bytes = rec->file.source.size_bytes;
 	update_info(rec);
 	start_coverage(rec, &rec->coverage);

@@ -6,13 +6,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "format/perf_data.h"
 #include "format/vpmu_section.h"
 #include "sym/symbolizer_private.h"
 #include "util/log.h"
 #include "util/vec.h"
 
+/* Leaves room for the entries' heads below what a reader takes (PERF_DATA_FEATURE_MAX). */
+#define MAX_IMAGES_BYTES (PERF_DATA_FEATURE_MAX - (1u << 20))
+
 struct collected {
 	VEC(struct vpmu_section_table) tables;
+	uint64_t bytes;
 };
 
 static int collect(struct collected *c, enum vpmu_table_kind kind, uint32_t guest, const char *path,
@@ -29,6 +34,11 @@ static int collect(struct collected *c, enum vpmu_table_kind kind, uint32_t gues
 		return 0;
 	memcpy(entry.build_id, build_id->bytes, build_id->n);
 	entry.image = symtab_image(table, &entry.image_bytes);
+	if (c->bytes + entry.image_bytes + strlen(entry.path) > MAX_IMAGES_BYTES) {
+		log_warn("the symbols of '%s' are too many to travel in the recording; ignoring them there", entry.path);
+		return 0;
+	}
+	c->bytes += entry.image_bytes + strlen(entry.path);
 	return vec_push(&c->tables, entry) ? 0 : -ENOMEM;
 }
 

@@ -211,6 +211,26 @@ TEST(a_file_cut_off_is_read_up_to_the_cut)
 	maker_deinit(&m);
 }
 
+TEST(a_section_that_claims_too_much_is_damage_and_the_samples_are_read)
+{
+	struct vpmu_section_guests none = { .source = (char *)"cpu-clock 999 Hz" };
+	uint64_t data[2], too_much = 300u << 20;
+	struct maker m = {};
+	struct vpmu_recording *rec;
+
+	CHECK_EQ(vpmu_section_guests_encode(&none, &m.guests), 0);
+	sample(&m, 5, 7, 7, HOST_KERNEL, 0x1);
+	make_file(&m);
+	/* The table of sections stands behind the records; ours is the third. */
+	CHECK_EQ(io_pread_full(m.fd, data, sizeof(data), PERF_DATA_SIZE_OFFSET_BYTES - 8), sizeof(data));
+	CHECK_EQ(io_pwrite_all(m.fd, &too_much, sizeof(too_much), data[0] + data[1] + 2 * 16 + 8), 0);
+	rec = make_open(m.path);
+	CHECK_STR(read_all(rec), "@1");
+	CHECK_CONTAINS(vpmu_recording_info(rec)->damage, "feature 200");
+	vpmu_recording_free(rec);
+	maker_deinit(&m);
+}
+
 TEST(a_pipe_on_standard_input_is_read_twice)
 {
 	struct maker m = {};
