@@ -15,6 +15,9 @@
 #include "util/macro.h"
 
 #define MAX_FILE_BYTES (8ull << 30) /* a kernel with all its debug information has half a gigabyte */
+/* Of holes that cost their owner nothing, and us memory for each section that lies in them. A file system may compress. */
+#define MAX_HOLE_RATIO 16
+#define HOLES_ALLOWED  (1u << 20)
 
 void build_id_set(struct build_id *id, const void *bytes, size_t n)
 {
@@ -77,6 +80,8 @@ static int open_regular(const char *path, int *ret_fd, bool *ret_trusted)
 		return -EFBIG;
 	/* Only its owner could truncate it under a mapping, and who that is could do worse to us. */
 	*ret_trusted = (st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & (S_IWGRP | S_IWOTH));
+	if (!*ret_trusted && (uint64_t)st.st_size > (uint64_t)st.st_blocks * 512 * MAX_HOLE_RATIO + HOLES_ALLOWED)
+		return -EFBIG;
 	snprintf(again, sizeof(again), "/proc/self/fd/%d", path_fd);
 	*ret_fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	return *ret_fd < 0 ? -errno : 0;

@@ -2,7 +2,7 @@
 /*
  * ELF files of other people, opened with care. The paths come from /proc/PID/maps, recordings and debug links; we may be root,
  * and whoever owns the file may want us to hang or crash. So: never a FIFO or a device, no mmap unless the file is root's or our own (its owner could
- * truncate it under the mapping: SIGBUS), a cap on the size. Symbolic links are followed: names of symbols are all that ever comes out.
+ * truncate it under the mapping: SIGBUS), a cap on the size, none that is mostly holes. Symbolic links are followed: names of symbols are all that ever comes out.
  */
 #ifndef SYM_ELF_FILE_H
 #define SYM_ELF_FILE_H

@@ -9,6 +9,16 @@
 #include "util/macro.h"
 #include "util/vec.h"
 
+/*
+ * What a linker makes has a dozen segments, and names of which few share their ends. Without these limits a file of a few
+ * megabytes could have us search for hours or store gigabytes.
+ */
+#define MAX_SEGMENTS	 256
+#define MAX_TABLE_BYTES	 (1ull << 30)
+#define NAMES_ALLOWED	 (16ull << 20)
+#define NAMES_PER_STRING 8 /* bytes of names for each byte of the string table */
+#define MAX_NAME	 UINT16_MAX /* symtab's */
+
 struct segment {
 	uint64_t start, end, offset_bytes;
 };
@@ -27,6 +37,7 @@ struct reader {
 	uint64_t slide;
 	VEC(struct segment) segments; /* the runtime file's */
 	VEC(struct section) sections; /* by index in the symbols' file */
+	uint64_t names_left; /* bytes */
 	GElf_Ehdr header;
 	struct symtab_builder *builder;
 };
@@ -43,6 +54,8 @@ static int read_segments(struct reader *r)
 
 		if (!gelf_getphdr(r->runtime->elf, (int)i, &p) || p.p_type != PT_LOAD)
 			continue;
+		if (r->segments.n == MAX_SEGMENTS)
+			return -E2BIG;
 		bytes = MAX(p.p_memsz, p.p_filesz);
 		if (bytes && !vec_push(&r->segments, (struct segment){ p.p_vaddr, p.p_vaddr + bytes, p.p_offset }))
 			return -ENOMEM;
@@ -146,9 +159,14 @@ static int add_symbol(struct reader *r, const GElf_Sym *sym, const char *name)
 	unsigned int binding = GELF_ST_BIND(sym->st_info);
 	uint64_t address = sym->st_value;
 	_free_ char *plain = NULL;
+	size_t n;
 
 	if (!section || is_mapping_symbol(r, name))
 		return 0;
+	n = strnlen(name, MAX_NAME) + 1;
+	if (n > r->names_left)
+		return -E2BIG;
+	r->names_left -= n;
 	/* Bit 0 of a Thumb function's address says Thumb. */
 	if (r->header.e_machine == EM_ARM && GELF_ST_TYPE(sym->st_info) == STT_FUNC)
 		address &= ~1ull;
@@ -169,13 +187,24 @@ static bool symbol_section(const struct elf_file *file, uint32_t type, GElf_Shdr
 	Elf_Scn *scn = NULL;
 
 	while ((scn = elf_nextscn(file->elf, scn))) {
-		if (!gelf_getshdr(scn, ret_header) || ret_header->sh_type != type || !ret_header->sh_entsize)
+		if (!gelf_getshdr(scn, ret_header) || ret_header->sh_type != type || !ret_header->sh_entsize ||
+		    ret_header->sh_size > MAX_TABLE_BYTES)
 			continue;
 		*ret_data = elf_getdata(scn, NULL);
 		*ret_index = elf_ndxscn(scn);
 		return *ret_data && (*ret_data)->d_buf;
 	}
 	return false;
+}
+
+static void allow_names(struct reader *r, const struct elf_file *file, size_t strings)
+{
+	Elf_Scn *scn = elf_getscn(file->elf, strings);
+	GElf_Shdr header;
+
+	r->names_left = NAMES_ALLOWED;
+	if (scn && gelf_getshdr(scn, &header))
+		r->names_left += NAMES_PER_STRING * MIN(header.sh_size, MAX_TABLE_BYTES);
 }
 
 static int add_symbols(struct reader *r, uint32_t type)
@@ -187,6 +216,7 @@ static int add_symbols(struct reader *r, uint32_t type)
 
 	if (!symbol_section(r->symbols, type, &header, &data, &index))
 		return 0;
+	allow_names(r, r->symbols, header.sh_link);
 	for (size_t i = 0; i < data->d_size / header.sh_entsize && i < INT32_MAX; i++) {
 		const char *name;
 		int ret;
@@ -257,14 +287,20 @@ static int add_plt(struct reader *r)
 	    !symbol_section(r->runtime, SHT_DYNSYM, &sym_header, &symbols, &index) ||
 	    rel_header.sh_link != index || !find_plt(r, &address, &entry_bytes))
 		return 0;
+	allow_names(r, r->runtime, sym_header.sh_link);
 	for (size_t i = 0; i < relocations->d_size / rel_header.sh_entsize && i < INT32_MAX; i++) {
 		const char *name = plt_target(r->runtime, relocations, rel_header.sh_type == SHT_RELA, (int)i,
 					      symbols, sym_header.sh_link);
-		_free_ char *plain = name ? demangle(name) : NULL, *label = NULL;
+		_free_ char *plain = NULL, *label = NULL;
+		size_t n = name ? strnlen(name, MAX_NAME) + 1 : 0;
 		int ret;
 
 		if (!name)
 			break;
+		if (n > r->names_left)
+			return -E2BIG;
+		r->names_left -= n;
+		plain = demangle(name);
 		if (asprintf(&label, "%s@plt", plain ? plain : name) < 0)
 			return -ENOMEM;
 		ret = symtab_builder_add(r->builder, address + r->slide, entry_bytes, 'g', label,

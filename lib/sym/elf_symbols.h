@@ -18,7 +18,7 @@ enum elf_addresses {
  * Makes a table of @symbols' symbols. @runtime: the file that is mapped, if @symbols is its separate debug file
  * (whose sections may be without contents); may be the same.
  * @slide: added to every address.
- * -ENODATA if there is none, -ENOMEM.
+ * -ENODATA if there is none, -E2BIG (more segments or names than an honest file has), -ENOMEM.
  */
 int elf_symbols(const struct elf_file *symbols, const struct elf_file *runtime, enum elf_addresses addresses,
 		uint64_t slide, struct symtab **ret_table);

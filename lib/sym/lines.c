@@ -16,6 +16,7 @@
 #include "util/vec.h"
 
 #define MAX_RANGES (16u << 20)
+#define MAX_SEGMENTS 256 /* as in elf_symbols.c */
 #define LOOK_BACK  8 /* units overlap rarely, and then shortly */
 
 struct range {
@@ -56,6 +57,8 @@ static int read_segments(struct lines *lines, Elf *elf)
 	for (size_t i = 0; i < n; i++) {
 		GElf_Phdr p;
 
+		if (lines->segments.n == MAX_SEGMENTS)
+			return -E2BIG;
 		if (gelf_getphdr(elf, (int)i, &p) && p.p_type == PT_LOAD &&
 		    !vec_push(&lines->segments,
 			      (struct segment){ p.p_offset, p.p_offset + p.p_filesz, p.p_vaddr }))
