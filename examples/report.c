@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where the time of a recording went: opens a perf.data file, prints its heaviest functions and what they stand on. */
+/*
+ * Where the time of a recording went: opens a perf.data file, prints its heaviest functions and
+ * what they stand on.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <vpmu/vpmu.h>
@@ -14,8 +17,10 @@ static int fail(const struct vpmu_error *error)
 
 static void print_coverage(const struct vpmu_coverage *c)
 {
-	printf("%" PRIu64 " samples (%s): %" PRIu64 " guest, %" PRIu64 " host; %" PRIu64 " have a name, %" PRIu64
-	       " lost\n", c->samples, c->source, vpmu_coverage_guest(c), vpmu_coverage_host(c), c->resolved, c->lost);
+	printf("%" PRIu64 " samples (%s): %" PRIu64 " guest, %" PRIu64 " host; %" PRIu64
+	       " have a name, %" PRIu64 " lost\n",
+	       c->samples, c->source, vpmu_coverage_guest(c), vpmu_coverage_host(c), c->resolved,
+	       c->lost);
 }
 
 static int print_report(const struct vpmu_profile *profile, struct vpmu_error *error)
@@ -46,7 +51,8 @@ static int load(const char *path, struct vpmu_profile *profile, struct vpmu_erro
 	r = vpmu_recording_read(recording, vpmu_profile_add, profile, error);
 	vpmu_recording_coverage(recording, &coverage);
 	if (r == 0)
-		r = vpmu_profile_resolve(profile, vpmu_recording_symbolizer(recording), &coverage, error);
+		r = vpmu_profile_resolve(profile, vpmu_recording_symbolizer(recording), &coverage,
+					 error);
 	vpmu_recording_free(recording);
 	return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Adding one profile to another. Numbers of the two mean different things, names mean the same: each table of @from is
- * translated into a map from its numbers to those of @into, every table in terms of the ones before it, and the
- * entries last.
+ * Adding one profile to another. Numbers of the two mean different things, names mean the same:
+ * each table of @from is translated into a map from its numbers to those of @into, every table in
+ * terms of the ones before it, and the entries last.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -72,7 +72,8 @@ static int translate_stacks(struct profile_tables *into, const struct profile_ta
 		for (uint32_t k = 0; k < s->n && r == 0; k++)
 			frames.items[k] = tr->frames[from->stack_frames.items[s->first + k]];
 		if (r == 0)
-			tr->stacks[i] = tables_stack(into, frames.items, s->n, tables_stack_hash(frames.items, s->n));
+			tr->stacks[i] = tables_stack(into, frames.items, s->n,
+						     tables_stack_hash(frames.items, s->n));
 		if (tr->stacks[i] == UINT32_MAX)
 			r = -ENOMEM;
 	}
@@ -116,8 +117,9 @@ static void add_coverage(struct vpmu_coverage *into, const struct vpmu_coverage 
 }
 
 /*
- * Memory is all that can run out on the way. Names, frames and stacks that no entry uses do not show, so only the
- * entries' room is made sure of before the first count changes: after a failure @into is what it was.
+ * Memory is all that can run out on the way. Names, frames and stacks that no entry uses do not
+ * show, so only the entries' room is made sure of before the first count changes: after a failure
+ * @into is what it was.
  */
 VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_profile *from,
 				struct vpmu_error *reterr)

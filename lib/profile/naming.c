@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A profile has far more addresses than functions, and far more words of call chains than addresses. Two caches in a row make
- * use of it: (side, guest or space, address) -> frame, so that the symbolizer hears of an address once; and string pointer ->
- * number of the profile's string, as the symbolizer has one copy of each name.
+ * A profile has far more words of call chains than addresses, and far more addresses than
+ * functions. Two tables make use of it:
  *
- * Addresses are looked up as they are, those of callers too, although a return address may lie behind the end of a
- * function that ends in a call. perf does the same (tools/perf/util/machine.c, add_callchain_ip()), and figures that agree with perf's
- * are worth more here than the rare frame put right.
+ *   places    (side, guest or space, address) -> frame: the symbolizer hears of an address once
+ *   strings   pointer -> number of the profile's string: the symbolizer has one copy of each
  *
- * Callers that no mapping holds are one frame, "[unmapped]": they are no places in code but what the kernel finds when it
- * follows frame pointers through code that was compiled without them, heap addresses and text mostly. Each would be
- * a row of its own (in a recording of a busy machine nine rows in ten), and mean nothing. perf shows them all.
+ * Addresses are looked up as they are, those of callers too, although a return address may lie
+ * behind the end of a function that ends in a call. perf does the same
+ * (tools/perf/util/machine.c, add_callchain_ip()), and figures that agree with perf's are worth
+ * more here than the rare frame put right.
+ *
+ * Callers that no mapping holds are one frame, "[unmapped]": they are no places in code but what
+ * the kernel finds when it follows frame pointers through code that was compiled without them,
+ * heap addresses and text mostly. Each would be a row of its own (in a recording of a busy
+ * machine nine rows in ten), and mean nothing. perf shows them all.
  */
 #include <string.h>
 
@@ -56,7 +60,8 @@ struct naming *naming_free(struct naming *n)
 	return NULL;
 }
 
-struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer *symbolizer, bool lines)
+struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer *symbolizer,
+			  bool lines, size_t expected)
 {
 	_cleanup_(naming_freep) struct naming *n = calloc(1, sizeof(*n));
 
@@ -67,7 +72,9 @@ struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer 
 	n->lines = lines;
 	n->unmapped = UINT32_MAX;
 	n->place_mask = n->strings_mask = FIRST_SLOTS - 1;
-	n->places = calloc(FIRST_SLOTS, sizeof(*n->places));
+	while (n->place_mask * 2 < expected * 3)
+		n->place_mask = n->place_mask * 2 + 1;
+	n->places = calloc(n->place_mask + 1, sizeof(*n->places));
 	n->strings = calloc(FIRST_SLOTS, sizeof(*n->strings));
 	if (!n->places || !n->strings)
 		return NULL;
@@ -170,8 +177,9 @@ static size_t place_find(const struct naming *n, const struct place *place)
 {
 	size_t i = place_home(n, place);
 
-	while (n->places[i].frame1 && (n->places[i].address != place->address ||
-				       n->places[i].of != place->of || n->places[i].side != place->side))
+	while (n->places[i].frame1 &&
+	       (n->places[i].address != place->address || n->places[i].of != place->of ||
+		n->places[i].side != place->side))
 		i = (i + 1) & n->place_mask;
 	return i;
 }
@@ -188,7 +196,11 @@ static bool places_grow(struct naming *n)
 	}
 	n->place_mask = old_mask * 2 + 1;
 	for (size_t i = 0; i <= old_mask; i++) {
-		struct place place = { .address = old[i].address, .of = old[i].of, .side = old[i].side };
+		struct place place = {
+			.address = old[i].address,
+			.of = old[i].of,
+			.side = old[i].side,
+		};
 
 		if (old[i].frame1)
 			n->places[place_find(n, &place)] = old[i];
@@ -216,6 +228,20 @@ static uint32_t unmapped_frame(struct naming *n)
 	return n->unmapped;
 }
 
+static bool place_add(struct naming *n, const struct place *place, uint32_t frame1)
+{
+	if (n->n_places * 3 > n->place_mask * 2 && !places_grow(n))
+		return false;
+	n->places[place_find(n, place)] = (struct place_slot){
+		.address = place->address,
+		.of = place->of,
+		.side = place->side & 7,
+		.frame1 = frame1,
+	};
+	n->n_places++;
+	return true;
+}
+
 /* Of a process whose mappings are not known, or of a guest, an address is all there is. */
 static bool is_nowhere(const struct place *place, const struct vpmu_frame *named)
 {
@@ -223,33 +249,34 @@ static bool is_nowhere(const struct place *place, const struct vpmu_frame *named
 	       place->of != SPACE_NONE;
 }
 
-static bool place_add(struct naming *n, const struct place *place, uint32_t frame1)
+/* Frame + 1, as the symbolizer says; 0 when out of memory; UNMAPPED1 for nowhere, unless @exact. */
+static uint32_t ask(struct naming *n, const struct place *place, bool exact)
 {
-	if (n->n_places * 3 > n->place_mask * 2 && !places_grow(n))
-		return false;
-	n->places[place_find(n, place)] = (struct place_slot){
-		.address = place->address, .of = place->of, .side = place->side & 7, .frame1 = frame1
-	};
-	n->n_places++;
-	return true;
+	struct vpmu_frame named;
+	uint32_t frame;
+
+	symbolizer_frame(n->symbolizer, (enum vpmu_side)place->side, place->of, place->of,
+			 place->address, n->lines, &named);
+	named.side = (enum vpmu_side)place->side;
+	if (!exact && is_nowhere(place, &named))
+		return UNMAPPED1;
+	frame = frame_new(n, &named);
+	return frame > MAX_FRAME ? 0 : frame + 1;
 }
 
 uint32_t naming_frame(struct naming *n, const struct place *place, bool caller)
 {
-	uint32_t known = n->places[place_find(n, place)].frame1, frame;
-	struct vpmu_frame named;
-	bool nowhere;
+	uint32_t frame1 = n->places[place_find(n, place)].frame1;
 
-	if (likely(known && known != UNMAPPED1))
-		return known - 1;
-	if (known && caller)
+	if (unlikely(!frame1)) {
+		frame1 = ask(n, place, false);
+		if (!frame1 || !place_add(n, place, frame1))
+			return UINT32_MAX;
+	}
+	if (likely(frame1 != UNMAPPED1))
+		return frame1 - 1;
+	if (caller)
 		return unmapped_frame(n);
-	symbolizer_frame(n->symbolizer, (enum vpmu_side)place->side, place->of, place->of, place->address,
-			 n->lines, &named);
-	named.side = (enum vpmu_side)place->side;
-	nowhere = is_nowhere(place, &named);
-	frame = nowhere && caller ? unmapped_frame(n) : frame_new(n, &named);
-	if (frame > MAX_FRAME || (!known && !place_add(n, place, nowhere ? UNMAPPED1 : frame + 1)))
-		return UINT32_MAX;
-	return frame;
+	frame1 = ask(n, place, true); /* where a sample was taken there is code, mapped or not */
+	return frame1 ? frame1 - 1 : UINT32_MAX;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Addresses of one session or recording into frames of one profile, each address asked about once. */
+/*
+ * Addresses of one session or recording into frames of one profile, each address asked about
+ * once.
+ */
 #ifndef PROFILE_NAMING_H
 #define PROFILE_NAMING_H
 
@@ -15,11 +18,14 @@ struct place {
 
 struct naming;
 
-struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer *symbolizer, bool lines);
+/* @expected: about how many places there will be. */
+struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer *symbolizer,
+			  bool lines, size_t expected);
 struct naming *naming_free(struct naming *naming);
 DEFINE_CLEANUP(struct naming *, naming_free)
 
-static inline struct place place_of(enum vpmu_side side, uint32_t guest, uint32_t space, uint64_t address)
+static inline struct place place_of(enum vpmu_side side, uint32_t guest, uint32_t space,
+				    uint64_t address)
 {
 	struct place place = { .address = address, .side = side };
 
@@ -30,7 +36,10 @@ static inline struct place place_of(enum vpmu_side side, uint32_t guest, uint32_
 	return place;
 }
 
-/* The frame of a place; UINT32_MAX when out of memory. @caller: it is not where the sample was taken. */
+/*
+ * The frame of a place; UINT32_MAX when out of memory. @caller: it is not where the sample was
+ * taken.
+ */
 uint32_t naming_frame(struct naming *naming, const struct place *place, bool caller);
 
 /* Fetches into the cache what naming_frame() will look at first. */

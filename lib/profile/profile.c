@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The profile object: its life, its two states, and profiles built by hand. Filling is in stacks.c, naming in resolve.c. */
+/*
+ * The profile object: its life, its two states, and profiles built by hand. Filling is in
+ * stacks.c, naming in resolve.c.
+ */
 #include <errno.h>
 
 #include "profile/stacks.h"
@@ -19,8 +22,8 @@ VPMU_API struct vpmu_profile *vpmu_profile_free(struct vpmu_profile *profile)
 }
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 
-VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts, struct vpmu_profile **ret_profile,
-			      struct vpmu_error *reterr)
+VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts,
+			      struct vpmu_profile **ret_profile, struct vpmu_error *reterr)
 {
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 
@@ -84,7 +87,8 @@ uint32_t profile_put_string(struct vpmu_profile *profile, const char *string)
 
 uint32_t profile_put_guest(struct vpmu_profile *profile, const char *name, const char *uuid)
 {
-	uint32_t name_id = profile_put_string(profile, name), uuid_id = profile_put_string(profile, uuid);
+	uint32_t name_id = profile_put_string(profile, name),
+		 uuid_id = profile_put_string(profile, uuid);
 
 	if (name_id == INTERN_FAILED || uuid_id == INTERN_FAILED)
 		return UINT32_MAX;

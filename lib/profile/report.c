@@ -42,8 +42,8 @@ static int parse_keys(const char *sort, unsigned int *ret_keys, struct vpmu_erro
 
 		if (key < 0)
 			return error_set(reterr, -EINVAL,
-					 "unknown sort key '%.*s'; known are guest, vcpu, side, process "
-					 "(comm), dso, symbol (sym), line (srcline)",
+					 "unknown sort key '%.*s'; known are guest, vcpu, side, "
+					 "process (comm), dso, symbol (sym), line (srcline)",
 					 (int)MIN(n, (size_t)64), sort);
 		keys |= 1u << key;
 		if (!sort[n])
@@ -88,7 +88,8 @@ static int row_fill(struct vpmu_report *report, const struct group_row *group, s
 {
 	const struct profile_view *view = &report->view;
 	const struct entry_group *eg = &report->grouping.entry_groups.items[group->entry_group];
-	const struct profile_frame *frame = &view->frames[report->grouping.examples[group->frame_group]];
+	const struct profile_frame *frame =
+		&view->frames[report->grouping.examples[group->frame_group]];
 	double whole = (double)report->halves[eg->is_guest].weight;
 	const char *keys[VPMU_KEY_COUNT] = {
 		[VPMU_KEY_GUEST] = eg->guest >= view->n_guests ? "" :
@@ -127,9 +128,9 @@ static int row_fill(struct vpmu_report *report, const struct group_row *group, s
 }
 
 /*
- * Rows are put in order before they are put into words: most are as light as the next one, so names decide, and most
- * are never looked at. The first letters of the most telling key are kept beside the numbers; what they cannot decide,
- * names_compare() does.
+ * Rows are put in order before they are put into words: most are as light as the next one, so
+ * names decide, and most are never looked at. The first letters of the most telling key are kept
+ * beside the numbers; what they cannot decide, names_compare() does.
  */
 struct sort_key {
 	uint64_t weight, self_weight, letters;
@@ -139,7 +140,9 @@ struct sort_key {
 
 static const struct profile_frame *example_of(const struct vpmu_report *report, uint32_t group)
 {
-	return &report->view.frames[report->grouping.examples[report->groups.items[group].frame_group]];
+	uint32_t frame_group = report->groups.items[group].frame_group;
+
+	return &report->view.frames[report->grouping.examples[frame_group]];
 }
 
 static const struct entry_group *entry_group_of(const struct vpmu_report *report, uint32_t group)
@@ -168,7 +171,9 @@ static uint64_t first_letters(const struct vpmu_report *report, uint32_t group)
 
 static int ids_compare(const struct vpmu_report *report, uint32_t a, uint32_t b)
 {
-	return a == b ? 0 : strcmp(intern_string(report->view.strings, a), intern_string(report->view.strings, b));
+	const struct intern *strings = report->view.strings;
+
+	return a == b ? 0 : strcmp(intern_string(strings, a), intern_string(strings, b));
 }
 
 static uint32_t guest_name(const struct vpmu_report *report, uint32_t guest)
@@ -194,11 +199,13 @@ static int names_compare(const struct vpmu_report *report, uint32_t a, uint32_t 
 	if (!order)
 		order = ids_compare(report, ea->process, eb->process);
 	if (!order)
-		order = ids_compare(report, guest_name(report, ea->guest), guest_name(report, eb->guest));
+		order = ids_compare(report, guest_name(report, ea->guest),
+				    guest_name(report, eb->guest));
 	if (!order)
 		order = ORDER(ea->vcpu, eb->vcpu);
 	if (!order && report->keys & KEY_BIT(LINE))
-		order = ids_compare(report, fa->src_file, fb->src_file) ?: ORDER(fa->src_line, fb->src_line);
+		order = ids_compare(report, fa->src_file, fb->src_file) ?:
+				ORDER(fa->src_line, fb->src_line);
 	return order ?: ORDER(a, b);
 }
 
@@ -217,14 +224,19 @@ static int by_weight(const void *pa, const void *pb, void *report)
 	return names_compare(report, a->group, b->group);
 }
 
-/* How many of the half that begins at @sorted are shown: limit and min_percent, which the order makes prefixes. */
+/*
+ * How many of the half that begins at @sorted are shown: limit and min_percent, which the order
+ * makes prefixes.
+ */
 static size_t shown_of(const struct vpmu_report *report, const struct sort_key *sorted, size_t n)
 {
-	double least = report->opts.min_percent / 100 * (double)report->halves[sorted->is_guest].weight;
+	double whole = (double)report->halves[sorted->is_guest].weight;
+	double least = report->opts.min_percent / 100 * whole;
 	size_t shown = 0;
 
 	while (shown < n && sorted[shown].is_guest == sorted->is_guest &&
-	       (!report->opts.limit || shown < report->opts.limit) && (double)sorted[shown].weight >= least)
+	       (!report->opts.limit || shown < report->opts.limit) &&
+	       (double)sorted[shown].weight >= least)
 		shown++;
 	return shown;
 }
@@ -285,8 +297,9 @@ VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report)
 }
 DEFINE_CLEANUP(struct vpmu_report *, vpmu_report_free)
 
-VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vpmu_report_opts *opts,
-			     struct vpmu_report **ret_report, struct vpmu_error *reterr)
+VPMU_API int vpmu_report_new(const struct vpmu_profile *profile,
+			     const struct vpmu_report_opts *opts, struct vpmu_report **ret_report,
+			     struct vpmu_error *reterr)
 {
 	_cleanup_(vpmu_report_freep) struct vpmu_report *report = NULL;
 	int r;
@@ -301,9 +314,10 @@ VPMU_API int vpmu_report_new(const struct vpmu_profile *profile, const struct vp
 	if (r < 0)
 		return r;
 	if (profile_view(profile, &report->view) < 0)
-		return error_set(reterr, -EINVAL, "cannot report on a profile that is not resolved");
-	r = selection_init(&report->selection, &report->view, report->opts.event, report->opts.sides,
-			   report->opts.guests, report->opts.n_guests, reterr);
+		return error_set(reterr, -EINVAL,
+				 "cannot report on a profile that is not resolved");
+	r = selection_init(&report->selection, &report->view, report->opts.event,
+			   report->opts.sides, report->opts.guests, report->opts.n_guests, reterr);
 	if (r < 0)
 		return r;
 	report->words = intern_new();

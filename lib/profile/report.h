@@ -24,12 +24,12 @@ struct entry_group {
 };
 
 /*
- * Rows are counted in a table (entry group) x (frame group); with entries sorted by entry group only one line of it
- * is needed at a time.
+ * Rows are counted in a table (entry group) x (frame group); with entries sorted by entry group
+ * only one line of it is needed at a time.
  */
 struct grouping {
 	VEC(struct entry_group) entry_groups;
-	uint32_t *order;	/* entries of the selection, by entry group; keeps the profile's order otherwise */
+	uint32_t *order;	/* entries of the selection, by entry group, then as they were */
 	uint32_t *group_of;	/* entry group of order[i] */
 	size_t n_order;
 	uint32_t *frame_groups; /* by frame */
@@ -41,7 +41,7 @@ struct grouping {
 struct group_row {
 	uint32_t entry_group, frame_group;
 	uint32_t n_entries;	/* how many entries it counts */
-	uint32_t last_entry;	/* the last one, + 1: an entry counts once, however often a symbol is on its stack */
+	uint32_t last_entry;	/* + 1; an entry counts once, be a symbol on its stack twice */
 	uint64_t samples, weight, self_samples, self_weight;
 };
 
@@ -71,8 +71,8 @@ int report_group(struct vpmu_report *report);
 void grouping_deinit(struct grouping *grouping);
 
 /* The frames of an entry: its stack, or its leaf alone. */
-static inline const uint32_t *entry_frames(const struct profile_view *view, const struct profile_entry *e,
-					   uint32_t *ret_n)
+static inline const uint32_t *entry_frames(const struct profile_view *view,
+					   const struct profile_entry *e, uint32_t *ret_n)
 {
 	if (e->stack == PROFILE_NO_STACK || !view->stacks[e->stack].n) {
 		*ret_n = 1;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The call chains of rows. A row's chains start at its own symbol, the innermost call of it, and go outward: who called it. In a
- * report without children that is whole stacks; with children every suffix of every stack belongs to some row, and all
- * of them spelled out would dwarf the profile.
+ * The call chains of rows. A row's chains start at its own symbol, the innermost call of it, and
+ * go outward: who called it. In a report without children that is whole stacks; with children
+ * every suffix of every stack belongs to some row, and all of them spelled out would dwarf the
+ * profile.
  *
- * So a row only has references, twelve bytes each, into the profile: which entry, and where in its stack the row's symbol is. They
- * are collected in one walk over the entries. What they refer to is put together for one row at a time, when somebody asks;
- * the scratch space for that is kept from row to row, for most rows have a chain or two, and there are many rows.
+ * So a row only has references, twelve bytes each, into the profile: which entry, and where in
+ * its stack the row's symbol is. They are collected in one walk over the entries. What they refer
+ * to is put together for one row at a time, when somebody asks; the scratch space for that is
+ * kept from row to row, for most rows have a chain or two, and there are many rows.
  */
 #include <errno.h>
 
@@ -62,14 +64,20 @@ DEFINE_CLEANUP(struct report_chains *, report_chains_free)
 
 /* ---- all rows ---- */
 
-/* As in report_group.c: what a frame group's row is in the entry group at hand, and which entry it has last. */
+/*
+ * As in report_group.c: what a frame group's row is in the entry group at hand, and which entry
+ * it has last.
+ */
 struct cell {
 	uint32_t row, entry_group1, last_entry1;
 };
 
-/* Refers to entry @k of the grouping's order from the row of each symbol on its stack, at the innermost call. */
-static void refer(const struct vpmu_report *report, struct report_chains *c, struct cell *line, uint32_t k,
-		  size_t *next)
+/*
+ * Refers to entry @k of the grouping's order from the row of each symbol on its stack, at the
+ * innermost call.
+ */
+static void refer(const struct vpmu_report *report, struct report_chains *c, struct cell *line,
+		  uint32_t k, size_t *next)
 {
 	const struct grouping *g = &report->grouping;
 	const struct profile_entry *e = &report->view.entries[g->order[k]];
@@ -92,7 +100,10 @@ static void refer(const struct vpmu_report *report, struct report_chains *c, str
 	}
 }
 
-/* Entries are in order of their group, so a group's rows are entered into the line when its first entry comes. */
+/*
+ * Entries are in order of their group, so a group's rows are entered into the line when its first
+ * entry comes.
+ */
 static int refer_to_entries(const struct vpmu_report *report, struct report_chains *c)
 {
 	const struct grouping *g = &report->grouping;
@@ -165,7 +176,8 @@ int report_chains_new(const struct vpmu_report *report, struct report_chains **r
 
 static const uint32_t *frames_of(const struct profile_view *view, const struct reference *ref)
 {
-	return ref->at == LEAF_ALONE ? &view->entries[ref->entry].leaf : view->stack_frames + ref->at;
+	return ref->at == LEAF_ALONE ? &view->entries[ref->entry].leaf
+				     : view->stack_frames + ref->at;
 }
 
 static uint32_t hash_of(const uint32_t *frames, uint32_t n)
@@ -177,22 +189,30 @@ static uint32_t hash_of(const uint32_t *frames, uint32_t n)
 	return (uint32_t)hash_mix(h, n ? frames[0] : 0);
 }
 
-static void count(struct report_chains *c, const struct profile_entry *e, const uint32_t *frames, uint32_t n)
+static void count(struct report_chains *c, const struct profile_entry *e, const uint32_t *frames,
+		  uint32_t n)
 {
 	uint32_t mask = (uint32_t)c->slots.n - 1, hash = hash_of(frames, n), i;
 	struct counted *one;
 
 	for (i = hash & mask; c->slots.items[i]; i = (i + 1) & mask) {
 		one = &c->counted.items[c->slots.items[i] - 1];
-		if (one->hash != hash || one->n != n || memcmp(one->frames, frames, n * sizeof(*frames)) != 0)
+		if (one->hash != hash || one->n != n ||
+		    memcmp(one->frames, frames, n * sizeof(*frames)) != 0)
 			continue;
 		one->samples += e->samples;
 		one->weight += e->weight;
 		return;
 	}
 	one = &c->counted.items[c->counted.n++];
-	*one = (struct counted){ .samples = e->samples, .weight = e->weight, .frames = frames, .n = n,
-				 .hash = hash, .order = (uint32_t)c->counted.n };
+	*one = (struct counted){
+		.samples = e->samples,
+		.weight = e->weight,
+		.frames = frames,
+		.n = n,
+		.hash = hash,
+		.order = (uint32_t)c->counted.n,
+	};
 	c->slots.items[i] = (uint32_t)c->counted.n;
 }
 
@@ -204,8 +224,8 @@ static bool make_room(struct report_chains *c, size_t n)
 	while (n_slots < 2 * n)
 		n_slots *= 2;
 	c->counted.n = c->slots.n = c->chains.n = c->pointers.n = 0;
-	if (n > UINT32_MAX / 4 || !vec_reserve(&c->counted, n) || !vec_reserve(&c->slots, n_slots) ||
-	    !vec_reserve(&c->chains, n))
+	if (n > UINT32_MAX / 4 || !vec_reserve(&c->counted, n) ||
+	    !vec_reserve(&c->slots, n_slots) || !vec_reserve(&c->chains, n))
 		return false;
 	c->slots.n = n_slots;
 	memset(c->slots.items, 0, n_slots * sizeof(*c->slots.items));
@@ -244,7 +264,8 @@ static bool spell_out(struct report_chains *c)
 	return true;
 }
 
-VPMU_API const struct vpmu_chain *vpmu_report_chains(const struct vpmu_report *report, size_t i, size_t *ret_n)
+VPMU_API const struct vpmu_chain *vpmu_report_chains(const struct vpmu_report *report, size_t i,
+						     size_t *ret_n)
 {
 	struct report_chains *c = report->chains;
 	const struct profile_view *view = &report->view;

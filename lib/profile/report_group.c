@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which row does a sample belong to? Two things decide, and they are looked at apart: the entry's context (guest, vCPU,
- * process, half), of which there are few, and the frame (side, dso, symbol, line). Both are reduced to small numbers
- * first, by whatever of them is a sort key; then counting is indexing, with no hashing and no comparing of names. That matters
- * with --children, where every frame of every stack is counted.
+ * Which row does a sample belong to? Two things decide, and they are looked at apart: the entry's
+ * context (guest, vCPU, process, half), of which there are few, and the frame (side, dso, symbol,
+ * line). Both are reduced to small numbers first, by whatever of them is a sort key; then
+ * counting is indexing, with no hashing and no comparing of names. That matters with --children,
+ * where every frame of every stack is counted.
  */
 #include <errno.h>
 
@@ -60,7 +61,8 @@ static int group_frames(struct grouping *g, const struct profile_view *view, uns
 		uint32_t i = idtable_first(&ids, hash);
 
 		for (; (id = idtable_at(&ids, i, hash)) != IDTABLE_END; i = idtable_step(&ids, i))
-			if (id != IDTABLE_OTHER && memcmp(&seen.items[id], &frame, sizeof(frame)) == 0)
+			if (id != IDTABLE_OTHER &&
+			    memcmp(&seen.items[id], &frame, sizeof(frame)) == 0)
 				break;
 		if (id == IDTABLE_END) {
 			id = (uint32_t)seen.n;
@@ -170,7 +172,10 @@ static int group_entries(struct vpmu_report *report)
 	return r;
 }
 
-/* The line of the table for the entry group at hand: frame group -> row. Stale cells are told by their group. */
+/*
+ * The line of the table for the entry group at hand: frame group -> row. Stale cells are told by
+ * their group.
+ */
 struct cell {
 	uint32_t row, entry_group1;
 };
@@ -190,7 +195,10 @@ static struct group_row *row_of(struct vpmu_report *report, struct cell *line, u
 	return &report->groups.items[cell->row];
 }
 
-/* With children every symbol of the stack gets the entry's counts, once; without, only the leaf's. */
+/*
+ * With children every symbol of the stack gets the entry's counts, once; without, only the
+ * leaf's.
+ */
 static int count_entries(struct vpmu_report *report, struct cell *line)
 {
 	const struct grouping *g = &report->grouping;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From counted addresses to a profile with names: every distinct sample's chain is read once, its addresses become frames, and
- * what then looks the same (other addresses of one function, other runs of one program) falls together. Raw stacks are given
- * back as they are used up, so both forms of a profile are never in memory at once.
+ * From counted addresses to a profile with names: every distinct sample's chain is read once, its
+ * addresses become frames, and what then looks the same (other addresses of one function, other
+ * runs of one program) falls together. Raw stacks are given back as they are used up, so both
+ * forms of a profile are never in memory at once.
  */
 #include <errno.h>
 
@@ -66,7 +67,7 @@ static uint32_t truncated_frame(struct vpmu_profile *profile, enum vpmu_side sid
 	return tables_frame(&profile->tables, &frame);
 }
 
-/* Walks over the addresses of a chain that are frames behind the leaf, in its own right or by a marker that ends the chain. */
+/* A walk over what is behind the leaf in a chain. */
 struct chain_walk {
 	const struct raw_stack *raw;
 	const struct stack_context *context;
@@ -76,10 +77,11 @@ struct chain_walk {
 };
 
 /*
- * The kernel's chain of a host sample starts with the sampled address itself; that one is the leaf, which is there already
- * (and from the sample, in case a precise event moved it). Nothing is known about addresses before the first marker but
- * the sample's side. Behind a marker that nobody knows nothing is known either (perf drops the whole chain):
- * *ret_place.side is UNKNOWN then, and it is the last one.
+ * The kernel's chain of a host sample starts with the sampled address itself; that one is the
+ * leaf, which is there already (and from the sample, in case a precise event moved it). Nothing
+ * is known about addresses before the first marker but the sample's side. Behind a marker that
+ * nobody knows nothing is known either (perf drops the whole chain): *ret_place.side is UNKNOWN
+ * then, and it is the last one.
  */
 static bool chain_next(struct chain_walk *w, struct place *ret_place)
 {
@@ -131,8 +133,8 @@ static void count_leaf(struct resolving *r, uint32_t leaf, uint64_t samples)
 }
 
 /*
- * A batch goes through the tables step by step: in each step everybody's slots are fetched into the cache before the first
- * one is needed.
+ * A batch goes through the tables step by step: in each step everybody's slots are fetched into
+ * the cache before the first one is needed.
  */
 static void prefetch_places(const struct resolving *r, const struct raw_stack *raw)
 {
@@ -249,7 +251,12 @@ VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symb
 	/* A session has counted opaque samples itself; here each is counted when it gets its frame. */
 	r.coverage.resolved = r.coverage.opaque = 0;
 	profile->failed = true; /* raw stacks are used up on the way: there is no second try */
-	r.naming = naming_new(&profile->tables, symbolizer, profile->opts.lines);
+	/*
+	 * Chains repeat addresses, but samples of the same place differ in their chains: a fair
+	 * guess for either.
+	 */
+	r.naming = naming_new(&profile->tables, symbolizer, profile->opts.lines,
+			      r.stacks ? stacks_count(r.stacks) : 0);
 	if (!r.naming || take_guests(&r, symbolizer) < 0)
 		return error_oom(reterr);
 	while (r.stacks && (n = stacks_take(r.stacks, raw, BATCH)))

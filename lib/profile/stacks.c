@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counting a million samples a second and more. What it costs is not instructions but cache misses: the tables of a large recording
- * do not fit a cache, and a sample's place in them is random. So:
+ * Counting a million samples a second and more. What it costs is not instructions but cache
+ * misses: the tables of a large recording do not fit a cache, and a sample's place in them is
+ * random. So:
  *
- *   - A chain is hashed and compared as it lies in the record, markers and all. What it means is asked once per distinct
- *     chain, not per sample.
- *   - A counted sample touches two cold lines: the slot of the table, which holds 32 bits of the hash, so that a slot is
- *     passed by without looking at what it stands for; and the raw_stack, which has its counts beside its chain.
- *   - Both are asked for ahead. Samples wait in a queue, a copy of their chain with them (the caller's does not live longer
- *     than the call): a sample's slot is prefetched as it enters, its raw_stack when it is half-way, and it is counted
- *     when it leaves. In between, others' work is done.
- *   - Distinct samples lie one after another in chunks that never move; a slot refers to them by a 32-bit unit number. There is
- *     no allocation per sample, and growing the table copies 8 bytes a stack, in sequence.
- *   - Contexts come in runs (a ring is emptied at a time, a thread runs for a while): a small direct-mapped cache answers nearly all.
+ *   - A chain is hashed and compared as it lies in the record, markers and all. What it means is
+ *     asked once per distinct chain, not per sample.
+ *   - A counted sample touches two cold lines: the slot of the table, which holds 32 bits of the
+ *     hash, so that a slot is passed by without looking at what it stands for; and the raw_stack,
+ *     which has its counts beside its chain.
+ *   - Both are asked for ahead. Samples wait in a queue, a copy of their chain with them (the
+ *     caller's does not live longer than the call): a sample's slot is prefetched as it enters,
+ *     its raw_stack when it is half-way, and it is counted when it leaves. In between, others'
+ *     work is done.
+ *   - Distinct samples lie one after another in chunks that never move; a slot refers to them by
+ *     a 32-bit unit number. There is no allocation per sample, and growing the table copies 8
+ *     bytes a stack, in sequence.
+ *   - Contexts come in runs (a ring is emptied at a time, a thread runs for a while): a small
+ *     direct-mapped cache answers nearly all.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,6 +63,7 @@ struct stacks {
 	VEC(uint64_t *) chunks;
 	uint32_t used_units; /* of the last chunk */
 	uint64_t take_unit;  /* stacks_take(): the next one */
+	size_t n_distinct;
 
 	unsigned int head, n_waiting;
 	struct waiting queue[N_QUEUE];
@@ -110,15 +116,18 @@ static uint32_t context_find(struct stacks *s, const struct stack_context *key, 
 			return id;
 	id = (uint32_t)s->contexts.n;
 	process = intern_add(s->names, comm);
-	if (process == INTERN_FAILED || !vec_reserve(&s->processes, 1) || !vec_reserve(&s->contexts, 1) ||
-	    !idtable_put(&s->context_ids, hash, id))
+	if (process == INTERN_FAILED || !vec_reserve(&s->processes, 1) ||
+	    !vec_reserve(&s->contexts, 1) || !idtable_put(&s->context_ids, hash, id))
 		return UINT32_MAX;
 	s->contexts.items[s->contexts.n++] = *key;
 	s->processes.items[s->processes.n++] = process;
 	return id;
 }
 
-/* The address space only matters where host user addresses can be: without it kernel samples share their context. */
+/*
+ * The address space only matters where host user addresses can be: without it kernel samples
+ * share their context.
+ */
 static uint32_t context_of(struct stacks *s, const struct vpmu_sample *sample, uint32_t n_chain)
 {
 	struct stack_context key = {
@@ -129,7 +138,8 @@ static uint32_t context_of(struct stacks *s, const struct vpmu_sample *sample, u
 		.space = n_chain || sample->side == VPMU_SIDE_HOST_USER ? sample->space : 0,
 		.side = sample->side,
 	};
-	uint32_t at = (key.comm_id * 31 + key.space * 7 + key.side * 2 + key.event + key.vcpu) % N_RECENT;
+	uint32_t at =
+		(key.comm_id * 31 + key.space * 7 + key.side * 2 + key.event + key.vcpu) % N_RECENT;
 
 	if (likely(s->recent[at].id1 && context_same(&s->recent[at].key, &key)))
 		return s->recent[at].id1 - 1;
@@ -203,7 +213,8 @@ static void count(struct stacks *s, const struct waiting *w)
 	uint32_t unit, i = idtable_first(&s->table, w->hash);
 	struct raw_stack *raw;
 
-	for (; (unit = idtable_at(&s->table, i, w->hash)) != IDTABLE_END; i = idtable_step(&s->table, i))
+	for (; (unit = idtable_at(&s->table, i, w->hash)) != IDTABLE_END;
+	     i = idtable_step(&s->table, i))
 		if (unit != IDTABLE_OTHER && raw_stack_is(at_unit(s, unit), w))
 			break;
 	if (unit == IDTABLE_END) {
@@ -220,7 +231,10 @@ static void count(struct stacks *s, const struct waiting *w)
 
 /* ---- the queue ---- */
 
-/* Its slot is at hand by now. If it is another's, the right one is near; that one's stack is fetched when it is needed. */
+/*
+ * Its slot is at hand by now. If it is another's, the right one is near; that one's stack is
+ * fetched when it is needed.
+ */
 static void prefetch_stack(const struct stacks *s, const struct waiting *w)
 {
 	uint32_t unit = idtable_at(&s->table, idtable_first(&s->table, w->hash), w->hash);
@@ -269,6 +283,7 @@ int stacks_finish(struct stacks *s)
 	for (unsigned int i = s->head - s->n_waiting; i != s->head; i++)
 		count(s, &s->queue[i % N_QUEUE]);
 	s->n_waiting = 0;
+	s->n_distinct = s->table.n;
 	idtable_deinit(&s->table);
 	if (s->chunks.n && s->used_units < CHUNK_UNITS)
 		s->chunks.items[s->chunks.n - 1][s->used_units] = 0;
@@ -276,6 +291,11 @@ int stacks_finish(struct stacks *s)
 }
 
 /* ---- afterwards ---- */
+
+size_t stacks_count(const struct stacks *s)
+{
+	return s->n_distinct;
+}
 
 const struct stack_context *stacks_context(const struct stacks *s, uint32_t context)
 {

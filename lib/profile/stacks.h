@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Samples, counted by what tells them apart before anything has a name: their context, their address, their raw call
- * chain. The hot path of every report.
+ * Samples, counted by what tells them apart before anything has a name: their context, their
+ * address, their raw call chain. The hot path of every report.
  */
 #ifndef PROFILE_STACKS_H
 #define PROFILE_STACKS_H
@@ -11,7 +11,10 @@
 #include "util/cleanup.h"
 #include "util/intern.h"
 
-/* Everything about a sample but its addresses. Few: threads' names times address spaces times sides. */
+/*
+ * Everything about a sample but its addresses. Few: threads' names times address spaces times
+ * sides.
+ */
 struct stack_context {
 	uint32_t event, guest, vcpu, comm_id, space, side;
 };
@@ -36,11 +39,17 @@ void stacks_add(struct stacks *stacks, const struct vpmu_sample *sample);
 /* All samples are in: 0, or -ENOMEM if some could not be counted. Only afterwards: */
 int stacks_finish(struct stacks *stacks);
 
+/* How many distinct samples there are. */
+size_t stacks_count(const struct stacks *stacks);
+
 const struct stack_context *stacks_context(const struct stacks *stacks, uint32_t context);
 /* The interned name of the context's thread. */
 uint32_t stacks_process(const struct stacks *stacks, uint32_t context);
 
-/* Takes up to @n distinct samples out, in order of first appearance; 0 at the end. They last until the next call. */
+/*
+ * Takes up to @n distinct samples out, in order of first appearance; 0 at the end. They last
+ * until the next call.
+ */
 size_t stacks_take(struct stacks *stacks, const struct raw_stack **ret_raw, size_t n);
 
 #endif

@@ -68,8 +68,10 @@ static bool frame_same(const struct profile_frame *a, const struct profile_frame
 
 uint32_t tables_frame(struct profile_tables *t, const struct profile_frame *frame)
 {
-	uint64_t h = hash_mix(pair(frame->symbol, frame->dso), pair(frame->build_id, frame->src_file));
-	uint32_t hash = (uint32_t)hash_mix(h, pair(frame->src_line, frame->side | frame->status << 8));
+	uint64_t h =
+		hash_mix(pair(frame->symbol, frame->dso), pair(frame->build_id, frame->src_file));
+	uint32_t hash =
+		(uint32_t)hash_mix(h, pair(frame->src_line, frame->side | frame->status << 8));
 	uint32_t id, i = idtable_first(&t->frame_ids, hash);
 
 	for (; (id = idtable_at(&t->frame_ids, i, hash)) != IDTABLE_END;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a resolved profile consists of, and the object around it: shared by the files of this folder that fill profiles. */
+/*
+ * What a resolved profile consists of, and the object around it: shared by the files of this
+ * folder that fill profiles.
+ */
 #ifndef PROFILE_TABLES_H
 #define PROFILE_TABLES_H
 
@@ -30,13 +33,19 @@ struct vpmu_profile {
 int tables_init(struct profile_tables *tables);
 void tables_deinit(struct profile_tables *tables);
 
-/* As profile_put_*(), but for the coverage, which these leave alone. UINT32_MAX when out of memory. */
+/*
+ * As profile_put_*(), but for the coverage, which these leave alone. UINT32_MAX when out of
+ * memory.
+ */
 uint32_t tables_guest(struct profile_tables *t, uint32_t name, uint32_t uuid);
 uint32_t tables_frame(struct profile_tables *t, const struct profile_frame *frame);
 uint32_t tables_stack(struct profile_tables *t, const uint32_t *frames, size_t n, uint32_t hash);
 int tables_count(struct profile_tables *t, const struct profile_entry *entry, uint32_t hash);
 
-/* The hashes that these want. Apart, so that who adds many can have the tables' slots fetched into the cache meanwhile. */
+/*
+ * The hashes that these want. Apart, so that who adds many can have the tables' slots fetched
+ * into the cache meanwhile.
+ */
 uint32_t tables_stack_hash(const uint32_t *frames, size_t n);
 uint32_t tables_entry_hash(const struct profile_entry *entry);
 

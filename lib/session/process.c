@@ -2,25 +2,30 @@
 /*
  * Names and address spaces of threads over time.
  *
- * A recording holds one ring buffer per CPU, emptied in turn, so neither samples nor side records come in order of time. perf sorts
- * everything, which costs it memory by samples. Here only the side records are sorted (there are few) and turned into
- * histories; samples then come in any order and ask what was true at their time.
+ * A recording holds one ring buffer per CPU, emptied in turn, so neither samples nor side records
+ * come in order of time. perf sorts everything, which costs it memory by samples. Here only the
+ * side records are sorted (there are few) and turned into histories; samples then come in any
+ * order and ask what was true at their time.
  *
  *   thread    tid -> [(from, name) …]
  *   process   pid -> [(from, address space) …]
  *
  * Rules, those of perf (tools/perf/util/machine.c, thread.c) unless said:
  *
- *   fork      a new thread has its creator's name. A new process has its parent's address space: the same number, since the
- *             symbolizer copies a space when somebody maps something over something else in it.
- *   exec      (COMM with the exec flag) starts an empty space. perf keeps the old mappings until new ones cover them.
- *   exit      changes nothing: samples of a dying thread are still its own. A reused number starts with a fork.
+ *   fork      a new thread has its creator's name. A new process has its parent's address space:
+ *             the same number, since the symbolizer copies a space when somebody maps something
+ *             over something else in it.
+ *   exec      (COMM with the exec flag) starts an empty space. perf keeps the old mappings until
+ *             new ones cover them.
+ *   exit      changes nothing: samples of a dying thread are still its own. A reused number
+ *             starts with a fork.
  *   before    a thread's or process's first record, what the first record says counts.
  *   unknown   threads have the name of their process; perf calls them ":tid".
  *
- * What perf reads from /proc at its start it writes as records of time 0, forks included. Such a fork tells who the parent is, not
- * that an address space was inherited: both sides' mappings follow. (perf marks these PERF_RECORD_MISC_FORK_EXEC; their time in the
- * record's body is 0, which no kernel writes.)
+ * What perf reads from /proc at its start it writes as records of time 0, forks included. Such a
+ * fork tells who the parent is, not that an address space was inherited: both sides' mappings
+ * follow. (perf marks these PERF_RECORD_MISC_FORK_EXEC; their time in the record's body is 0,
+ * which no kernel writes.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -149,8 +154,13 @@ int processes_comm(struct processes *p, uint64_t time, const struct perf_comm_re
 
 	if (name == INTERN_FAILED)
 		return -ENOMEM;
-	return add_change(p, &(struct change){ .time = time, .kind = comm->exec ? CHANGE_EXEC : CHANGE_NAME,
-					       .pid = comm->pid, .tid = comm->tid, .name = name });
+	return add_change(p, &(struct change){
+		.time = time,
+		.kind = comm->exec ? CHANGE_EXEC : CHANGE_NAME,
+		.pid = comm->pid,
+		.tid = comm->tid,
+		.name = name,
+	});
 }
 
 int processes_fork(struct processes *p, uint64_t time, const struct perf_task_record *task)
@@ -158,9 +168,15 @@ int processes_fork(struct processes *p, uint64_t time, const struct perf_task_re
 	/* A process without a parent here (1, 2, or cut off by a container) is told as its own. */
 	if (task->tid == task->ptid)
 		return 0;
-	return add_change(p, &(struct change){ .time = time, .kind = CHANGE_FORK, .pid = task->pid,
-					       .tid = task->tid, .fork.ppid = task->ppid,
-					       .fork.ptid = task->ptid, .fork.inherits = task->time != 0 });
+	return add_change(p, &(struct change){
+		.time = time,
+		.kind = CHANGE_FORK,
+		.pid = task->pid,
+		.tid = task->tid,
+		.fork.ppid = task->ppid,
+		.fork.ptid = task->ptid,
+		.fork.inherits = task->time != 0,
+	});
 }
 
 int processes_exit(struct processes *p, uint64_t time, const struct perf_task_record *task)
@@ -197,7 +213,10 @@ static size_t point_at(const struct history *h, uint64_t time)
 	return low;
 }
 
-/* Records that come late (a live session's rings are not emptied at one instant) are put where they belong. */
+/*
+ * Records that come late (a live session's rings are not emptied at one instant) are put where
+ * they belong.
+ */
 static int history_set(struct histories *h, uint32_t id, uint64_t time, uint32_t value)
 {
 	struct history *one = history_find(h, id);
@@ -227,7 +246,8 @@ static int history_set(struct histories *h, uint32_t id, uint64_t time, uint32_t
 	return 0;
 }
 
-static uint32_t history_get(const struct histories *h, uint32_t id, uint64_t time, uint32_t otherwise)
+static uint32_t history_get(const struct histories *h, uint32_t id, uint64_t time,
+			    uint32_t otherwise)
 {
 	const struct history *one = history_find(h, id);
 
@@ -328,7 +348,8 @@ static uint32_t value_at(const struct history *h, uint64_t time, uint64_t *from,
 	return h->points.items[i].value;
 }
 
-static void answer_find(struct processes *p, uint32_t pid, uint32_t tid, uint64_t time, struct answer *answer)
+static void answer_find(struct processes *p, uint32_t pid, uint32_t tid, uint64_t time,
+			struct answer *answer)
 {
 	const struct history *names = history_find(&p->threads, tid);
 	const struct history *spaces = history_find(&p->spaces, pid);
@@ -354,7 +375,8 @@ void processes_at(struct processes *p, uint32_t pid, uint32_t tid, uint64_t time
 {
 	struct answer *answer = &p->answers[tid % N_ANSWERS];
 
-	if (answer->tid != tid || answer->pid != pid || time < answer->from || time >= answer->until)
+	if (answer->tid != tid || answer->pid != pid || time < answer->from ||
+	    time >= answer->until)
 		answer_find(p, pid, tid, time, answer);
 	*ret_view = answer->view;
 }

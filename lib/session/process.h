@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who a thread was at a given time: its name and its address space, kept as a history, so that samples can be read in any
- * order. Fed with the side records (MMAP, COMM, FORK, EXIT) of a recording or a session in any order too: each history is
- * sorted by time once, when first asked after a change (recordings interleave rings, so file order is not time order).
+ * Who a thread was at a given time: its name and its address space, kept as a history, so that
+ * samples can be read in any order. Fed with the side records (MMAP, COMM, FORK, EXIT) of a
+ * recording or a session in any order too: each history is sorted by time once, when first asked
+ * after a change (recordings interleave rings, so file order is not time order).
  */
 #ifndef SESSION_PROCESS_H
 #define SESSION_PROCESS_H
@@ -23,7 +24,10 @@ int processes_comm(struct processes *p, uint64_t time, const struct perf_comm_re
 int processes_fork(struct processes *p, uint64_t time, const struct perf_task_record *task);
 int processes_exit(struct processes *p, uint64_t time, const struct perf_task_record *task);
 
-/* All side records are in: apply them in order of time. To be called before the first lookup and after more records. */
+/*
+ * All side records are in: apply them in order of time. To be called before the first lookup and
+ * after more records.
+ */
 int processes_settle(struct processes *p);
 
 struct process_view {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Recordings. The first read surveys the file (recording_survey.c), then, as every read, walks over it and hands each sample to the
- * caller where it lies: nothing is allocated, sorted or kept per sample.
+ * Recordings. The first read surveys the file (recording_survey.c), then, as every read, walks
+ * over it and hands each sample to the caller where it lies: nothing is allocated, sorted or kept
+ * per sample.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,8 +44,8 @@ DEFINE_CLEANUP(struct vpmu_recording *, vpmu_recording_free)
 
 static bool is_clock(const struct perf_event_attr *attr)
 {
-	return attr->type == PERF_TYPE_SOFTWARE &&
-	       (attr->config == PERF_COUNT_SW_CPU_CLOCK || attr->config == PERF_COUNT_SW_TASK_CLOCK);
+	return attr->type == PERF_TYPE_SOFTWARE && (attr->config == PERF_COUNT_SW_CPU_CLOCK ||
+						    attr->config == PERF_COUNT_SW_TASK_CLOCK);
 }
 
 static int take_events(struct vpmu_recording *rec)
@@ -135,8 +136,8 @@ static void name_source(const struct vpmu_recording *rec, struct vpmu_coverage *
 }
 
 /*
- * perf since 6.1 ends a recording with what each event counts as lost (LOST_SAMPLES), which are the same losses that the rings
- * told of (LOST); ours with what the rings did not tell.
+ * perf since 6.1 ends a recording with what each event counts as lost (LOST_SAMPLES), which are
+ * the same losses that the rings told of (LOST); ours with what the rings did not tell.
  */
 static void start_coverage(const struct vpmu_recording *rec, struct vpmu_coverage *coverage)
 {
@@ -167,7 +168,8 @@ VPMU_API int vpmu_recording_open(const char *path, const struct vpmu_recording_o
 	if (r == 0)
 		r = perf_data_open(&rec->file.source, &rec->data, reterr);
 	if (r == 0)
-		r = symbolizer_new(o.symbolizer.sz ? &o.symbolizer : NULL, &rec->symbolizer, reterr);
+		r = symbolizer_new(o.symbolizer.sz ? &o.symbolizer : NULL, &rec->symbolizer,
+				   reterr);
 	if (r < 0)
 		return r;
 	rec->processes = processes_new(rec->symbolizer);
@@ -195,7 +197,10 @@ static bool is_truncated(const struct perf_sample_record *sample, uint32_t max_c
 	return addresses >= max_chain;
 }
 
-/* The record as a sample; false if it cannot be decoded. Strings and chain live until the next record is read. */
+/*
+ * The record as a sample; false if it cannot be decoded. Strings and chain live until the next
+ * record is read.
+ */
 static bool decode(struct vpmu_recording *rec, const struct perf_event_header *record,
 		   struct vpmu_sample *sample)
 {
@@ -218,7 +223,8 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 		.tid = (pid_t)raw.tid,
 		.cpu = raw.cpu,
 		.event = (uint32_t)event,
-		.side = raw.cpumode < VPMU_SIDE_COUNT ? (enum vpmu_side)raw.cpumode : VPMU_SIDE_UNKNOWN,
+		.side = raw.cpumode < VPMU_SIDE_COUNT ? (enum vpmu_side)raw.cpumode
+						      : VPMU_SIDE_UNKNOWN,
 		.comm = process.comm,
 		.comm_id = process.comm_id,
 		.space = process.space,
@@ -269,17 +275,20 @@ VPMU_API const struct vpmu_recording_info *vpmu_recording_info(const struct vpmu
 	return &rec->info;
 }
 
-VPMU_API void vpmu_recording_coverage(const struct vpmu_recording *rec, struct vpmu_coverage *ret_coverage)
+VPMU_API void vpmu_recording_coverage(const struct vpmu_recording *rec,
+				      struct vpmu_coverage *ret_coverage)
 {
 	*ret_coverage = rec->coverage;
 }
 
-VPMU_API const struct vpmu_event_info *vpmu_recording_event(const struct vpmu_recording *rec, size_t i)
+VPMU_API const struct vpmu_event_info *vpmu_recording_event(const struct vpmu_recording *rec,
+							    size_t i)
 {
 	return i < rec->event_infos.n ? &rec->event_infos.items[i] : NULL;
 }
 
-VPMU_API const struct vpmu_guest_info *vpmu_recording_guest(const struct vpmu_recording *rec, size_t i)
+VPMU_API const struct vpmu_guest_info *vpmu_recording_guest(const struct vpmu_recording *rec,
+							    size_t i)
 {
 	return i < rec->guests.all.n ? &rec->guests.all.items[i].info : NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A recording, seen from inside: recording.c is what callers see, recording_survey.c the first walk over the file. */
+/*
+ * A recording, seen from inside: recording.c is what callers see, recording_survey.c the first
+ * walk over the file.
+ */
 #ifndef SESSION_RECORDING_H
 #define SESSION_RECORDING_H
 
@@ -45,12 +48,15 @@ struct vpmu_recording {
 /* The events and what the header says; again after the survey, when a pipe has told all. */
 int recording_take_header(struct vpmu_recording *recording);
 
-/* The guests of our own section, if there is one: known from the start, unless the file is a pipe's. */
+/*
+ * The guests of our own section, if there is one: known from the start, unless the file is a
+ * pipe's.
+ */
 int recording_take_guests(struct vpmu_recording *recording);
 
 /*
- * Walks over the file once, without decoding samples: who ran when (processes), who is a guest, what was lost; then loads
- * what depends on it. To be called before samples are read.
+ * Walks over the file once, without decoding samples: who ran when (processes), who is a guest,
+ * what was lost; then loads what depends on it. To be called before samples are read.
  */
 int recording_survey(struct vpmu_recording *recording, struct vpmu_error *reterr);
 

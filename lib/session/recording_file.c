@@ -20,7 +20,10 @@ static ssize_t read_at(void *data, void *bytes, size_t n, uint64_t offset_bytes)
 	return io_pread_full(file->fd, bytes, n, offset_bytes);
 }
 
-/* A file without a name; on file systems that have no O_TMPFILE one whose name is removed at once. */
+/*
+ * A file without a name; on file systems that have no O_TMPFILE one whose name is removed at
+ * once.
+ */
 static int spool_create(const char *dir)
 {
 	_free_ char *path = NULL;
@@ -49,7 +52,8 @@ static int spool(int from, struct vpmu_error *reterr)
 		return error_oom(reterr);
 	if (to < 0) {
 		error_errno(reterr, to, "copy standard input to a file in", dir);
-		error_hint(reterr, "set TMPDIR to a directory that can be written to, or save the recording first");
+		error_hint(reterr, "set TMPDIR to a directory that can be written to, "
+				   "or save the recording first");
 		return to;
 	}
 	for (;;) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The bytes of a recording, wherever they come from. A recording is read twice, so what cannot be read again (standard
- * input that is a pipe) is first copied to an unnamed temporary file, in $TMPDIR or /var/tmp: recordings are too large for /tmp, which is
- * memory on many machines.
+ * The bytes of a recording, wherever they come from. A recording is read twice, so what cannot be
+ * read again (standard input that is a pipe) is first copied to an unnamed temporary file, in
+ * $TMPDIR or /var/tmp: recordings are too large for /tmp, which is memory on many machines.
  */
 #ifndef SESSION_RECORDING_FILE_H
 #define SESSION_RECORDING_FILE_H

@@ -28,7 +28,8 @@ static struct recording_guest *guest_of(const struct recording_guests *g, uint32
 {
 	uint32_t hash = hash_of(pid), id, i = idtable_first(&g->by_pid, hash);
 
-	for (; (id = idtable_at(&g->by_pid, i, hash)) != IDTABLE_END; i = idtable_step(&g->by_pid, i))
+	for (; (id = idtable_at(&g->by_pid, i, hash)) != IDTABLE_END;
+	     i = idtable_step(&g->by_pid, i))
 		if (id != IDTABLE_OTHER && (uint32_t)g->all.items[id].info.pid == pid)
 			return &g->all.items[id];
 	return NULL;
@@ -38,7 +39,8 @@ static struct recording_thread *thread_of(const struct recording_guests *g, uint
 {
 	uint32_t hash = hash_of(tid), id, i = idtable_first(&g->by_tid, hash);
 
-	for (; (id = idtable_at(&g->by_tid, i, hash)) != IDTABLE_END; i = idtable_step(&g->by_tid, i))
+	for (; (id = idtable_at(&g->by_tid, i, hash)) != IDTABLE_END;
+	     i = idtable_step(&g->by_tid, i))
 		if (id != IDTABLE_OTHER && g->threads.items[id].tid == tid)
 			return &g->threads.items[id];
 	return NULL;
@@ -54,7 +56,8 @@ static const char *keep(struct recording_guests *g, const char *string)
 	return id == INTERN_FAILED ? NULL : intern_string(g->strings, id);
 }
 
-static struct recording_guest *guest_add(struct recording_guests *g, const struct vpmu_guest_info *info)
+static struct recording_guest *guest_add(struct recording_guests *g,
+					 const struct vpmu_guest_info *info)
 {
 	struct recording_guest guest = { .info = *info };
 
@@ -81,7 +84,8 @@ static int thread_add(struct recording_guests *g, const struct recording_guest *
 			thread->vcpu = vcpu;
 		return 0;
 	}
-	if (!vec_reserve(&g->threads, 1) || !idtable_put(&g->by_tid, hash_of(tid), (uint32_t)g->threads.n))
+	if (!vec_reserve(&g->threads, 1) ||
+	    !idtable_put(&g->by_tid, hash_of(tid), (uint32_t)g->threads.n))
 		return -ENOMEM;
 	g->threads.items[g->threads.n++] = (struct recording_thread){
 		.tid = tid, .guest = (uint32_t)(guest - g->all.items), .vcpu = vcpu
@@ -126,7 +130,8 @@ int recording_guests_note_sample(struct recording_guests *g, uint32_t pid, uint3
 	return note(g, pid, tid, VPMU_NO_VCPU);
 }
 
-int recording_guests_note_comm(struct recording_guests *g, uint32_t pid, uint32_t tid, const char *comm)
+int recording_guests_note_comm(struct recording_guests *g, uint32_t pid, uint32_t tid,
+			       const char *comm)
 {
 	uint32_t vcpu;
 
@@ -189,15 +194,16 @@ int recording_guests_settle(struct recording_guests *g)
 	}
 	vec_for_each(guest, &g->all) {
 		if (guest->vcpus.n)
-			qsort(guest->vcpus.items, guest->vcpus.n, sizeof(*guest->vcpus.items), by_index);
+			qsort(guest->vcpus.items, guest->vcpus.n, sizeof(*guest->vcpus.items),
+			      by_index);
 		guest->info.vcpus = guest->vcpus.items;
 		guest->info.n_vcpus = guest->vcpus.n;
 	}
 	return 0;
 }
 
-void recording_guests_at(const struct recording_guests *g, uint32_t pid, uint32_t tid, uint32_t *ret_guest,
-			 uint32_t *ret_vcpu)
+void recording_guests_at(const struct recording_guests *g, uint32_t pid, uint32_t tid,
+			 uint32_t *ret_guest, uint32_t *ret_vcpu)
 {
 	const struct recording_guest *guest = g->all.n ? guest_of(g, pid) : NULL;
 	const struct recording_thread *thread;

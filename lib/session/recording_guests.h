@@ -2,9 +2,9 @@
 /*
  * The guests of a recording, and whose each thread was.
  *
- * Our recordings say so in a section of their own. In others a guest is a process with threads called "CPU n/KVM" (QEMU's names)
- * or with samples on a guest's side; it is called "pid:N". vCPU threads without such a name are numbered in order of
- * their thread ids, after those with one.
+ * Our recordings say so in a section of their own. In others a guest is a process with threads
+ * called "CPU n/KVM" (QEMU's names) or with samples on a guest's side; it is called "pid:N". vCPU
+ * threads without such a name are numbered in order of their thread ids, after those with one.
  */
 #ifndef SESSION_RECORDING_GUESTS_H
 #define SESSION_RECORDING_GUESTS_H
@@ -42,13 +42,14 @@ int recording_guests_declare(struct recording_guests *g, const struct vpmu_guest
 int recording_guests_note_sample(struct recording_guests *g, uint32_t pid, uint32_t tid);
 
 /* A thread got this name. */
-int recording_guests_note_comm(struct recording_guests *g, uint32_t pid, uint32_t tid, const char *comm);
+int recording_guests_note_comm(struct recording_guests *g, uint32_t pid, uint32_t tid,
+			       const char *comm);
 
 /* Nothing more will be noted: numbers vCPUs, fills in infos. */
 int recording_guests_settle(struct recording_guests *g);
 
 /* Whose is this thread? VPMU_NO_GUEST, VPMU_NO_VCPU if nobody's. */
-void recording_guests_at(const struct recording_guests *g, uint32_t pid, uint32_t tid, uint32_t *ret_guest,
-			 uint32_t *ret_vcpu);
+void recording_guests_at(const struct recording_guests *g, uint32_t pid, uint32_t tid,
+			 uint32_t *ret_guest, uint32_t *ret_vcpu);
 
 #endif

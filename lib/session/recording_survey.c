@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The first walk. A recording is one ring buffer per CPU, emptied in turn: what a sample says about its process may stand
- * behind it in the file. perf keeps a queue of samples until it is sure; here the file is walked twice, since skipping a
- * sample costs no more than reading its header, and no sample has to be kept.
+ * The first walk. A recording is one ring buffer per CPU, emptied in turn: what a sample says
+ * about its process may stand behind it in the file. perf keeps a queue of samples until it is
+ * sure; here the file is walked twice, since skipping a sample costs no more than reading its
+ * header, and no sample has to be kept.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,8 +40,9 @@ static int record_time(const struct vpmu_recording *rec, const struct perf_event
 }
 
 /*
- * The kernel's own mapping tells where it was: perf writes "[kernel.kallsyms]" followed by the symbol that pgoff is the address
- * of (tools/perf/util/synthetic-events.c, __perf_event__synthesize_kernel_mmap()). One kernel ran; the first mapping counts.
+ * The kernel's own mapping tells where it was: perf writes "[kernel.kallsyms]" followed by the
+ * symbol that pgoff is the address of (tools/perf/util/synthetic-events.c,
+ * __perf_event__synthesize_kernel_mmap()). One kernel ran; the first mapping counts.
  */
 static int note_kernel(struct vpmu_recording *rec, const struct perf_mmap_record *map)
 {
@@ -53,7 +55,8 @@ static int note_kernel(struct vpmu_recording *rec, const struct perf_mmap_record
 	return rec->kernel_symbol ? 0 : -ENOMEM;
 }
 
-static int take_mmap(struct vpmu_recording *rec, const struct perf_event_header *record, uint64_t time)
+static int take_mmap(struct vpmu_recording *rec, const struct perf_event_header *record,
+		     uint64_t time)
 {
 	struct perf_mmap_record map;
 	int r = perf_record_mmap(rec->events.items[0].layout, record, &map);
@@ -65,7 +68,8 @@ static int take_mmap(struct vpmu_recording *rec, const struct perf_event_header 
 	return processes_mmap(rec->processes, time, &map);
 }
 
-static int take_comm(struct vpmu_recording *rec, const struct perf_event_header *record, uint64_t time)
+static int take_comm(struct vpmu_recording *rec, const struct perf_event_header *record,
+		     uint64_t time)
 {
 	struct perf_comm_record comm;
 	int r = perf_record_comm(rec->events.items[0].layout, record, &comm);
@@ -75,7 +79,8 @@ static int take_comm(struct vpmu_recording *rec, const struct perf_event_header 
 	return r < 0 ? r : processes_comm(rec->processes, time, &comm);
 }
 
-static int take_task(struct vpmu_recording *rec, const struct perf_event_header *record, uint64_t time)
+static int take_task(struct vpmu_recording *rec, const struct perf_event_header *record,
+		     uint64_t time)
 {
 	struct perf_task_record task;
 	int r = perf_record_task(record, &task);
@@ -96,7 +101,8 @@ static int take_ksymbol(struct vpmu_recording *rec, const struct perf_event_head
 
 	if (r < 0 || symbol.unregister)
 		return r;
-	return symbolizer_add_ksymbol(rec->symbolizer, symbol.address, symbol.length_bytes, symbol.name);
+	return symbolizer_add_ksymbol(rec->symbolizer, symbol.address, symbol.length_bytes,
+				      symbol.name);
 }
 
 static int take_lost(struct vpmu_recording *rec, const struct perf_event_header *record)
@@ -275,8 +281,9 @@ static bool differs(const char *recorded, const char *here)
 }
 
 /*
- * A recorder that may not see kernel addresses writes no mapping of the kernel, but samples it all the same. If then the
- * file does not tell which kernel it was, the machine's name and release must do: better no names than another kernel's.
+ * A recorder that may not see kernel addresses writes no mapping of the kernel, but samples it
+ * all the same. If then the file does not tell which kernel it was, the machine's name and
+ * release must do: better no names than another kernel's.
  */
 static void take_kernel(struct vpmu_recording *rec)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds ids by hash. The table knows nothing of keys: things live in an array of their owner's, the table holds (hash,
- * index) pairs, and whoever probes compares. So one table serves every kind of key, growing never touches the things
- * themselves, and a probe that finds another hash never leaves the table's cache line.
+ * Finds ids by hash. The table knows nothing of keys: things live in an array of their owner's,
+ * the table holds (hash, index) pairs, and whoever probes compares. So one table serves every
+ * kind of key, growing never touches the things themselves, and a probe that finds another hash
+ * never leaves the table's cache line.
  *
  *	uint32_t id, i = idtable_first(&t, hash);
  *
@@ -11,8 +12,9 @@
  *			return id;
  *	if (!idtable_put(&t, hash, new_id)) …
  *
- * Linear probing, at most 3/4 full. A thing's home is given by the upper bits of its hash, so that growing the table
- * moves everything in ascending order: one sequential pass over the old table and the new one.
+ * Linear probing, at most 3/4 full. A thing's home is given by the upper bits of its hash, so
+ * that growing the table moves everything in ascending order: one sequential pass over the old
+ * table and the new one.
  */
 #ifndef UTIL_IDTABLE_H
 #define UTIL_IDTABLE_H

@@ -47,8 +47,8 @@ static inline void maker_u32s(struct strbuf *b, uint32_t first, uint32_t second)
 }
 
 /* The trailer: TID, TIME. */
-static inline void make_record(struct maker *m, uint32_t type, uint16_t misc, const struct strbuf *body,
-			       uint64_t time)
+static inline void make_record(struct maker *m, uint32_t type, uint16_t misc,
+			       const struct strbuf *body, uint64_t time)
 {
 	struct perf_event_header header = { .type = type, .misc = misc };
 
@@ -69,7 +69,8 @@ static inline void maker_string(struct strbuf *b, const char *string)
 	strbuf_add(b, padded, (strlen(padded) + 8) & ~7ul);
 }
 
-static inline void make_comm(struct maker *m, uint64_t time, uint32_t pid, uint32_t tid, const char *name)
+static inline void make_comm(struct maker *m, uint64_t time, uint32_t pid, uint32_t tid,
+			     const char *name)
 {
 	_strbuf_ struct strbuf b = {};
 
@@ -78,8 +79,8 @@ static inline void make_comm(struct maker *m, uint64_t time, uint32_t pid, uint3
 	make_record(m, PERF_RECORD_COMM, 0, &b, time);
 }
 
-static inline void make_mmap(struct maker *m, uint64_t time, uint32_t pid, uint64_t start, uint64_t length,
-			     const char *path)
+static inline void make_mmap(struct maker *m, uint64_t time, uint32_t pid, uint64_t start,
+			     uint64_t length, const char *path)
 {
 	_strbuf_ struct strbuf b = {};
 
@@ -91,7 +92,8 @@ static inline void make_mmap(struct maker *m, uint64_t time, uint32_t pid, uint6
 	make_record(m, PERF_RECORD_MMAP, PERF_RECORD_MISC_USER, &b, time);
 }
 
-static inline void make_ksymbol(struct maker *m, uint64_t address, uint32_t length, const char *name)
+static inline void make_ksymbol(struct maker *m, uint64_t address, uint32_t length,
+				const char *name)
 {
 	_strbuf_ struct strbuf b = {};
 
@@ -111,7 +113,8 @@ static inline void make_lost(struct maker *m, uint32_t type, uint64_t lost)
 	make_record(m, type, 0, &b, 0);
 }
 
-static inline void make_sample(struct maker *m, const struct made *s, uint64_t n_chain, const uint64_t *chain)
+static inline void make_sample(struct maker *m, const struct made *s, uint64_t n_chain,
+			       const uint64_t *chain)
 {
 	_strbuf_ struct strbuf b = {};
 

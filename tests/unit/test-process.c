@@ -5,8 +5,9 @@
 #include "test.h"
 
 /*
- * A symbolizer that knows spaces only: numbers count up; a mapping at an address that its space has already makes a copy,
- * as the real one does. What a space consists of can be asked by spells().
+ * A symbolizer that knows spaces only: numbers count up; a mapping at an address that its space
+ * has already makes a copy, as the real one does. What a space consists of can be asked by
+ * spells().
  */
 static struct {
 	int n;
@@ -23,7 +24,8 @@ uint32_t symbolizer_space_new(struct vpmu_symbolizer *s)
 	return n_spaces++;
 }
 
-uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map)
+uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space,
+			      const struct perf_mmap_record *map)
 {
 	for (int i = 0; i < spaces[space].n; i++) {
 		if (spaces[space].maps[i].at != map->start)
@@ -38,16 +40,19 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 	return space;
 }
 
-static void comm(struct processes *p, uint64_t time, uint32_t pid, uint32_t tid, const char *name, bool exec)
+static void comm(struct processes *p, uint64_t time, uint32_t pid, uint32_t tid, const char *name,
+		 bool exec)
 {
 	struct perf_comm_record record = { .pid = pid, .tid = tid, .comm = name, .exec = exec };
 
 	CHECK_EQ(processes_comm(p, time, &record), 0);
 }
 
-static void fork_(struct processes *p, uint64_t time, uint32_t ppid, uint32_t ptid, uint32_t pid, uint32_t tid)
+static void fork_(struct processes *p, uint64_t time, uint32_t ppid, uint32_t ptid, uint32_t pid,
+		  uint32_t tid)
 {
-	struct perf_task_record record = { .pid = pid, .tid = tid, .ppid = ppid, .ptid = ptid, .time = time };
+	struct perf_task_record record = {
+		.pid = pid, .tid = tid, .ppid = ppid, .ptid = ptid, .time = time};
 
 	CHECK_EQ(processes_fork(p, time, &record), 0);
 }
@@ -55,7 +60,7 @@ static void fork_(struct processes *p, uint64_t time, uint32_t ppid, uint32_t pt
 static void map(struct processes *p, uint64_t time, uint32_t pid, uint64_t start, const char *path)
 {
 	char passing[32];
-	struct perf_mmap_record record = { .pid = pid, .tid = pid, .start = start, .path = passing };
+	struct perf_mmap_record record = { .pid = pid, .start = start, .path = passing };
 
 	snprintf(passing, sizeof(passing), "%s", path);
 	CHECK_EQ(processes_mmap(p, time, &record), 0);
@@ -72,7 +77,8 @@ static const char *at(struct processes *p, uint32_t pid, uint32_t tid, uint64_t 
 	processes_at(p, pid, tid, time, &view);
 	n = (size_t)snprintf(text, sizeof(text), "%s:", view.comm);
 	for (int i = 0; i < spaces[view.space].n; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s", spaces[view.space].maps[i].path);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s",
+				      spaces[view.space].maps[i].path);
 	return text;
 }
 

@@ -21,7 +21,8 @@ static void put(struct vpmu_profile *p, const char *guest, const char *symbol, c
 				   .symbol = profile_put_string(p, symbol),
 				   .side = VPMU_SIDE_GUEST_USER };
 	struct profile_frame g = f;
-	struct profile_entry e = { .side = VPMU_SIDE_GUEST_USER, .samples = samples, .weight = samples * 3 };
+	struct profile_entry e = {
+		.side = VPMU_SIDE_GUEST_USER, .samples = samples, .weight = samples * 3};
 	uint32_t stack[2];
 
 	g.symbol = profile_put_string(p, caller);
@@ -114,8 +115,12 @@ TEST(merge_refuses_what_is_not_resolved_and_itself)
 	vpmu_profile_free(b);
 }
 
-/* A recording of its own is where a profile gets a symbolizer from: kernel symbols are those that it carries. */
-static struct vpmu_profile *profile_of(struct maker *m, bool with_chains, struct vpmu_coverage *ret_coverage)
+/*
+ * A recording of its own is where a profile gets a symbolizer from: kernel symbols are those that
+ * it carries.
+ */
+static struct vpmu_profile *profile_of(struct maker *m, bool with_chains,
+				       struct vpmu_coverage *ret_coverage)
 {
 	VPMU_OPTS(vpmu_profile_opts, opts, .chains = with_chains);
 	struct vpmu_recording *rec;
@@ -138,7 +143,8 @@ static struct vpmu_profile *profile_of(struct maker *m, bool with_chains, struct
 #define A(offset) (0xffffffffc0001000 + (offset))
 #define B(offset) (0xffffffffc0002000 + (offset))
 
-static const struct made in_a = { .side = VPMU_SIDE_HOST_KERNEL, .ip = A(4), .pid = 1, .tid = 1, .period = 10 };
+static const struct made in_a = {
+	.side = VPMU_SIDE_HOST_KERNEL, .ip = A(4), .pid = 1, .tid = 1, .period = 10};
 
 TEST(samples_become_frames_and_stacks)
 {
@@ -221,7 +227,8 @@ TEST(without_chains_only_the_leaf_counts)
 TEST(markers_change_sides_and_unknown_ones_end_the_chain)
 {
 	const uint64_t odd[] = { VPMU_CONTEXT_KERNEL, A(4), (uint64_t)-3000, B(8) };
-	const uint64_t deferred[] = { VPMU_CONTEXT_KERNEL, A(4), B(8), VPMU_CONTEXT_USER_DEFERRED, 77 };
+	const uint64_t deferred[] = {VPMU_CONTEXT_KERNEL, A(4), B(8), VPMU_CONTEXT_USER_DEFERRED,
+				     77};
 	const uint64_t guest[] = { VPMU_CONTEXT_KERNEL, VPMU_CONTEXT_USER };
 	struct made in_guest = { .side = VPMU_SIDE_GUEST_USER, .ip = 0x5000, .pid = 9, .tid = 9 };
 	struct maker m = {};
@@ -236,8 +243,9 @@ TEST(markers_change_sides_and_unknown_ones_end_the_chain)
 	CHECK_EQ(profile_view(p, &view), 0);
 	CHECK_EQ(view.n_entries, 3);
 	CHECK_EQ(view.stacks[view.entries[0].stack].n, 2);
-	CHECK_EQ(view.frames[view.stack_frames[view.stacks[view.entries[0].stack].first + 1]].status,
-		 VPMU_FRAME_TRUNCATED);
+	CHECK_EQ(
+		view.frames[view.stack_frames[view.stacks[view.entries[0].stack].first + 1]].status,
+		VPMU_FRAME_TRUNCATED);
 	CHECK_EQ(view.stacks[view.entries[1].stack].n, 2);
 	CHECK_EQ(view.entries[2].stack, PROFILE_NO_STACK);
 	CHECK_STR(intern_string(view.strings, view.guests[view.entries[2].guest].name), "pid:9");
@@ -251,7 +259,8 @@ TEST(callers_that_are_nowhere_are_one_frame)
 	const uint64_t one[] = { VPMU_CONTEXT_USER, 0x400010, 0x5000001, 0x6000001, 0x400020 };
 	const uint64_t same[] = { VPMU_CONTEXT_USER, 0x400010, 0x7000001, 0x400020 };
 	const uint64_t leaf[] = { VPMU_CONTEXT_USER, 0x7000001 };
-	struct made in_file = { .side = VPMU_SIDE_HOST_USER, .ip = 0x400010, .pid = 1, .tid = 1, .time = 9 };
+	struct made in_file = {
+		.side = VPMU_SIDE_HOST_USER, .ip = 0x400010, .pid = 1, .tid = 1, .time = 9};
 	struct made nowhere = in_file;
 	struct maker m = {};
 	struct vpmu_coverage coverage;
@@ -272,12 +281,16 @@ TEST(callers_that_are_nowhere_are_one_frame)
 	frames = view.stack_frames + view.stacks[view.entries[0].stack].first;
 	CHECK_STR(intern_string(view.strings, view.frames[frames[1]].symbol), "[unmapped]");
 	CHECK_STR(intern_string(view.strings, view.frames[frames[2]].dso), "//anon");
-	CHECK_STR(intern_string(view.strings, view.frames[view.entries[1].leaf].symbol), "0x7000001");
+	CHECK_STR(intern_string(view.strings, view.frames[view.entries[1].leaf].symbol),
+		  "0x7000001");
 	vpmu_profile_free(p);
 	maker_deinit(&m);
 }
 
-/* More distinct chains than fit a chunk, each seen three times, in between others; some longer than the queue's room. */
+/*
+ * More distinct chains than fit a chunk, each seen three times, in between others; some longer
+ * than the queue's room.
+ */
 TEST(many_raw_stacks_keep_their_counts)
 {
 	enum { STACKS = 30000, WORDS = 300 };

@@ -15,7 +15,8 @@ static void see(const struct vpmu_sample *s, void *data)
 	size_t n = strlen(seen);
 
 	(void)data;
-	n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%s%s@%" PRIx64, n ? " " : "", s->comm, s->ip);
+	n += (size_t)snprintf(seen + n, sizeof(seen) - n, "%s%s@%" PRIx64, n ? " " : "", s->comm,
+			      s->ip);
 	if (s->guest != VPMU_NO_GUEST)
 		n += (size_t)snprintf(seen + n, sizeof(seen) - n, ":%u", s->guest);
 	if (s->vcpu != VPMU_NO_VCPU)
@@ -32,9 +33,12 @@ static const char *read_all(struct vpmu_recording *rec)
 	return seen;
 }
 
-static void sample(struct maker *m, uint64_t time, uint32_t pid, uint32_t tid, uint16_t side, uint64_t ip)
+static void sample(struct maker *m, uint64_t time, uint32_t pid, uint32_t tid, uint16_t side,
+		   uint64_t ip)
 {
-	make_sample(m, &(struct made){ .time = time, .pid = pid, .tid = tid, .side = side, .ip = ip }, 0, NULL);
+	struct made s = { .time = time, .pid = pid, .tid = tid, .side = side, .ip = ip };
+
+	make_sample(m, &s, 0, NULL);
 }
 
 TEST(a_sample_knows_what_the_file_says_later)
@@ -92,7 +96,8 @@ TEST(guests_of_perfs_recordings_are_derived)
 	sample(&m, 5, 60, 61, HOST_KERNEL, 0xe);
 	sample(&m, 5, 70, 70, HOST_KERNEL, 0xf);
 	rec = make_open(make_file(&m));
-	CHECK_STR(read_all(rec), "qemu@a:0 CPU 1/KVM@b:0/1 tinyvmm@c:1/1 tinyvmm@d:1/0 tinyvmm@e:1/0 @f");
+	CHECK_STR(read_all(rec),
+		  "qemu@a:0 CPU 1/KVM@b:0/1 tinyvmm@c:1/1 tinyvmm@d:1/0 tinyvmm@e:1/0 @f");
 	CHECK_EQ(vpmu_recording_info(rec)->n_guests, 2);
 	CHECK_STR(vpmu_recording_guest(rec, 0)->name, "pid:50");
 	CHECK_EQ(vpmu_recording_guest(rec, 0)->n_vcpus, 2);

@@ -5,8 +5,8 @@
 #include "profile/profile.h"
 #include "test.h"
 
-static uint32_t frame(struct vpmu_profile *p, const char *dso, const char *symbol, enum vpmu_side side,
-		      enum vpmu_frame_status status)
+static uint32_t frame(struct vpmu_profile *p, const char *dso, const char *symbol,
+		      enum vpmu_side side, enum vpmu_frame_status status)
 {
 	struct profile_frame f = {
 		.symbol = profile_put_string(p, symbol),
@@ -158,8 +158,10 @@ static const char *chains(const struct vpmu_report *r, size_t i)
 TEST(chains_go_outward_from_the_rows_symbol)
 {
 	struct vpmu_profile *p = profile_new();
-	uint32_t main_ = user(p, "main"), f = user(p, "f"), g = user(p, "g"), leaf = user(p, "leaf");
-	const uint32_t by_f[] = { leaf, f, main_ }, by_g[] = { leaf, g, main_ }, f_itself[] = { f, main_ };
+	uint32_t main_ = user(p, "main"), f = user(p, "f"), g = user(p, "g"),
+		 leaf = user(p, "leaf");
+	const uint32_t by_f[] = {leaf, f, main_}, by_g[] = {leaf, g, main_},
+		       f_itself[] = {f, main_};
 	VPMU_OPTS(vpmu_report_opts, self, .sort = "symbol", .chains = true);
 	VPMU_OPTS(vpmu_report_opts, all, .sort = "symbol", .chains = true, .children = true);
 	struct vpmu_report *r;
@@ -191,7 +193,8 @@ TEST(chains_of_limited_rows_in_several_groups_are_their_own)
 	uint32_t main_ = user(p, "main"), f = user(p, "f"), g = user(p, "g");
 	const uint32_t by_f[] = { f, main_ }, by_g[] = { g, main_ };
 	uint32_t one = profile_put_guest(p, "one", ""), two = profile_put_guest(p, "two", "");
-	VPMU_OPTS(vpmu_report_opts, opts, .sort = "guest,symbol", .chains = true, .children = true, .limit = 3);
+	VPMU_OPTS(vpmu_report_opts, opts, .sort = "guest,symbol", .chains = true, .children = true,
+		  .limit = 3);
 	struct vpmu_report *r;
 
 	put(p, one, 0, VPMU_SIDE_HOST_USER, by_f, 2, 4);
