@@ -147,7 +147,21 @@ void json_list_item(struct json_list *list, struct json_object *item)
 	write_value(item, list->n++ ? ",\n  " : "\n  ", "");
 }
 
+static void end_list(const struct json_list *list)
+{
+	write_text(list->n ? "\n ]" : "]");
+}
+
 void json_list_end(struct json_list *list)
 {
-	write_text(list->n ? "\n ]\n}\n" : "]\n}\n");
+	end_list(list);
+	write_text("\n}\n");
+}
+
+void json_list_end_with(struct json_list *list, const char *key, struct json_object *value)
+{
+	end_list(list);
+	write_text(",\n \"");
+	write_text(key);
+	write_value(value, "\": ", "\n}\n");
 }

@@ -42,5 +42,7 @@ struct json_list {
 void json_list_begin(struct json_list *list, struct json_object *head, const char *key);
 void json_list_item(struct json_list *list, struct json_object *item);
 void json_list_end(struct json_list *list);
+/* The same with one member behind the list. */
+void json_list_end_with(struct json_list *list, const char *key, struct json_object *value);
 
 #endif

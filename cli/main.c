@@ -23,6 +23,7 @@ static const struct command *const commands[] = {
 	&command_diff,
 	&command_script,
 	&command_export,
+	&command_stat,
 };
 
 const struct option_spec common_options[] = {

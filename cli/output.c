@@ -65,7 +65,7 @@ static void write_out(const char *bytes, size_t n)
 		write_error = io_write_all(STDOUT_FILENO, bytes, n);
 }
 
-static void flush(void)
+void output_flush(void)
 {
 	write_out(pending.text, pending.n);
 	strbuf_clear(&pending);
@@ -76,7 +76,7 @@ void output_write(struct strbuf *text)
 	if (text->failed && write_error == 0)
 		write_error = -ENOMEM;
 	if (pending.n + text->n > PENDING_BYTES)
-		flush();
+		output_flush();
 	if (text->n > PENDING_BYTES)
 		write_out(text->text, text->n);
 	else if (text->n)
@@ -88,7 +88,7 @@ enum status output_finish(void)
 {
 	if (pending.failed && write_error == 0)
 		write_error = -ENOMEM;
-	flush();
+	output_flush();
 	strbuf_deinit(&pending);
 	/*
 	 * Somebody who closed the pipe has seen enough: `vpmu report | head` is no failure worth
@@ -108,7 +108,7 @@ static void say_line(enum tint tint, bool name, const char *tail, const char *te
 {
 	_strbuf_ struct strbuf line = {};
 
-	flush(); /* so that data and talk on one terminal come in the order they were written */
+	output_flush(); /* so that data and talk on one terminal come in the order they were written */
 	if (colour_err && tint == TINT_BAD)
 		strbuf_adds(&line, "\033[1;31m");
 	if (name)

@@ -26,6 +26,9 @@ const char *output_plain(void);
 /* Writes @text to standard output and clears it. */
 void output_write(struct strbuf *text);
 
+/* What was written goes out now: somebody waits for it. */
+void output_flush(void);
+
 /* Everything out; STATUS_FAILED, said, if it could not be written. */
 enum status output_finish(void);
 

@@ -54,6 +54,7 @@ struct vpmu_count {
 	bool ended;	    /* the thread is gone: the last values */
 	unsigned int sides; /* VPMU_SIDES_*: where it was counted; 0 = neither (waiting, asleep) */
 	const char *event;  /* as it was asked for */
+	bool is_account;    /* one of the scheduler's, which are always there: not an event that was asked for */
 	bool is_time;	    /* value is nanoseconds */
 	bool scaled;	    /* counted for a part of the time only; value is what it would have been */
 	uint64_t value;

@@ -35,6 +35,7 @@ static void set_ratio(struct vpmu_count *row, const char *base, uint64_t base_va
 static struct vpmu_count account_row(const struct row_maker *maker, uint64_t wall_ns, bool has_value, const char *why_not,
 				     struct vpmu_count row)
 {
+	row.is_account = true;
 	row.enabled_ns = row.running_ns = wall_ns;
 	row.status = maker->common.status;
 	row.why = maker->common.why;

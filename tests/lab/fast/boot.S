@@ -88,15 +88,18 @@ start64:
 	test	%eax, %eax
 	jz	guest_main
 
+	lea	guest_main(%rip), %rax
+	.globl	to_ring3
+to_ring3:				/* goes on at rax, from ring 0 */
 	mov	%rsp, %rsi
-	mov	$USER_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
+	mov	$USER_DATA, %ecx
+	mov	%ecx, %ds
+	mov	%ecx, %es
 	push	$USER_DATA
 	push	%rsi
 	push	$0x3002			/* IOPL 3, no interrupts */
 	push	$USER_CODE64
-	push	$guest_main
+	push	%rax
 	iretq
 
 	.code16

@@ -107,9 +107,10 @@ def main():
     coverage, rows = report["coverage"], report["rows"]
 
     counts = collections.defaultdict(collections.Counter)
-    sides = collections.Counter()
+    sides, on_vcpu = collections.Counter(), collections.Counter()
     for row in rows:
         sides[row["side"]] += row["samples"]
+        on_vcpu[row["vcpu"]] += row["samples"]
         if row["side"] in GUEST_SIDES:
             counts[row["vcpu"]][row["symbol"]] += row["samples"]
 
@@ -119,8 +120,11 @@ def main():
         expect(not foreign, f"vCPU {vcpu} has samples of {', '.join(sorted(foreign))}, which it never runs")
     for vcpu in idle:
         busy = sum(counts[vcpu].values())
-        print(f"  vCPU {vcpu} idle: {busy} guest samples, {coverage['samples']} in all")
-        expect(coverage["samples"] < 800, f"the idle guest has {coverage['samples']} samples of 8000 possible ones")
+        print(f"  vCPU {vcpu} idle: {busy} guest samples, {on_vcpu[vcpu]} in all")
+        # Next to busy vCPUs a tenth of their samples; alone, of those that 4000 Hz give in two seconds.
+        possible = coverage["samples"] if work else 8000
+        expect(on_vcpu[vcpu] < 0.1 * possible,
+               f"the idle vCPU {vcpu} has {on_vcpu[vcpu]} samples of {possible} possible ones")
 
     guest_total = sum(sum(names.values()) for names in counts.values())
     named = sum(n for names in counts.values() for name, n in names.items() if name in functions)

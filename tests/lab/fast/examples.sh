@@ -24,8 +24,17 @@ sample() {
 	[ "$(grep -cE 'vCPU 0  guest-user  [0-9a-f]+  [a-z_]+\+0x' out)" -ge 15 ] || fail "guest samples have no names"
 }
 
+# The busy vCPU is in the guest.
+stat_() {
+	start_guest vmm one-idle 2
+	"$EXAMPLE" "$guest" 1 > out || fail "stat ended with $?"
+	cat out
+	grep -qE '^vCPU 0  guest +guest-time +[1-9][0-9]* ns  [0-9.]+% of wall-time' out || fail "vCPU 0 has no guest time"
+	grep -qE '^vCPU 1  both +voluntary-switches +[1-9]' out || fail "vCPU 1 never went to sleep"
+}
+
 case $1 in
-count | sample) ;;
+count | sample | stat) ;;
 *) fail "no such example: $1" ;;
 esac
 need_kvm
@@ -33,4 +42,4 @@ need_kvm
 [ $? = 2 ] && grep -q '^usage: ' usage || fail "without a guest $1 does not say how it is used"
 "$EXAMPLE" no-such-guest > error 2>&1 && fail "$1 finds a guest that does not exist"
 grep -q 'no-such-guest' error || fail "$1 does not say what it did not find"
-"$1"
+"${1/#stat/stat_}" # stat is a program, too

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vpmu stat: counters per vCPU, guest and host apart, and where each vCPU's time went. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <vpmu/vpmu.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/macro.h"
+#include "command.h"
+#include "interrupt.h"
+#include "json.h"
+#include "output.h"
+#include "progress.h"
+#include "stat_json.h"
+#include "stat_text.h"
+
+DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
+DEFINE_CLEANUP(struct vpmu_counters *, vpmu_counters_free)
+
+struct stat_args {
+	struct common_args common;
+	const char *events;
+	uint64_t interval_ms, duration_ns;
+};
+
+#define FIELD(name) offsetof(struct stat_args, name)
+
+static const struct option_spec stat_options[] = {
+	{ .letter = 'e', .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(events),
+	  .help = "what to count: one or more names, with commas between (default: cycles, instructions, branches and "
+		  "branch-misses where this machine has them, context-switches, cpu-migrations, page-faults)" },
+	{ .letter = 'I', .name = "interval", .arg = "MS", .set = option_u64, .min = 10, .max = 86400000,
+	  .offset = FIELD(interval_ms), .help = "print what came every MS milliseconds, from 10; the totals at the end" },
+	{ .letter = 'd', .name = "duration", .arg = "TIME", .set = option_duration_ns, .offset = FIELD(duration_ns),
+	  .help = "stop after TIME: 10s, 2m, 500ms, 1h (default: at ^C, or when the guests are gone)" },
+	{},
+};
+
+static enum status refuse_no_guest(const struct vpmu_guests *guests)
+{
+	_strbuf_ struct strbuf names = {};
+
+	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
+		strbuf_addf(&names, "%s%s", i ? ", " : "", vpmu_guests_get(guests, i)->name);
+	if (!names.n)
+		return say_usage("which guest? None was found to be running");
+	return say_usage("which guest? Running: %s", names.text);
+}
+
+static int open_counters(const struct stat_args *args, const struct name_list *operands, const struct vpmu_guests *guests,
+			 struct vpmu_counters **ret_counters, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_counters_opts, opts, .events = args->events);
+	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
+	int r;
+
+	r = vpmu_counters_new(&opts, &counters, reterr);
+	for (size_t i = 0; r >= 0 && i < operands->n; i++) {
+		const struct vpmu_guest_info *guest = NULL;
+
+		r = vpmu_guests_find(guests, operands->items[i], &guest, reterr);
+		if (r >= 0)
+			r = vpmu_counters_add_guest(counters, guest, reterr);
+	}
+	if (r >= 0)
+		r = vpmu_counters_start(counters, reterr);
+	if (r < 0)
+		return r;
+	*ret_counters = take_ptr(counters);
+	return 0;
+}
+
+/* Whoever named events, and can have none of them on any thread, need not wait to be told. */
+static int check_named_events(struct vpmu_counters *counters, struct vpmu_error *reterr)
+{
+	const struct vpmu_count *refused = NULL;
+	struct vpmu_counts counts;
+	int r;
+
+	r = vpmu_counters_read(counters, VPMU_SINCE_START, &counts, reterr);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < counts.n; i++) {
+		const struct vpmu_count *count = &counts.items[i];
+
+		if (count->is_account)
+			continue;
+		if (count->status != VPMU_COUNT_UNAVAILABLE)
+			return 0;
+		refused = refused ? refused : count;
+	}
+	return refused ? error_set(reterr, -EOPNOTSUPP, "%s", refused->why) : 0;
+}
+
+/* ---- output ---- */
+
+struct stat_output {
+	const struct vpmu_counters *counters;
+	bool json, intervals;
+	uint64_t begin_ns;
+	struct json_list list;
+};
+
+static void print_interval(struct stat_output *output, const struct vpmu_counts *counts)
+{
+	_strbuf_ struct strbuf title = {};
+
+	if (output->json) {
+		json_list_item(&output->list, stat_json(output->counters, counts));
+		return;
+	}
+	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "", (double)(counts->end_ns - output->begin_ns) / 1e9);
+	output_write(&title);
+	stat_text(output->counters, counts);
+}
+
+static void print_total(struct stat_output *output, const struct vpmu_counts *counts)
+{
+	_strbuf_ struct strbuf title = {};
+
+	if (output->json && !output->intervals)
+		json_list_item(&output->list, stat_json(output->counters, counts));
+	if (output->json) {
+		json_list_end_with(&output->list, "total", stat_json(output->counters, counts));
+		return;
+	}
+	if (output->intervals) {
+		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(counts->end_ns - counts->start_ns) / 1e9);
+		output_write(&title);
+	}
+	stat_text(output->counters, counts);
+}
+
+/* ---- the measurement ---- */
+
+#define LOOK_NS 250000000ull /* between two looks for threads that came or went */
+
+/* Until @time_ns, or a signal. */
+static void sleep_until(uint64_t time_ns)
+{
+	struct timespec t = { (time_t)(time_ns / 1000000000), (long)(time_ns % 1000000000) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* Until the time is over, a signal came, or the guests are gone (-ESRCH). */
+static int measure(const struct stat_args *args, struct vpmu_counters *counters, struct stat_output *output,
+		   struct vpmu_error *reterr)
+{
+	uint64_t begin_ns = now_ns(), interval_ns = args->interval_ms * 1000000;
+	uint64_t end_ns = args->duration_ns ? begin_ns + args->duration_ns : UINT64_MAX;
+	uint64_t tick_ns = interval_ns ? begin_ns + interval_ns : UINT64_MAX;
+	int r = 0;
+
+	while (!interrupted && r == 0 && now_ns() < end_ns) {
+		struct vpmu_counts counts;
+
+		/* Looks are short enough for a signal that came just before the sleep, too. */
+		sleep_until(MIN(MIN(now_ns() + LOOK_NS, tick_ns), end_ns));
+		r = vpmu_counters_refresh(counters, reterr);
+		if (now_ns() < tick_ns || interrupted || r < 0)
+			continue;
+		r = vpmu_counters_read(counters, VPMU_SINCE_LAST, &counts, reterr);
+		if (r < 0)
+			break;
+		print_interval(output, &counts);
+		output_flush();
+		/* Those that this program was too late for are part of the one that was printed. */
+		while (tick_ns <= now_ns())
+			tick_ns += interval_ns;
+	}
+	return r;
+}
+
+static enum status run_stat(const void *opaque, const struct name_list *operands)
+{
+	const struct stat_args *args = opaque;
+	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
+	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
+	struct stat_output output = { .json = args->common.json, .intervals = args->interval_ms };
+	struct vpmu_error error = {};
+	struct vpmu_counts counts;
+	int r;
+
+	if (vpmu_guests_new(NULL, &guests, &error) < 0)
+		return say_error(&error);
+	if (!operands->n)
+		return refuse_no_guest(guests);
+	interrupt_catch();
+	if (open_counters(args, operands, guests, &counters, &error) < 0 ||
+	    (args->events && check_named_events(counters, &error) < 0))
+		return say_error(&error);
+	if (*vpmu_counters_missing(counters))
+		say("%s", vpmu_counters_missing(counters));
+	output.counters = counters;
+	output.begin_ns = now_ns();
+	if (output.json)
+		json_list_begin(&output.list, NULL, "intervals");
+	r = measure(args, counters, &output, &error);
+	if (r == -ESRCH)
+		say("the guests are gone");
+	if (vpmu_counters_read(counters, VPMU_SINCE_START, &counts, &error) < 0)
+		return say_error(&error);
+	print_total(&output, &counts);
+	return r < 0 && r != -ESRCH ? say_error(&error) : STATUS_DONE;
+}
+
+const struct command command_stat = {
+	.name = "stat",
+	.summary = "count events and time of each vCPU, guest and host apart",
+	.operands = "GUEST...",
+	.groups = (const struct option_group[]){
+		{ stat_options, 0 },
+		{ common_options, 0 },
+		{},
+	},
+	.args_bytes = sizeof(struct stat_args),
+	.run = run_stat,
+};
