@@ -73,6 +73,24 @@ int perf_layout_init(struct perf_layout *layout, const struct perf_event_attr *a
 /* The event id of any record, sample or not; 0 if there is none. Does not read past header.size. */
 uint64_t perf_record_event_id(const struct perf_layout *layout, const struct perf_event_header *record);
 
+/*
+ * Whether the kernel cut a call chain off: it stops at @max_addresses (attr.sample_max_stack, or sysctl
+ * kernel.perf_event_max_stack where that is 0), context markers not counted.
+ */
+static inline bool perf_chain_is_cut(const uint64_t *chain, uint64_t n, uint32_t max_addresses)
+{
+	uint64_t addresses = 0;
+
+	if (n < max_addresses)
+		return false;
+	for (uint64_t i = 0; i < n; i++)
+		addresses += chain[i] < PERF_CONTEXT_MAX;
+	return addresses >= max_addresses;
+}
+
+/* What that sysctl is unless somebody changed it. */
+#define PERF_MAX_STACK_DEFAULT 127
+
 int perf_record_sample(const struct perf_layout *layout, const struct perf_event_header *record,
 		       struct perf_sample_record *ret);
 int perf_record_id(const struct perf_layout *layout, const struct perf_event_header *record,

@@ -43,11 +43,19 @@ static void whose(const struct intake *intake, const struct target *target, pid_
 
 /* ---- first look ---- */
 
+/* Words of the chain that are there. */
+static uint64_t chain_words(const struct intake *intake, const struct plan_sample *sample)
+{
+	if (!intake->plan->chains || sample->header.size < sizeof(*sample))
+		return 0;
+	return MIN(sample->n_chain, (sample->header.size - sizeof(*sample)) / sizeof(uint64_t));
+}
+
 static void note_chain_hits(struct intake *intake, const struct plan_sample *sample)
 {
-	uint64_t room = (sample->header.size - sizeof(*sample)) / sizeof(uint64_t), context = 0;
+	uint64_t n = chain_words(intake, sample), context = 0;
 
-	for (uint64_t i = 0; i < sample->n_chain && i < room; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		if (sample->chain[i] >= VPMU_CONTEXT_MAX)
 			context = sample->chain[i];
 		else if (context == VPMU_CONTEXT_USER)
@@ -72,8 +80,7 @@ static void note_hit(struct intake *intake, const struct target *target,
 		if (guest != VPMU_NO_GUEST)
 			hits_guest(&intake->hits, guest, side == VPMU_SIDE_GUEST_USER, sample->ip);
 	}
-	if (intake->plan->chains && sample->header.size >= sizeof(*sample))
-		note_chain_hits(intake, sample);
+	note_chain_hits(intake, sample);
 }
 
 static void count_sample(struct intake *intake, const struct target *target,
@@ -85,6 +92,8 @@ static void count_sample(struct intake *intake, const struct target *target,
 	coverage->samples++;
 	coverage->sides[side]++;
 	coverage->opaque += sample->ip == 0 && (VPMU_SIDES_GUEST & 1u << side);
+	coverage->truncated_chains +=
+		perf_chain_is_cut(sample->chain, chain_words(intake, sample), intake->plan->max_chain);
 	if (!intake->first_time_ns || sample->time_ns < intake->first_time_ns)
 		intake->first_time_ns = sample->time_ns;
 	if (sample->time_ns > intake->last_time_ns)

@@ -151,14 +151,32 @@ static void set_sides(struct plan_event *event, unsigned int wanted)
 	attr->exclude_host = attr->exclude_guest = 0;
 }
 
-static int set_attr(struct plan_event *event, const struct vpmu_session_opts *opts, bool first)
+/* In the attributes too, so that a recording tells it wherever it is read. */
+static uint16_t max_chain(const struct vpmu_session_opts *opts)
+{
+	const char *proc = opts->guests.proc_path ? opts->guests.proc_path : "/proc";
+	_free_ char *text = NULL;
+	unsigned long max;
+	char path[4096];
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_max_stack", proc);
+	if (io_read_file(AT_FDCWD, path, 64, &text, &n) < 0)
+		return PERF_MAX_STACK_DEFAULT;
+	max = strtoul(text, NULL, 10);
+	return max && max <= UINT16_MAX ? (uint16_t)max : PERF_MAX_STACK_DEFAULT;
+}
+
+static int set_attr(struct plan_event *event, const struct vpmu_session_opts *opts, uint16_t max_stack, bool first)
 {
 	struct perf_event_attr *attr = &event->spec.attr;
 
 	attr->size = sizeof(*attr);
 	attr->sample_type = PLAN_SAMPLE_TYPE;
-	if (opts->host_chains)
+	if (opts->host_chains) {
 		attr->sample_type |= PERF_SAMPLE_CALLCHAIN;
+		attr->sample_max_stack = max_stack;
+	}
 	if (event->spec.is_tracepoint)
 		attr->sample_type |= PERF_SAMPLE_RAW;
 	attr->read_format = PERF_FORMAT_ID | PERF_FORMAT_LOST;
@@ -265,13 +283,14 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	if (!plan->events)
 		return error_oom(reterr);
 	plan->chains = opts->host_chains;
+	plan->max_chain = max_chain(opts);
 	plan->ring_bytes_asked_for = opts->ring_bytes != 0;
 	plan->ring_bytes = opts->ring_bytes ? opts->ring_bytes : DEFAULT_RING_BYTES;
 	for (size_t i = 0; i < plan->n_events && r == 0; i++) {
 		plan->events[i].spec = specs[i];
 		set_sides(&plan->events[i], wanted);
 		plan->filters |= plan->events[i].sides != VPMU_SIDES_ALL;
-		r = set_attr(&plan->events[i], opts, i == 0);
+		r = set_attr(&plan->events[i], opts, plan->max_chain, i == 0);
 	}
 	if (r == 0 && plan->source == VPMU_SOURCE_EVENTS)
 		r = refuse_if_mediated(plan, opts, reterr);

@@ -59,6 +59,7 @@ struct plan {
 	size_t n_events;
 	bool filters; /* some event's sides are not all */
 	bool chains;
+	uint16_t max_chain; /* addresses at which the kernel cuts them off */
 	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;
 	bool ring_bytes_asked_for; /* else a smaller ring will do */

@@ -15,8 +15,6 @@
 #include "util/macro.h"
 #include "util/strbuf.h"
 
-#define DEFAULT_MAX_CHAIN 127 /* kernel.perf_event_max_stack, unless somebody changed it */
-
 VPMU_API struct vpmu_recording *vpmu_recording_free(struct vpmu_recording *rec)
 {
 	if (!rec)
@@ -65,7 +63,7 @@ static int take_events(struct vpmu_recording *rec)
 			info.period = attr->sample_period;
 		if (!(attr->sample_type & PERF_SAMPLE_PERIOD))
 			e.weight = info.period ?: 1;
-		e.max_chain = attr->sample_max_stack ?: DEFAULT_MAX_CHAIN;
+		e.max_chain = attr->sample_max_stack ?: PERF_MAX_STACK_DEFAULT;
 		if (!vec_push(&rec->events, e) || !vec_push(&rec->event_infos, info))
 			return -ENOMEM;
 	}
@@ -188,15 +186,6 @@ VPMU_API int vpmu_recording_open(const char *path, const struct vpmu_recording_o
 
 /* ---- samples ---- */
 
-static bool is_truncated(const struct perf_sample_record *sample, uint32_t max_chain)
-{
-	uint32_t addresses = 0;
-
-	for (uint32_t i = 0; i < sample->n_chain; i++)
-		addresses += sample->chain[i] < VPMU_CONTEXT_MAX;
-	return addresses >= max_chain;
-}
-
 /*
  * The record as a sample; false if it cannot be decoded. Strings and chain live until the next
  * record is read.
@@ -232,8 +221,7 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 		.chain = raw.chain,
 	};
 	recording_guests_at(&rec->guests, raw.pid, raw.tid, &sample->guest, &sample->vcpu);
-	if (unlikely(raw.n_chain >= e->max_chain))
-		rec->coverage.truncated_chains += is_truncated(&raw, e->max_chain);
+	rec->coverage.truncated_chains += perf_chain_is_cut(raw.chain, raw.n_chain, e->max_chain);
 	return true;
 }
 

@@ -81,9 +81,7 @@ static int open_file(const char *path, struct vpmu_error *reterr)
 
 	if (!streq(path, "-")) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			error_errno(reterr, -errno, "open", path);
-		return fd < 0 ? -errno : fd;
+		return fd < 0 ? error_errno(reterr, -errno, "open", path) : fd;
 	}
 	if (lseek(STDIN_FILENO, 0, SEEK_CUR) < 0)
 		return spool(STDIN_FILENO, reterr);

@@ -105,12 +105,15 @@ static int take_ksymbol(struct vpmu_recording *rec, const struct perf_event_head
 				      symbol.name);
 }
 
+/* `perf record --filter` (Linux 6.4) tells in the same kind of record how many samples its filter left out, as it was asked to. */
+#define MISC_LOST_SAMPLES_BPF (1u << 15)
+
 static int take_lost(struct vpmu_recording *rec, const struct perf_event_header *record)
 {
 	uint64_t lost;
 	int r = perf_record_lost(record, &lost);
 
-	if (r < 0)
+	if (r < 0 || (record->type == PERF_RECORD_LOST_SAMPLES && (record->misc & MISC_LOST_SAMPLES_BPF)))
 		return r;
 	if (record->type == PERF_RECORD_LOST)
 		rec->lost_records += lost;

@@ -179,11 +179,13 @@ TEST(what_is_missing_is_counted)
 	struct maker m = { .max_stack = 4 };
 	struct vpmu_recording *rec;
 	struct vpmu_coverage c;
-	_strbuf_ struct strbuf nothing = {};
+	_strbuf_ struct strbuf nothing = {}, filtered = {};
 
 	make_lost(&m, PERF_RECORD_LOST, 5);
 	make_lost(&m, PERF_RECORD_LOST, 6);
 	make_lost(&m, PERF_RECORD_LOST_SAMPLES, 9); /* perf's total of the same */
+	maker_u64(&filtered, 1000);
+	make_record(&m, PERF_RECORD_LOST_SAMPLES, 1u << 15, &filtered, 0); /* left out on purpose */
 	maker_u64(&nothing, 0);
 	make_record(&m, PERF_RECORD_THROTTLE, 0, &nothing, 0);
 	make_sample(&m, &(struct made){ .side = HOST_KERNEL, .ip = 1 }, 6, chain);

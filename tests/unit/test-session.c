@@ -91,6 +91,47 @@ TEST(only_the_side_asked_for_is_delivered)
 	CHECK_EQ(samples[1], 0); /* a plain thread is on the host's side all the time */
 }
 
+/* Deeper than the kernel follows; asking for the frame's address makes it keep a frame pointer. */
+__attribute__((noinline)) static void deep(struct busy *busy, int depth)
+{
+	if (depth)
+		deep(busy, depth - 1);
+	else
+		spin(busy);
+	__asm__ volatile("" : : "r"(__builtin_frame_address(0)) : "memory");
+}
+
+static void *spin_deep(void *data)
+{
+	deep(data, 1000);
+	return NULL;
+}
+
+TEST(chains_that_the_kernel_cut_are_counted)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .host_chains = true);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_coverage coverage;
+	struct vpmu_vcpu_info vcpu = {};
+	struct vpmu_guest_info info;
+	struct busy busy = {};
+
+	CHECK_EQ(pthread_create(&busy.thread, NULL, spin_deep, &busy), 0);
+	while (!busy.tid)
+		;
+	vcpu.tid = busy.tid;
+	info = self_guest(getpid(), &vcpu);
+	add_self(session, &info, false);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_until(session, 50), >=, 0);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	busy_stop(&busy);
+	vpmu_session_coverage(session, &coverage);
+	CHECK_CMP(coverage.truncated_chains, >, coverage.samples / 2);
+	CHECK_CMP(coverage.truncated_chains, <=, coverage.samples);
+	vpmu_session_free(session);
+}
+
 TEST(new_threads_are_followed_and_ended_ones_let_go)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
