@@ -24,6 +24,7 @@ struct command {
 
 extern const struct command command_list, command_doctor, command_record, command_report, command_diff,
 	command_script, command_export, command_stat;
+extern const struct command command_kallsyms, command_modules; /* look into a guest */
 
 /* Options of every command: -h, --json, -v. */
 struct common_args {

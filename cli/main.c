@@ -24,6 +24,8 @@ static const struct command *const commands[] = {
 	&command_script,
 	&command_export,
 	&command_stat,
+	&command_kallsyms,
+	&command_modules,
 };
 
 const struct option_spec common_options[] = {

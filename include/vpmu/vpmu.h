@@ -8,6 +8,7 @@
 #include <vpmu/log.h>
 #include <vpmu/host.h>
 #include <vpmu/guest.h>
+#include <vpmu/introspect.h>
 #include <vpmu/sample.h>
 #include <vpmu/symbolize.h>
 #include <vpmu/session.h>

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vpmu kallsyms: what /proc/kallsyms says inside a guest. */
+#include <ctype.h>
+#include <errno.h>
+#include <vpmu/vpmu.h>
+
+#include "util/cleanup.h"
+#include "command.h"
+#include "guest_kernel.h"
+#include "json.h"
+#include "output.h"
+#include "text.h"
+
+DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
+
+/* Text is written in pieces of this size. */
+#define PIECE_BYTES (64 << 10)
+
+struct kallsyms_args {
+	struct common_args common;
+	struct guest_kernel_args kernel;
+};
+
+static int print_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct strbuf *out = data;
+	char *p = strbuf_reserve(out, 20);
+
+	if (!p)
+		return -ENOMEM;
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*p++ = digits[symbol->gva >> shift & 15];
+	out->n += 16;
+	strbuf_addc(out, ' ');
+	strbuf_addc(out, isalpha((unsigned char)symbol->type) ? symbol->type : '?');
+	strbuf_addc(out, ' ');
+	text_add_clean(out, symbol->name);
+	if (symbol->module) {
+		strbuf_adds(out, "\t[");
+		text_add_clean(out, symbol->module);
+		strbuf_addc(out, ']');
+	}
+	strbuf_addc(out, '\n');
+	if (out->n >= PIECE_BYTES)
+		output_write(out);
+	return 0;
+}
+
+static int list_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	struct json_object *item = json_new_object();
+	char type[2] = {symbol->type, '\0'};
+
+	json_put_address(item, "address", symbol->gva);
+	json_put_string(item, "type", type);
+	json_put_string(item, "name", symbol->name);
+	json_put_string(item, "module", symbol->module);
+	json_list_item(data, item);
+	return 0;
+}
+
+static enum status run_kallsyms(const void *opaque, const struct name_list *operands)
+{
+	const struct kallsyms_args *args = opaque;
+	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
+	_strbuf_ struct strbuf out = {};
+	struct vpmu_error error = {};
+	struct json_list list;
+	enum status status = guest_kernel_open(&args->kernel, operands, 0, &kernel);
+	int r;
+
+	if (status != STATUS_DONE)
+		return status;
+	if (args->common.json) {
+		json_list_begin(&list, NULL, "symbols");
+		r = vpmu_kernel_each_symbol(kernel, list_symbol, &list, &error);
+		json_list_end(&list);
+	} else {
+		r = vpmu_kernel_each_symbol(kernel, print_symbol, &out, &error);
+		output_write(&out);
+	}
+	return r < 0 ? say_error(&error) : STATUS_DONE;
+}
+
+const struct command command_kallsyms = {
+	.name = "kallsyms",
+	.summary = "print a guest's /proc/kallsyms, read out of its memory",
+	.operands = "[GUEST]",
+	.groups =
+		(const struct option_group[]){
+			{guest_kernel_options, offsetof(struct kallsyms_args, kernel)},
+			{common_options, 0},
+			{},
+		},
+	.args_bytes = sizeof(struct kallsyms_args),
+	.run = run_kallsyms,
+};

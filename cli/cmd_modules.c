@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vpmu modules: what /proc/modules says inside a guest. */
+#include <vpmu/vpmu.h>
+
+#include "util/cleanup.h"
+#include "command.h"
+#include "guest_kernel.h"
+#include "json.h"
+#include "output.h"
+#include "text.h"
+
+DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
+
+struct modules_args {
+	struct common_args common;
+	struct guest_kernel_args kernel;
+};
+
+static int print_module(const struct vpmu_kernel_module *module, void *data)
+{
+	struct strbuf *out = data;
+
+	text_add_clean(out, module->name);
+	strbuf_addc(out, ' ');
+	strbuf_add_u64(out, module->size_bytes);
+	if (module->references < 0)
+		strbuf_adds(out, " - ");
+	else
+		strbuf_addf(out, " %lld ", (long long)module->references);
+	text_add_clean(out, module->users);
+	strbuf_addf(out, " %s 0x%016llx", module->state, (unsigned long long)module->text_gva);
+	if (module->taints[0])
+		strbuf_addf(out, " (%s)", module->taints);
+	strbuf_addc(out, '\n');
+	return 0;
+}
+
+static int list_module(const struct vpmu_kernel_module *module, void *data)
+{
+	struct json_object *item = json_new_object();
+
+	json_put_string(item, "name", module->name);
+	json_put_int(item, "size_bytes", (int64_t)module->size_bytes);
+	if (module->references < 0)
+		json_put_null(item, "references");
+	else
+		json_put_int(item, "references", module->references);
+	json_put_string(item, "users", module->users);
+	json_put_string(item, "state", module->state);
+	json_put_address(item, "address", module->text_gva);
+	json_put_string(item, "taints", module->taints);
+	json_list_item(data, item);
+	return 0;
+}
+
+static enum status run_modules(const void *opaque, const struct name_list *operands)
+{
+	const struct modules_args *args = opaque;
+	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
+	_strbuf_ struct strbuf out = {};
+	struct vpmu_error error = {};
+	struct json_list list;
+	enum status status = guest_kernel_open(&args->kernel, operands, 0, &kernel);
+	int r;
+
+	if (status != STATUS_DONE)
+		return status;
+	if (args->common.json) {
+		json_list_begin(&list, NULL, "modules");
+		r = vpmu_kernel_each_module(kernel, list_module, &list, &error);
+		json_list_end(&list);
+	} else {
+		r = vpmu_kernel_each_module(kernel, print_module, &out, &error);
+		output_write(&out);
+	}
+	return r < 0 ? say_error(&error) : STATUS_DONE;
+}
+
+const struct command command_modules = {
+	.name = "modules",
+	.summary = "print a guest's /proc/modules, read out of its memory",
+	.operands = "[GUEST]",
+	.groups =
+		(const struct option_group[]){
+			{guest_kernel_options, offsetof(struct modules_args, kernel)},
+			{common_options, 0},
+			{},
+		},
+	.args_bytes = sizeof(struct modules_args),
+	.run = run_modules,
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest's Linux kernel, read out of the guest's memory from the host: its symbols, modules,
+ * processes and their memory maps. Nothing is installed in the guest, it is not stopped, and QEMU's
+ * monitor is not used.
+ *
+ * A kernel is found in the memory of the guest's process (/proc/PID/maps, process_vm_readv(2)),
+ * which needs the rights to trace it: the same user, or CAP_SYS_PTRACE. Linux on x86-64 with 4 or 5
+ * levels of page tables, 5.4 and later. Offsets inside the kernel's structures come from its own
+ * type information (BTF); a kernel without it gives its own symbols only.
+ *
+ * The guest goes on running meanwhile, and its memory may say anything. What cannot be read or does
+ * not hold together is left out; lists that never end are cut. Strings may hold any byte but NUL.
+ */
+#ifndef VPMU_INTROSPECT_H
+#define VPMU_INTROSPECT_H
+
+#include <vpmu/common.h>
+#include <vpmu/error.h>
+#include <vpmu/guest.h>
+
+struct vpmu_kernel; /* one boot of one guest's kernel */
+
+struct vpmu_kernel_opts {
+	size_t sz;
+	const char *proc_path;	 /* default "/proc" */
+	const char *memory_path; /* instead of a guest: a file with its memory from address 0 on
+				    (QEMU's pmemsave) */
+};
+
+/* Strings belong to the kernel; "" where the guest does not say. */
+struct vpmu_kernel_info {
+	const char *release;  /* as `uname -r` says inside */
+	const char *banner;   /* "Linux version …" */
+	const char *build_id; /* lower-case hex */
+	uint64_t text_gva;    /* where the kernel begins (_text), virtual and physical: KASLR moves
+				 both */
+	uint64_t text_gpa;
+	uint32_t paging_levels; /* 4 or 5; 0: the kernel's page tables were not found */
+	size_t n_symbols;	/* without modules' */
+	uint64_t memory_bytes;	/* of the guest */
+};
+
+/* A line of /proc/kallsyms. Strings live during the call. */
+struct vpmu_kernel_symbol {
+	uint64_t gva;
+	char type; /* as nm's */
+	const char *name;
+	const char *module; /* NULL for the kernel itself */
+};
+
+/* A line of /proc/modules. Strings live during the call. */
+struct vpmu_kernel_module {
+	const char *name;
+	uint64_t size_bytes;
+	int64_t references; /* -1: the kernel does not count them, as it never unloads modules */
+	const char *users; /* names of the modules that use it, each with a comma behind it; "-" for
+			      none */
+	const char *state; /* "Live", "Loading", "Unloading" */
+	uint64_t text_gva;
+	const char *taints; /* "OE"; "" for none */
+};
+
+/* What a callback returns: 0 to go on; anything else ends the walk and is what that returns. */
+typedef int (*vpmu_kernel_symbol_fn)(const struct vpmu_kernel_symbol *symbol, void *data);
+typedef int (*vpmu_kernel_module_fn)(const struct vpmu_kernel_module *module, void *data);
+
+VPMU_BEGIN_DECLS
+
+/*
+ * vpmu_kernel_open - find the kernel of @guest (may be NULL if a file is given).
+ * Reads a word of each page of the guest that is resident, until it is found.
+ * Errors: -ENOENT (no Linux kernel there: firmware, another system, an encrypted guest), -EPERM or
+ * -EACCES (the process may not be traced), -ESRCH (it is gone), -EINVAL (options), -ENOMEM, what
+ * opening a file gave.
+ */
+VPMU_API int vpmu_kernel_open(const struct vpmu_guest_info *guest,
+			      const struct vpmu_kernel_opts *opts, struct vpmu_kernel **ret_kernel,
+			      struct vpmu_error *reterr);
+VPMU_API struct vpmu_kernel *vpmu_kernel_free(struct vpmu_kernel *kernel);
+
+/* vpmu_kernel_info - belongs to the kernel, does not change. */
+VPMU_API const struct vpmu_kernel_info *vpmu_kernel_info(const struct vpmu_kernel *kernel);
+
+/*
+ * vpmu_kernel_each_symbol - what the guest's /proc/kallsyms says to its root, in the same order:
+ * the kernel's own symbols, then those of modules. Errors: -ESTALE (the guest has booted anew; open
+ * again), -ESRCH (its process is gone), -EOPNOTSUPP (modules cannot be read for lack of type
+ * information; the kernel's symbols were delivered), -ENOMEM.
+ */
+VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *kernel, vpmu_kernel_symbol_fn fn,
+				     void *data, struct vpmu_error *reterr);
+
+/* vpmu_kernel_each_module - what the guest's /proc/modules says, newest first. Errors: as above. */
+VPMU_API int vpmu_kernel_each_module(struct vpmu_kernel *kernel, vpmu_kernel_module_fn fn,
+				     void *data, struct vpmu_error *reterr);
+
+VPMU_END_DECLS
+
+#endif

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guest/kernel.h"
+#include "guest/kernel_types.h"
+#include "guest/modules.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+/* The image is searched in pieces, which overlap by the most that a token table takes. */
+#define PIECE_BYTES (1u << 20)
+/* Kernels have 30 to 90 MiB; what claims to be larger is searched so far. */
+#define IMAGE_BYTES_MAX (256u << 20)
+#define NOTES_BYTES_MAX (64u << 10)
+
+int kernel_read(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
+{
+	return paging_read(k->memory, &k->paging, gva, bytes, n);
+}
+
+int kernel_read_large(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
+{
+	return paging_read_large(k->memory, &k->paging, gva, bytes, n);
+}
+
+int kernel_read_u64(struct vpmu_kernel *k, uint64_t gva, uint64_t *ret)
+{
+	return kernel_read(k, gva, ret, sizeof(*ret));
+}
+
+int kernel_read_u32(struct vpmu_kernel *k, uint64_t gva, uint32_t *ret)
+{
+	return kernel_read(k, gva, ret, sizeof(*ret));
+}
+
+ssize_t kernel_read_string(struct vpmu_kernel *k, uint64_t gva, char *text, size_t room)
+{
+	return paging_read_string(k->memory, &k->paging, gva, text, room);
+}
+
+/* Inside of the image no page tables are needed. */
+DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
+
+static int image_gpa(const struct linux_image *image, uint64_t gva, uint64_t n_bytes,
+		     uint64_t *ret_gpa)
+{
+	uint64_t within = gva - image->text_gva;
+
+	if (within >= image->n_bytes || n_bytes > image->n_bytes - within)
+		return -EFAULT;
+	*ret_gpa = image->text_gpa + within;
+	return 0;
+}
+
+static int image_read(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
+{
+	uint64_t gpa;
+	int r = image_gpa(&k->image, gva, n, &gpa);
+
+	return r < 0 ? r : memory_read_large(k->memory, gpa, bytes, n);
+}
+
+/* ---- symbols ---- */
+
+/*
+ * All tables around the token table that begins @tokens_at bytes into the image, if they do not
+ * reach further than @before and
+ * @behind; -ENOENT if they do, or it is none.
+ */
+static int load_tables_within(struct vpmu_kernel *k, uint64_t tokens_at, uint64_t before,
+			      uint64_t behind)
+{
+	uint64_t from = tokens_at > before ? (tokens_at - before) & ~7ull : 0;
+	uint64_t to = MIN(k->image.n_bytes, tokens_at + behind);
+	_free_ uint8_t *bytes = malloc(to - from);
+	size_t used;
+	void *smaller;
+	int r;
+
+	if (!bytes)
+		return -ENOMEM;
+	r = memory_read_large(k->memory, k->image.text_gpa + from, bytes, to - from);
+	if (r == 0)
+		r = kallsyms_tables_parse(bytes, to - from, k->image.text_gva + from,
+					  tokens_at - from, k->image.text_gva, &k->symbols);
+	if (r < 0)
+		return r;
+	/* Only what is needed stays. */
+	used = k->symbols.used_to - k->symbols.used_from;
+	memmove(bytes, bytes + k->symbols.used_from, used);
+	smaller = realloc(bytes, used);
+	k->symbol_bytes = smaller ? smaller : take_ptr(bytes);
+	bytes = NULL;
+	kallsyms_tables_rebase(&k->symbols, k->symbol_bytes);
+	return 0;
+}
+
+/* The tables of usual kernels take 2 to 4 MiB. */
+static int load_tables(struct vpmu_kernel *k, uint64_t tokens_at)
+{
+	int r = load_tables_within(k, tokens_at, 4u << 20, 1u << 20);
+
+	return r == -ENOENT ? load_tables_within(k, tokens_at, KALLSYMS_BYTES_BEFORE,
+						 KALLSYMS_BYTES_BEHIND)
+			    : r;
+}
+
+static int find_tables(struct vpmu_kernel *k)
+{
+	_free_ uint8_t *piece = malloc(PIECE_BYTES);
+	uint64_t end = MIN(k->image.n_bytes, (uint64_t)IMAGE_BYTES_MAX);
+
+	if (!piece)
+		return -ENOMEM;
+	for (uint64_t at = 0; at < end; at += PIECE_BYTES - KALLSYMS_TOKENS_BYTES) {
+		size_t n = (size_t)MIN(end - at, PIECE_BYTES), from = 0, hit;
+		int r = memory_read_large(k->memory, k->image.text_gpa + at, piece, n);
+
+		if (r == -EFAULT)
+			continue;
+		if (r < 0)
+			return r;
+		while ((hit = kallsyms_tokens_find(piece, n, from, k->image.text_gva + at)) !=
+		       SIZE_MAX) {
+			r = load_tables(k, at + hit);
+			if (r != -ENOENT && r != -EFAULT)
+				return r;
+			from = hit + 1;
+		}
+	}
+	return -ENOENT;
+}
+
+static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
+{
+	static const char *const names[KERNEL_SYMBOLS] = {
+		[KERNEL_INIT_TOP_PGT] = "init_top_pgt",
+		[KERNEL_SWAPPER_PG_DIR] = "swapper_pg_dir",
+		[KERNEL_LINUX_BANNER] = "linux_banner",
+		[KERNEL_START_NOTES] = "__start_notes",
+		[KERNEL_STOP_NOTES] = "__stop_notes",
+		[KERNEL_START_BTF] = "__start_BTF",
+		[KERNEL_STOP_BTF] = "__stop_BTF",
+		[KERNEL_MODULES] = "modules",
+		[KERNEL_INIT_TASK] = "init_task",
+		[KERNEL_MAX_PFN] = "max_pfn",
+	};
+	struct vpmu_kernel *k = data;
+
+	k->n_named++;
+	if (!strchr("_ilms", symbol->name[0]))
+		return 0;
+	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
+		if (!k->gva[i] && streq(symbol->name, names[i]))
+			k->gva[i] = symbol->gva;
+	return 0;
+}
+
+/* ---- what the kernel says of itself ---- */
+
+/* The root that leads to where the kernel is. Without one modules and tasks cannot be seen. */
+static void find_root(struct vpmu_kernel *k)
+{
+	uint64_t gva = k->gva[KERNEL_INIT_TOP_PGT] ? k->gva[KERNEL_INIT_TOP_PGT]
+						   : k->gva[KERNEL_SWAPPER_PG_DIR],
+		 gpa;
+	struct translation t;
+
+	if (!gva || image_gpa(&k->image, gva, PAGE_BYTES, &gpa) < 0)
+		return;
+	for (unsigned int levels = 4; levels <= 5; levels++) {
+		struct paging paging = {.root_gpa = gpa, .levels = levels};
+
+		if (paging_walk(k->memory, &paging, k->image.text_gva, &t) == 0 &&
+		    t.gpa == k->image.text_gpa)
+			k->paging = paging;
+	}
+}
+
+/* "Linux version 6.1.0-50-cloud-amd64 (…) …\n" */
+static bool read_banner(struct vpmu_kernel *k)
+{
+	static const char start[] = "Linux version ";
+	const size_t skip = sizeof(start) - 1;
+	size_t n;
+
+	if (!k->gva[KERNEL_LINUX_BANNER] ||
+	    image_read(k, k->gva[KERNEL_LINUX_BANNER], k->banner, sizeof(k->banner) - 1) < 0 ||
+	    !starts_with(k->banner, start))
+		return false;
+	for (char *c = k->banner; *c; c++)
+		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+			*c = *c == '\n' ? '\0' : '?';
+	n = strcspn(k->banner + skip, " ");
+	snprintf(k->release, sizeof(k->release), "%.*s", (int)MIN(n, sizeof(k->release)),
+		 k->banner + skip);
+	return n > 0;
+}
+
+/* The note of type NT_GNU_BUILD_ID (3) by "GNU" among the kernel's notes. */
+static void read_build_id(struct vpmu_kernel *k)
+{
+	uint64_t from = k->gva[KERNEL_START_NOTES], n = k->gva[KERNEL_STOP_NOTES] - from;
+	_free_ uint8_t *notes = NULL;
+	size_t at = 0;
+
+	if (!from || n > NOTES_BYTES_MAX || !(notes = malloc(n + 1)) ||
+	    image_read(k, from, notes, n) < 0)
+		return;
+	while (n - at >= 16) {
+		uint32_t head[3];
+		uint64_t name_bytes, text_bytes;
+
+		memcpy(head, notes + at, sizeof(head));
+		name_bytes = (head[0] + 3ull) & ~3ull;
+		text_bytes = (head[1] + 3ull) & ~3ull;
+		if (name_bytes + text_bytes > n - at - 12)
+			return;
+		if (head[2] == 3 && head[0] == 4 && memcmp(notes + at + 12, "GNU", 4) == 0 &&
+		    head[1] <= 20) {
+			for (uint32_t i = 0; i < head[1]; i++)
+				snprintf(k->build_id + 2 * i, 3, "%02x",
+					 notes[at + 12 + name_bytes + i]);
+			return;
+		}
+		at += 12 + name_bytes + text_bytes;
+	}
+}
+
+static void fill_info(struct vpmu_kernel *k)
+{
+	k->info = (struct vpmu_kernel_info){
+		.release = k->release,
+		.banner = k->banner,
+		.build_id = k->build_id,
+		.text_gva = k->image.text_gva,
+		.text_gpa = k->image.text_gpa,
+		.paging_levels = k->paging.levels,
+		.n_symbols = k->n_named,
+		.memory_bytes = memory_bytes(k->memory),
+	};
+}
+
+/* For linux_image_find(): it is a kernel if its symbols can be read. */
+static int accept_image(const struct linux_image *image, void *data)
+{
+	struct vpmu_kernel *k = data;
+	int r;
+
+	k->image = *image;
+	r = find_tables(k);
+	if (r < 0)
+		return r == -EFAULT ? -ENOENT : r;
+	kallsyms_tables_each(&k->symbols, note_symbol, k);
+	find_root(k);
+	if (!read_banner(k))
+		log_debug("the guest's kernel does not say its release");
+	read_build_id(k);
+	fill_info(k);
+	return 0;
+}
+
+/* ---- symbols, once more ---- */
+
+int kernel_failed(int code, struct vpmu_error *reterr)
+{
+	switch (code) {
+	case -ENOMEM:
+		return error_oom(reterr);
+	case -ESRCH:
+		return error_set(reterr, code, "the guest is gone");
+	case -ESTALE:
+		return error_set(reterr, code, "the guest has booted anew");
+	default:
+		return error_set(reterr, code, "cannot read the guest's memory: %s",
+				 strerror(-code));
+	}
+}
+
+int kernel_look_again(struct vpmu_kernel *k, struct vpmu_error *reterr)
+{
+	int r;
+
+	memory_forget(k->memory);
+	r = linux_image_check(k->memory, &k->image);
+	return r < 0 ? kernel_failed(r, reterr) : 0;
+}
+
+struct telling {
+	struct vpmu_kernel *kernel;
+	vpmu_kernel_symbol_fn fn;
+	void *data;
+	int stopped; /* what the caller's function returned */
+};
+
+static int tell_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	struct telling *telling = data;
+
+	telling->stopped = telling->fn(symbol, telling->data);
+	return telling->stopped ? 1 : 0;
+}
+
+static int tell_own_symbol(const struct kallsyms_symbol *symbol, void *data)
+{
+	return tell_symbol(&(struct vpmu_kernel_symbol){.gva = symbol->gva,
+							.type = symbol->type,
+							.name = symbol->name},
+			   data);
+}
+
+static int tell_module_symbols(const struct module_copy *module, void *data)
+{
+	struct telling *telling = data;
+
+	return module_symbols_each(telling->kernel, module, tell_symbol, telling);
+}
+
+VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data,
+				     struct vpmu_error *reterr)
+{
+	struct telling telling = {k, fn, data, 0};
+	int r = kernel_look_again(k, reterr);
+
+	if (r < 0)
+		return r;
+	kallsyms_tables_each(&k->symbols, tell_own_symbol, &telling);
+	if (telling.stopped)
+		return telling.stopped;
+	if (!k->gva[KERNEL_MODULES])
+		return 0;
+	r = kernel_types_load(k, reterr);
+	if (r < 0)
+		return r;
+	r = modules_each(k, tell_module_symbols, &telling);
+	if (telling.stopped)
+		return telling.stopped;
+	return r < 0 ? kernel_failed(r, reterr) : 0;
+}
+
+/* ---- opening ---- */
+
+static int no_kernel(pid_t pid, int code, struct vpmu_error *reterr)
+{
+	if (code == -ENOENT) {
+		error_set(reterr, code, "no Linux kernel was found in the guest's memory");
+		error_hint(
+			reterr,
+			"is it still in its firmware, encrypted (SEV, TDX), or not Linux on x86-64?");
+	} else if (code == -ENOMEM) {
+		error_oom(reterr);
+	} else {
+		error_set(reterr, code, "cannot read the memory of process %d: %s", pid,
+			  strerror(-code));
+		if (code == -EPERM || code == -EACCES)
+			error_hint(
+				reterr,
+				"reading another user's process needs CAP_SYS_PTRACE: try as root");
+	}
+	return code;
+}
+
+/* Forgets what was found. */
+static void close_kernel(struct vpmu_kernel *k)
+{
+	kernel_types_free(k->types);
+	free(k->symbol_bytes);
+	memory_free(k->memory);
+	*k = (struct vpmu_kernel){};
+}
+
+static int open_layout(struct vpmu_kernel *k, pid_t pid, const struct memory_layout *layout)
+{
+	int r = memory_of_process(pid, layout->segments, layout->n_segments, &k->memory);
+
+	if (r == 0)
+		r = linux_image_find(k->memory, accept_image, k);
+	if (r < 0)
+		close_kernel(k);
+	return r;
+}
+
+/*
+ * The kernel says that its memory ends where it ends by this layout. A kernel low in memory is found by
+ * any layout, but with a wrong one the rest of memory is not where it is looked for. In one piece of
+ * memory the end is the firmware's, so there is nothing to compare.
+ */
+static bool layout_fits(struct vpmu_kernel *k, const struct memory_layout *layout)
+{
+	const struct memory_segment *last = &layout->segments[layout->n_segments - 1];
+	uint64_t max_pfn;
+
+	if (!k->gva[KERNEL_MAX_PFN] || image_read(k, k->gva[KERNEL_MAX_PFN], &max_pfn, sizeof(max_pfn)) < 0)
+		return true;
+	if (layout->n_segments == 1)
+		return max_pfn <= last->n_bytes / PAGE_BYTES;
+	return max_pfn == (last->gpa + last->n_bytes) / PAGE_BYTES;
+}
+
+static int open_process(struct vpmu_kernel *k, const char *proc_path,
+			const struct vpmu_guest_info *guest, struct vpmu_error *reterr)
+{
+	struct memory_layout layouts[MEMORY_LAYOUTS_MAX], *second_best = NULL;
+	int n = memory_layouts_guess(proc_path, guest->pid, layouts), r = -ENOENT;
+
+	if (n < 0)
+		return no_kernel(guest->pid, n, reterr);
+	for (int i = 0; i < n; i++) {
+		r = open_layout(k, guest->pid, &layouts[i]);
+		if (r == 0 && layout_fits(k, &layouts[i]))
+			return 0;
+		if (r == 0 && !second_best)
+			second_best = &layouts[i];
+		close_kernel(k);
+		if (r < 0 && r != -ENOENT)
+			break;
+	}
+	if (second_best && (r == 0 || r == -ENOENT)) {
+		log_debug("the guest's memory ends elsewhere than its layout would have it: parts may be missing");
+		r = open_layout(k, guest->pid, second_best);
+	}
+	return r < 0 ? no_kernel(guest->pid, r, reterr) : 0;
+}
+
+static int open_file(struct vpmu_kernel *k, const char *path, struct vpmu_error *reterr)
+{
+	int r = memory_of_file(path, &k->memory, reterr);
+
+	if (r < 0)
+		return r;
+	r = linux_image_find(k->memory, accept_image, k);
+	if (r == -ENOMEM)
+		return error_oom(reterr);
+	if (r < 0)
+		return error_set(reterr, r, "no Linux kernel was found in '%s'", path);
+	return 0;
+}
+
+VPMU_API int vpmu_kernel_open(const struct vpmu_guest_info *guest,
+			      const struct vpmu_kernel_opts *opts, struct vpmu_kernel **ret_kernel,
+			      struct vpmu_error *reterr)
+{
+	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *k = NULL;
+	struct vpmu_kernel_opts o;
+	int r;
+
+	if (!opts_valid(opts, sizeof(o)))
+		return error_set(reterr, -EINVAL, "unknown options for vpmu_kernel_open()");
+	opts_take(&o, opts);
+	if (!guest && !o.memory_path)
+		return error_set(reterr, -EINVAL,
+				 "neither a guest nor a file with its memory was given");
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return error_oom(reterr);
+	if (o.memory_path)
+		r = open_file(k, o.memory_path, reterr);
+	else
+		r = open_process(k, o.proc_path ? o.proc_path : "/proc", guest, reterr);
+	if (r < 0)
+		return r;
+	*ret_kernel = take_ptr(k);
+	return 0;
+}
+
+VPMU_API struct vpmu_kernel *vpmu_kernel_free(struct vpmu_kernel *k)
+{
+	if (!k)
+		return NULL;
+	close_kernel(k);
+	free(k);
+	return NULL;
+}
+
+VPMU_API const struct vpmu_kernel_info *vpmu_kernel_info(const struct vpmu_kernel *k)
+{
+	return &k->info;
+}

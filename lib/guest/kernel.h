@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The Linux kernel inside a guest: found in its memory, with its own symbol table. What is inside
+ * (modules, tasks) has files of its own, which start from here.
+ */
+#ifndef GUEST_KERNEL_H
+#define GUEST_KERNEL_H
+
+#include <vpmu/introspect.h>
+
+#include "format/kallsyms_tables.h"
+#include "guest/linux_image.h"
+#include "guest/memory.h"
+#include "guest/paging.h"
+
+/* Symbols that the rest of lib/guest starts from. An address of 0: the kernel does not list it. */
+enum kernel_symbol {
+	KERNEL_INIT_TOP_PGT,
+	KERNEL_SWAPPER_PG_DIR,
+	KERNEL_LINUX_BANNER,
+	KERNEL_START_NOTES,
+	KERNEL_STOP_NOTES,
+	KERNEL_START_BTF,
+	KERNEL_STOP_BTF,
+	KERNEL_MODULES,
+	KERNEL_INIT_TASK,
+	KERNEL_MAX_PFN,
+	KERNEL_SYMBOLS,
+};
+
+struct kernel_types;
+
+struct vpmu_kernel {
+	struct memory *memory;
+	struct linux_image image;
+	struct paging paging; /* levels 0: the root was not found, only the image can be read */
+	struct kallsyms_tables symbols;
+	void *symbol_bytes;
+	uint64_t gva[KERNEL_SYMBOLS];
+	uint32_t n_named;
+	char release[65], banner[512], build_id[41];
+	struct kernel_types *types; /* NULL until asked for */
+	struct vpmu_kernel_info info;
+};
+
+/* By the kernel's own page tables. 0, -EFAULT, -ESRCH. */
+int kernel_read(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
+int kernel_read_large(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
+int kernel_read_u64(struct vpmu_kernel *kernel, uint64_t gva, uint64_t *ret);
+int kernel_read_u32(struct vpmu_kernel *kernel, uint64_t gva, uint32_t *ret);
+/* Begins a new look: what was read before is read again, after checking that it is still the same
+ * boot. */
+int kernel_look_again(struct vpmu_kernel *kernel, struct vpmu_error *reterr);
+/* Puts what a negative errno means in words; returns it. */
+int kernel_failed(int code, struct vpmu_error *reterr);
+ssize_t kernel_read_string(struct vpmu_kernel *kernel, uint64_t gva, char *text, size_t room);
+
+#endif

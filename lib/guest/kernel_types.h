@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where things are in the structures of a guest's kernel: taken from the kernel's own type
+ * information once, kept as plain numbers. docs/guest-abi.md says what each is, and how it changed.
+ */
+#ifndef GUEST_KERNEL_TYPES_H
+#define GUEST_KERNEL_TYPES_H
+
+#include <vpmu/error.h>
+#include "guest/kernel.h"
+
+#define NO_MEMBER UINT32_MAX /* this kernel has none */
+
+/* enum mod_mem_type since 6.4; before: core_layout, init_layout, data_layout */
+#define MODULE_PARTS 7
+
+struct kernel_types {
+	struct {
+		uint32_t bytes, state, list, name, name_bytes, refcnt, taints, init, exit,
+			source_list, kallsyms;
+		uint32_t syms, num_syms;
+		struct {
+			uint32_t base, size;
+		} parts[MODULE_PARTS];
+		bool has_unload; /* CONFIG_MODULE_UNLOAD */
+	} module;
+	struct {
+		uint32_t symtab, num_symtab, strtab, typetab;
+	} mod_kallsyms;
+	struct {
+		uint32_t source_list, source;
+	} module_use;
+	struct {
+		uint32_t bytes, tasks, pid, tgid, comm, flags, mm, signal, thread_node;
+		uint32_t signal_thread_head;
+	} task;
+};
+
+struct kernel_types *kernel_types_free(struct kernel_types *types);
+
+/*
+ * Sets kernel->types, if it is not set yet. -EOPNOTSUPP (with a text): the kernel has no type
+ * information, or not what is needed; -ESRCH, -ENOMEM.
+ */
+int kernel_types_load(struct vpmu_kernel *kernel, struct vpmu_error *reterr);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "format/kallsyms_tables.h"
+#include "kallsyms_maker.h"
+#include "test.h"
+
+#define TEXT_GVA 0xffffffff9e000000ull
+#define GVA	 (TEXT_GVA + 0x1200000)
+
+static uint8_t made[KALLSYMS_BYTES];
+
+struct expected {
+	const struct kallsyms_form *form;
+	uint32_t i;
+};
+
+static int check_symbol(const struct kallsyms_symbol *symbol, void *data)
+{
+	struct expected *expected = data;
+	char name[256];
+	uint64_t gva;
+
+	CHECK(made_symbol(expected->form, TEXT_GVA, expected->i++, name, &gva));
+	CHECK_EQ(symbol->gva, gva);
+	CHECK_EQ(symbol->type, name[0]);
+	CHECK_STR(symbol->name, name + 1);
+	CHECK_EQ(symbol->name_bytes, strlen(name + 1));
+	return 0;
+}
+
+TEST(each_form_gives_back_what_was_written)
+{
+	for (size_t f = 0; f < KALLSYMS_FORMS; f++) {
+		struct expected expected = {&kallsyms_forms[f], 0};
+		size_t n = make_kallsyms(expected.form, GVA, TEXT_GVA, made), tokens_at;
+		struct kallsyms_tables tables;
+
+		printf("%s\n", expected.form->name);
+		tokens_at = kallsyms_tokens_find(made, n, 0, GVA);
+		CHECK(tokens_at < n);
+		CHECK_EQ(kallsyms_tables_parse(made, n, GVA, tokens_at, TEXT_GVA, &tables), 0);
+		CHECK_EQ(kallsyms_tables_each(&tables, check_symbol, &expected), 0);
+		CHECK_EQ(expected.i, made_count(expected.form));
+	}
+}
+
+TEST(what_is_used_can_be_moved)
+{
+	for (size_t f = 0; f < KALLSYMS_FORMS; f++) {
+		struct expected expected = {&kallsyms_forms[f], 0};
+		size_t n = make_kallsyms(expected.form, GVA, TEXT_GVA, made);
+		struct kallsyms_tables tables;
+		uint8_t *copy;
+
+		CHECK_EQ(kallsyms_tables_parse(made, n, GVA, kallsyms_tokens_find(made, n, 0, GVA),
+					       TEXT_GVA, &tables),
+			 0);
+		copy = malloc(tables.used_to - tables.used_from);
+		CHECK(copy);
+		memcpy(copy, made + tables.used_from, tables.used_to - tables.used_from);
+		memset(made, 0xff, sizeof(made));
+		kallsyms_tables_rebase(&tables, copy);
+		CHECK_EQ(kallsyms_tables_each(&tables, check_symbol, &expected), 0);
+		CHECK_EQ(expected.i, made_count(expected.form));
+		free(copy);
+	}
+}
+
+TEST(another_kernels_table_is_refused)
+{
+	struct kallsyms_tables tables = {.n_symbols = 77};
+
+	for (size_t f = 0; f < KALLSYMS_FORMS; f++) {
+		size_t n = make_kallsyms(&kallsyms_forms[f], GVA, TEXT_GVA, made);
+		size_t tokens_at = kallsyms_tokens_find(made, n, 0, GVA);
+
+		CHECK_EQ(kallsyms_tables_parse(made, n, GVA, tokens_at, TEXT_GVA + 0x200000,
+					       &tables),
+			 -ENOENT);
+		CHECK_EQ(tables.n_symbols, 77);
+	}
+}
+
+TEST(a_table_that_is_cut_off_is_not_found_or_refused)
+{
+	struct kallsyms_tables tables;
+
+	for (size_t f = 0; f < KALLSYMS_FORMS; f++) {
+		size_t n = make_kallsyms(&kallsyms_forms[f], GVA, TEXT_GVA, made) - 64, tokens_at;
+		size_t whole = kallsyms_tokens_find(made, n, 0, GVA);
+
+		for (size_t cut = n - 8; cut > whole; cut -= 40) {
+			uint8_t *part = malloc(cut);
+
+			CHECK(part);
+			memcpy(part, made, cut);
+			tokens_at = kallsyms_tokens_find(part, cut, 0, GVA);
+			if (tokens_at != SIZE_MAX && !kallsyms_forms[f].offsets_first)
+				CHECK_EQ(kallsyms_tables_parse(part, cut, GVA, tokens_at, TEXT_GVA,
+							       &tables),
+					 -ENOENT);
+			free(part);
+		}
+	}
+}
+
+TEST(digits_alone_are_no_token_table)
+{
+	size_t n = make_kallsyms(&kallsyms_forms[0], GVA, TEXT_GVA, made);
+	size_t at = kallsyms_tokens_find(made, n, 0, GVA);
+
+	/* "U" and "V" become one token: the index does not fit any more. */
+	for (size_t i = at; i < n - 2; i++)
+		if (made[i] == 'U' && made[i + 1] == '\0')
+			made[i + 1] = 'U';
+	CHECK_EQ(kallsyms_tokens_find(made, n, 0, GVA), SIZE_MAX);
+	CHECK_EQ(kallsyms_tokens_find("0\0001\0002\0003\0004\0005\0006\0007\0008\0009", 20, 0, GVA),
+		 SIZE_MAX);
+}
+
+int main(void)
+{
+	return test_main();
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Of lib/guest/kernel.c: finding a kernel in a guest's memory, and what it says. (That of the host
+ * is in test-symbolizer.c.) */
+#include <errno.h>
+#include <vpmu/introspect.h>
+
+#include "guest_maker.h"
+
+static int open_made(const char *path, struct vpmu_kernel **ret_kernel, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = path);
+
+	return vpmu_kernel_open(NULL, &opts, ret_kernel, reterr);
+}
+
+static int count_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	uint32_t *n = data;
+
+	if (strcmp(symbol->name, "_text") == 0)
+		CHECK_EQ(symbol->gva, MADE_TEXT_GVA);
+	CHECK(!symbol->module);
+	++*n;
+	return 0;
+}
+
+TEST(a_kernel_is_found_with_its_symbols_whatever_its_form)
+{
+	for (size_t f = 0; f < KALLSYMS_FORMS; f++)
+		for (unsigned int levels = 4; levels <= 5; levels++) {
+			const struct vpmu_kernel_info *info;
+			struct vpmu_kernel *kernel;
+			struct vpmu_error error;
+			uint32_t n = 0;
+			int fd;
+
+			guest_make(&kallsyms_forms[f], levels);
+			CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), 0);
+			info = vpmu_kernel_info(kernel);
+			CHECK_STR(info->release, "6.1.0-made");
+			CHECK_STR(info->banner, "Linux version 6.1.0-made (me@here) #1");
+			CHECK_STR(info->build_id, "deadbeef");
+			CHECK_EQ(info->text_gva, MADE_TEXT_GVA);
+			CHECK_EQ(info->text_gpa, MADE_TEXT_GPA);
+			CHECK_EQ(info->paging_levels, levels);
+			CHECK_EQ(vpmu_kernel_each_symbol(kernel, count_symbol, &n, &error), 0);
+			CHECK_EQ(n, made_count(&kallsyms_forms[f]) + 4);
+			CHECK_EQ(info->n_symbols, n);
+			vpmu_kernel_free(kernel);
+			close(fd);
+		}
+}
+
+TEST(memory_without_a_kernel_says_so)
+{
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error;
+	int fd;
+
+	memset(ram, 0, sizeof(ram));
+	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), -ENOENT);
+	CHECK_CONTAINS(error.text, "no Linux kernel");
+	CHECK(!kernel);
+	close(fd);
+	CHECK_EQ(open_made("/nonexistent", &kernel, &error), -ENOENT);
+	CHECK_CONTAINS(error.text, "/nonexistent");
+}
+
+TEST(a_reboot_is_noticed)
+{
+	uint64_t first = (MADE_TEXT_GVA & 0x3fffffff) >> 21,
+		 entry = (MADE_TEXT_GPA + 0x400000) | LARGE_ENTRY;
+	struct vpmu_kernel *kernel;
+	struct vpmu_error error;
+	uint32_t n = 0;
+	int fd;
+
+	guest_make(&kallsyms_forms[2], 4);
+	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), 0);
+	CHECK_EQ(io_pwrite_all(fd, &entry, 8, MADE_LEVEL2_GPA + first * 8), 0);
+	CHECK_EQ(vpmu_kernel_each_symbol(kernel, count_symbol, &n, &error), -ESTALE);
+	CHECK_EQ(n, 0);
+	vpmu_kernel_free(kernel);
+	close(fd);
+}
+
+TEST(without_type_information_there_are_no_modules)
+{
+	struct vpmu_kernel *kernel;
+	struct vpmu_error error;
+	int fd;
+
+	guest_make(&kallsyms_forms[2], 4);
+	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), 0);
+	CHECK_EQ(vpmu_kernel_each_module(kernel, NULL, NULL, &error), -EOPNOTSUPP);
+	CHECK_CONTAINS(error.text, "6.1.0-made");
+	vpmu_kernel_free(kernel);
+	close(fd);
+}
+
+TEST(tables_that_lead_to_themselves_end)
+{
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error;
+	int fd;
+
+	for (uint64_t gpa = 0; gpa < RAM_BYTES; gpa += 8)
+		ram_put(gpa, (gpa & ~0xfffull) | TABLE_ENTRY);
+	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), -ENOENT);
+	close(fd);
+	for (uint64_t gpa = 0; gpa < RAM_BYTES; gpa += 8)
+		ram_put(gpa, gpa % 4096 < 4080 ? 0 | LARGE_ENTRY : (gpa & ~0xfffull) | TABLE_ENTRY);
+	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), -ENOENT);
+	close(fd);
+}
+
+int main(void)
+{
+	return test_main();
+}
