@@ -53,6 +53,7 @@ struct part {
 	unsigned int sides;
 	const char *const *guests;
 	size_t n_guests;
+	const char *called; /* the guest, as the user calls it */
 	uint32_t event;
 	struct strbuf label;
 };
@@ -71,7 +72,7 @@ static void label(struct part *part, bool by_file, bool by_guest, bool by_side)
 	const char *gap = "";
 
 	if (by_guest && part->n_guests) {
-		text_add_clean(&part->label, part->guests[0]);
+		text_add_clean(&part->label, part->called);
 		gap = " ";
 	}
 	if (by_side) {
@@ -215,6 +216,7 @@ static enum status run_diff(const void *opaque, const struct name_list *operands
 	bool by_side = !two_files && !two_guests;
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *first = NULL, *second = NULL;
 	_input_ struct input one = {}, two = {};
+	struct name_list guests[2];
 	VPMU_OPTS(vpmu_profile_opts, opts, .chains = false);
 	struct vpmu_error error = {};
 	enum status status;
@@ -232,18 +234,21 @@ static enum status run_diff(const void *opaque, const struct name_list *operands
 	    (two_files && input_profile(&two, &args->files, &opts, &second, &error) < 0))
 		return say_error(&error);
 
+	input_guest_names(&one, operands, &guests[0]);
+	input_guest_names(two_files ? &two : &one, operands, &guests[1]);
 	struct part parts[2] = {
 		{ .input = &one, .profile = first, .sides = by_side ? VPMU_SIDES_HOST : args->side.sides,
-		  .guests = operands->items, .n_guests = two_guests ? 1 : operands->n },
+		  .guests = guests[0].items, .n_guests = two_guests ? 1 : operands->n },
 		{ .input = two_files ? &two : &one, .profile = two_files ? second : first,
 		  .sides = by_side ? VPMU_SIDES_GUEST : args->side.sides,
-		  .guests = operands->items + (two_guests ? 1 : 0),
+		  .guests = guests[1].items + (two_guests ? 1 : 0),
 		  .n_guests = two_guests ? 1 : operands->n },
 	};
 
 	for (int i = 0; i < 2; i++) {
 		if (!parts[i].n_guests)
 			parts[i].guests = NULL;
+		parts[i].called = operands->items[two_guests ? i : 0];
 		label(&parts[i], two_files, operands->n > 0, by_side);
 	}
 	status = compare(args, parts);

@@ -134,9 +134,10 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 	const char *path = args->output && !streq(args->output, "-") ? args->output : NULL;
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 	_input_ struct input input = {};
+	struct name_list guests;
 	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = true);
 	VPMU_OPTS(vpmu_export_opts, opts, .sides = args->side.sides, .by_weight = args->weight,
-		  .guests = operands->n ? operands->items : NULL, .n_guests = operands->n);
+		  .guests = operands->n ? guests.items : NULL, .n_guests = operands->n);
 	const struct vpmu_event_info *info;
 	struct vpmu_error error = {};
 	int r;
@@ -152,6 +153,7 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 	if (input_open(&args->input, 0, &input, &error) < 0 ||
 	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0)
 		return say_error(&error);
+	input_guest_names(&input, operands, &guests);
 	opts.title = input.path;
 	opts.event = input_busiest_event(&input, args->side.sides);
 	if (args->event && input_event(&input, args->event, &opts.event, &error) < 0)

@@ -120,9 +120,10 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 	_input_ struct input input = {};
 	_strbuf_ struct strbuf sort = {};
+	struct name_list guests;
 	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = args->chains || args->children);
 	VPMU_OPTS(vpmu_report_opts, opts, .sort = sort_keys(args, &sort, &profile_opts.lines),
-		  .sides = args->side.sides, .guests = operands->n ? operands->items : NULL,
+		  .sides = args->side.sides, .guests = operands->n ? guests.items : NULL,
 		  .n_guests = operands->n, .children = args->children, .chains = args->chains,
 		  .limit = args->limit, .min_percent = args->min_percent);
 	struct vpmu_error error = {};
@@ -132,6 +133,7 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	if (input_open(&args->input, 0, &input, &error) < 0 ||
 	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0)
 		return say_error(&error);
+	input_guest_names(&input, operands, &guests);
 	return print_events(args, &input, profile, &opts);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "util/error.h"
@@ -160,17 +161,37 @@ int input_event(const struct input *input, const char *spec, uint32_t *ret_event
 			 names.text ? names.text : "none");
 }
 
+static bool is_guest(const struct vpmu_guest_info *guest, const char *spec)
+{
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "pid:%d", guest->pid);
+	return streq(spec, guest->name) || (guest->uuid[0] && strcasecmp(spec, guest->uuid) == 0) ||
+	       streq(spec, pid);
+}
+
+void input_guest_names(const struct input *input, const struct name_list *names,
+		       struct name_list *ret_names)
+{
+	const struct vpmu_guest_info *guest;
+
+	*ret_names = *names;
+	for (size_t n = 0; n < names->n; n++)
+		for (uint32_t i = 0; (guest = vpmu_recording_guest(input->recording, i)); i++)
+			if (is_guest(guest, names->items[n]) && !streq(names->items[n], guest->name)) {
+				ret_names->items[n] = guest->uuid[0] ? guest->uuid : guest->name;
+				break;
+			}
+}
+
 int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_guest,
 		     struct vpmu_error *reterr)
 {
 	_strbuf_ struct strbuf names = {};
 	const struct vpmu_guest_info *guest;
-	char pid[32];
 
 	for (uint32_t i = 0; (guest = vpmu_recording_guest(input->recording, i)); i++) {
-		snprintf(pid, sizeof(pid), "pid:%d", guest->pid);
-		if (streq(spec, guest->name) || (guest->uuid[0] && streq(spec, guest->uuid)) ||
-		    streq(spec, pid)) {
+		if (is_guest(guest, spec)) {
 			*ret_guest = i;
 			return 0;
 		}

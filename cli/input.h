@@ -69,6 +69,13 @@ int input_select(const struct input *input, const struct name_list *names, bool 
 int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_guest,
 		     struct vpmu_error *reterr);
 
+/*
+ * A profile knows guests by name and UUID: in *ret_names (its strings are the recording's and those of
+ * @names) "pid:N" and a UUID in capitals are what the profile has for them. What means no guest stays.
+ */
+void input_guest_names(const struct input *input, const struct name_list *names,
+		       struct name_list *ret_names);
+
 /* Reads everything into a new, resolved profile. */
 int input_profile(struct input *input, const struct guest_file_args *files,
 		  const struct vpmu_profile_opts *opts, struct vpmu_profile **ret_profile,
