@@ -66,7 +66,7 @@ enum vpmu_guest_symbols {
 };
 
 /* What became of the vmlinux's KASLR offset. */
-#define VPMU_KASLR_AUTO INT64_MIN /* work it out from the guest's kallsyms or from the samples; else 0 */
+#define VPMU_KASLR_AUTO INT64_MIN /* work it out from the guest's kallsyms; without those 0 */
 
 VPMU_BEGIN_DECLS
 

@@ -46,11 +46,17 @@ static uint64_t now_ns(void)
 
 /* ---- life ---- */
 
-/* Puts the file that is at @path out of the way. Devices (/dev/null) are not ours to move. */
-static int make_way(struct recorder *recorder, const char *path, struct vpmu_error *reterr)
+/*
+ * Puts the file that is at @path out of the way; *ret_exclusive: there is none any more, so one must be made. An empty one is
+ * replaced too: somebody else may own it, and read what is written. Devices (/dev/null) are not ours to move, nor is what
+ * /dev/fd leads to.
+ */
+static int make_way(struct recorder *recorder, const char *path, bool *ret_exclusive,
+		    struct vpmu_error *reterr)
 {
 	struct stat st;
 
+	*ret_exclusive = true;
 	if (stat(path, &st) < 0) {
 		if (errno == ENOENT)
 			return 0;
@@ -58,8 +64,12 @@ static int make_way(struct recorder *recorder, const char *path, struct vpmu_err
 	}
 	if (S_ISDIR(st.st_mode))
 		return error_set(reterr, -EISDIR, "cannot write '%s': it is a directory", path);
-	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+		return error_set(reterr, -ESPIPE, "cannot write '%s': a recording is no stream", path);
+	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
+		*ret_exclusive = S_ISREG(st.st_mode) && unlink(path) == 0;
 		return 0;
+	}
 	if (asprintf(&recorder->old_path, "%s.old", path) < 0) {
 		recorder->old_path = NULL;
 		return error_oom(reterr);
@@ -78,6 +88,7 @@ int recorder_new(const char *path, const struct vpmu_record_opts *opts,
 		 struct recorder **ret_recorder, struct vpmu_error *reterr)
 {
 	_cleanup_(recorder_freep) struct recorder *recorder = calloc(1, sizeof(*recorder));
+	bool exclusive;
 	int r;
 
 	if (!recorder)
@@ -87,11 +98,12 @@ int recorder_new(const char *path, const struct vpmu_record_opts *opts,
 	recorder->cmdline = opts->cmdline ? strdup(opts->cmdline) : NULL;
 	if (opts->cmdline && !recorder->cmdline)
 		return error_oom(reterr);
-	r = make_way(recorder, path, reterr);
+	r = make_way(recorder, path, &exclusive, reterr);
 	if (r < 0)
 		return r;
 	/* For the owner alone: it holds kernel addresses. */
-	recorder->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	recorder->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | (exclusive ? O_EXCL : 0),
+			    0600);
 	if (recorder->fd < 0) {
 		r = error_errno(reterr, -errno, "create", path);
 		if (recorder->old_path)

@@ -56,22 +56,36 @@ int cache_load(const char *directory, const char *name, const void *key, size_t 
 	return 0;
 }
 
+/*
+ * Somebody else's symbolic link to a directory of ours is not ours: root with a user's HOME would write
+ * wherever that user points it.
+ */
+static int check_directory(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode) && st.st_uid != geteuid())
+		return -EPERM;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return !S_ISDIR(st.st_mode) ? -ENOTDIR : is_ours(&st) ? 0 : -EPERM;
+}
+
 /* Makes @path, and before that its parent if that is missing, too. */
 static int make_directory(char *path, bool with_parent)
 {
 	char *slash = strrchr(path, '/');
-	struct stat st;
-	int r;
+	int r = check_directory(path);
 
-	if (stat(path, &st) == 0)
-		return !S_ISDIR(st.st_mode) ? -ENOTDIR : is_ours(&st) ? 0 : -EPERM;
-	if (errno != ENOENT || !slash || slash == path)
-		return -errno;
+	if (r != -ENOENT || !slash || slash == path)
+		return r;
 	*slash = '\0';
 	if (with_parent)
 		r = make_directory(path, false);
 	else
-		r = stat(path, &st) < 0 ? -errno : is_ours(&st) ? 0 : -EPERM;
+		r = check_directory(path);
 	*slash = '/';
 	if (r < 0)
 		return r;

@@ -87,6 +87,25 @@ TEST(what_belongs_to_somebody_else_is_not_believed_nor_written)
 	CHECK_EQ(chown(top, 0, 0), 0);
 }
 
+/* root with a user's HOME: where the user's links lead nothing is written, even if that is root's. */
+TEST(somebody_elses_link_to_a_directory_is_not_followed)
+{
+	_cleanup_(symtab_freep) struct symtab *table = a_table("k");
+	char link[80], below[96];
+
+	if (geteuid() != 0)
+		skip("needs root, to give links away");
+	snprintf(link, sizeof(link), "%s/link", top);
+	snprintf(below, sizeof(below), "%s/vpmu", link);
+	save("k");
+	CHECK_EQ(symlink(directory, link), 0);
+	CHECK_EQ(cache_save(link, "t", table), 0);
+	CHECK_EQ(lchown(link, 1234, 1234), 0);
+	CHECK_EQ(cache_save(link, "t", table), -EPERM);
+	CHECK_EQ(cache_save(below, "t", table), -EPERM);
+	CHECK_EQ(unlink(link), 0);
+}
+
 TEST(a_link_is_not_followed)
 {
 	save("k");

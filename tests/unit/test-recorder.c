@@ -318,6 +318,30 @@ TEST(the_file_that_was_there_is_kept)
 	clean_up();
 }
 
+TEST(a_recording_is_never_written_into_what_somebody_prepared)
+{
+	VPMU_OPTS(vpmu_session_opts, opts);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_error error = {};
+	struct stat st;
+
+	/* A link to nowhere yet would choose where the file is made. */
+	CHECK_EQ(symlink("elsewhere", file_path("data")), 0);
+	CHECK_EQ(vpmu_session_record(session, file_path("data"), &no_symbols, &error), -EEXIST);
+	CHECK_EQ(unlink(file_path("data")), 0);
+	CHECK_EQ(mkfifo(file_path("data"), 0666), 0);
+	CHECK_EQ(vpmu_session_record(session, file_path("data"), &no_symbols, &error), -ESPIPE);
+	CHECK_CONTAINS(error.text, "stream");
+	CHECK_EQ(unlink(file_path("data")), 0);
+	/* An empty file that everybody may read is not what is written to. */
+	CHECK_EQ(io_write_file_atomic(file_path("data"), "", 0, 0666), 0);
+	vpmu_session_free(session);
+	vpmu_session_free(record_self(&opts, &no_symbols));
+	CHECK_EQ(stat(file_path("data"), &st), 0);
+	CHECK_EQ(st.st_mode & 07777, 0600);
+	clean_up();
+}
+
 TEST(paths_that_cannot_be_written_are_refused)
 {
 	VPMU_OPTS(vpmu_session_opts, opts);
