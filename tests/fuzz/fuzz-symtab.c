@@ -11,13 +11,15 @@ static void look(const void *image, size_t size)
 {
 	struct symtab *table = NULL;
 	struct symbol symbol, again;
+	const void *bytes;
 	size_t n;
 
 	if (symtab_open(image, size, false, &table) < 0) {
 		HOLDS(!table);
 		return;
 	}
-	touch(symtab_image(table, &n), n);
+	bytes = symtab_image(table, &n);
+	touch(bytes, n);
 	HOLDS(n == size);
 	for (size_t i = 0; i < symtab_count(table); i++) {
 		symtab_get(table, i, &symbol);
