@@ -6,8 +6,8 @@
  *
  * vpmu_counters_read() hands out one row for each vCPU thread, event and side. A value that could not be had is not 0: its row has
  * a status and says why. Hardware events are counted on the guest's and on the host's side apart. The kernel cannot
- * do that for software events: their rows say both sides. Those of tracepoints say the host's kernel, which is where
- * they are.
+ * do that for software events: their rows say both sides. Those of tracepoints and KVM's statistics say the host's
+ * kernel, which is where they are.
  *
  * Time rows are always there, and need no PMU and no rights beyond reading /proc: they are the scheduler's account of the
  * thread (proc_pid_stat(5), schedstat). "wall-time" is the sum of the others:
@@ -33,7 +33,8 @@
 
 struct vpmu_counters_opts {
 	size_t sz;
-	const char *events; /* comma-separated names, as for sessions; hardware events may end in :G or :H for one side.
+	const char *events; /* comma-separated names, as for sessions; hardware events may end in :G or :H for one side;
+			       "kvm:exits" and the like are KVM's own statistics of the vCPU.
 			       NULL = those of the usual ones that exist here. "" = none, only times */
 	struct vpmu_guests_opts guests; /* where to look for threads; default /proc */
 };

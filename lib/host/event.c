@@ -269,8 +269,7 @@ int event_parse(const char *name, const char *tracefs, struct event_spec *ret_sp
 	return 0;
 }
 
-/* Where the event at @list ends: at a comma that is not between two slashes. */
-static size_t event_length(const char *list)
+size_t event_name_length(const char *list)
 {
 	bool inside = false;
 	size_t n = 0;
@@ -288,7 +287,7 @@ int event_parse_list(const char *list, const char *tracefs, struct event_spec **
 	int r;
 
 	for (const char *p = list;; p++) {
-		size_t n = event_length(p);
+		size_t n = event_name_length(p);
 		_free_ char *name = strndup(p, n);
 		struct event_spec spec;
 

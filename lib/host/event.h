@@ -32,6 +32,9 @@ int event_parse(const char *name, const char *tracefs, struct event_spec *ret_sp
 int event_parse_list(const char *list, const char *tracefs, struct event_spec **ret_specs, size_t *ret_n,
 		     struct vpmu_error *reterr);
 
+/* Where the first name of a list ends: at a comma that is not between two slashes. */
+size_t event_name_length(const char *list);
+
 /* Why perf_event_open() refused @spec with @code (negative errno), in words, with what to try. Returns @code. */
 int event_open_error(const struct event_spec *spec, int code, const char *on_what, struct vpmu_error *reterr);
 

@@ -9,6 +9,8 @@
 #include "session/plan.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/macro.h"
+#include "util/strbuf.h"
 
 #define DEFAULT_SOFTWARE "context-switches,cpu-migrations,page-faults"
 #define DEFAULT_HARDWARE "cycles,instructions,branches,branch-misses"
@@ -17,6 +19,7 @@ void count_plan_deinit(struct count_plan *plan)
 {
 	vec_free(&plan->counters);
 	vec_free(&plan->groups);
+	vec_free(&plan->stats);
 }
 
 /* ---- counters ---- */
@@ -193,13 +196,52 @@ static int add_default(struct count_plan *plan, bool mediated, struct vpmu_error
 	return count_plan_add(plan, hardware, kept, mediated) < 0 ? error_oom(reterr) : 0;
 }
 
-static int add_named(struct count_plan *plan, const char *events, bool mediated, struct vpmu_error *reterr)
+static bool is_stat(const char *name, size_t n)
+{
+	const char *what = name + strlen("kvm:");
+
+	return n > strlen("kvm:") && n < sizeof(((struct count_stat *)NULL)->name) && starts_with(name, "kvm:") &&
+	       !starts_with(what, "kvm_") && !starts_with(what, "vcpu_") &&
+	       strspn(what, "abcdefghijklmnopqrstuvwxyz0123456789_") >= n - strlen("kvm:");
+}
+
+/* Takes the statistics out of the list: *events is what is left. Whether there are other events, or -ENOMEM. */
+static int split_stats(struct count_plan *plan, const char *list, struct strbuf *events)
+{
+	bool others = false;
+
+	for (const char *p = list;; p++) {
+		size_t n = event_name_length(p);
+
+		if (is_stat(p, n)) {
+			struct count_stat stat;
+
+			snprintf(stat.name, sizeof(stat.name), "%.*s", (int)n, p);
+			if (!vec_push(&plan->stats, stat))
+				return -ENOMEM;
+		} else {
+			strbuf_adds(events, others ? "," : "");
+			strbuf_add(events, p, n);
+			others = true;
+		}
+		p += n;
+		if (!*p)
+			break;
+	}
+	return events->failed ? -ENOMEM : others;
+}
+
+static int add_named(struct count_plan *plan, const char *list, bool mediated, struct vpmu_error *reterr)
 {
 	_free_ struct event_spec *specs = NULL;
+	_strbuf_ struct strbuf events = {};
 	size_t n;
 	int r;
 
-	r = event_parse_list(events, plan_tracefs_path(), &specs, &n, reterr);
+	r = split_stats(plan, list, &events);
+	if (r <= 0)
+		return r < 0 ? error_oom(reterr) : 0;
+	r = event_parse_list(events.n ? events.text : "", plan_tracefs_path(), &specs, &n, reterr);
 	if (r < 0)
 		return r;
 	return count_plan_add(plan, specs, n, mediated) < 0 ? error_oom(reterr) : 0;

@@ -131,6 +131,25 @@ static bool add_counter(struct row_maker *maker, const struct count_plan *plan, 
 	return add(maker, row);
 }
 
+static bool add_stat(struct row_maker *maker, const struct count_plan *plan, const struct intern *whys,
+		     const struct count_target *target, const struct count_reading *from, size_t i)
+{
+	size_t value = plan->counters.n + i;
+	const struct count_slot *slot = &target->slots[value];
+	struct vpmu_count row = {
+		.event = plan->stats.items[i].name,
+		.sides = 1u << VPMU_SIDE_HOST_KERNEL,
+		.is_time = target->stats[i].is_time,
+		.value = target->now->values[value].value - from->values[value].value,
+	};
+
+	if (slot->code) {
+		row.status = VPMU_COUNT_UNAVAILABLE;
+		row.why = intern_string(whys, slot->why);
+	}
+	return add(maker, row);
+}
+
 /* @first: index of the target's row of the plan's first counter; @wall: of its wall time. */
 static void set_counter_ratios(struct count_rows *rows, const struct count_plan *plan, size_t first, size_t wall)
 {
@@ -168,5 +187,8 @@ int count_rows_add(struct count_rows *rows, const struct count_plan *plan, const
 		if (!add_counter(&maker, plan, whys, target, from, i))
 			return -ENOMEM;
 	set_counter_ratios(rows, plan, first, wall);
+	for (size_t i = 0; i < plan->stats.n; i++)
+		if (!add_stat(&maker, plan, whys, target, from, i))
+			return -ENOMEM;
 	return 0;
 }

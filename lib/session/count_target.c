@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "session/count_target.h"
 #include "util/error.h"
+#include "util/io.h"
 
 uint64_t count_now_ns(void)
 {
@@ -17,19 +19,23 @@ uint64_t count_now_ns(void)
 
 /* ---- life ---- */
 
-static void close_groups(struct count_target *target)
+static void close_files(struct count_target *target)
 {
 	vec_for_each (open, &target->groups)
 		counter_group_free(open->group);
 	vec_free(&target->groups);
+	if (target->stats_fd >= 0)
+		close(target->stats_fd);
+	target->stats_fd = -1;
 }
 
 struct count_target *count_target_free(struct count_target *target)
 {
 	if (!target)
 		return NULL;
-	close_groups(target);
+	close_files(target);
 	free(target->slots);
+	free(target->stats);
 	free(target->base);
 	free(target->last);
 	free(target->now);
@@ -39,7 +45,7 @@ struct count_target *count_target_free(struct count_target *target)
 
 static struct count_reading *reading_new(const struct count_plan *plan)
 {
-	return calloc(1, sizeof(struct count_reading) + plan->counters.n * sizeof(struct counter_value));
+	return calloc(1, sizeof(struct count_reading) + count_plan_values(plan) * sizeof(struct counter_value));
 }
 
 static void no_value(struct count_slot *slot, struct intern *whys, int code, const char *why)
@@ -117,11 +123,13 @@ int count_target_new(const struct count_plan *plan, struct intern *whys, pid_t t
 	if (!target)
 		return -ENOMEM;
 	target->tid = tid;
-	target->slots = calloc(plan->counters.n + 1, sizeof(*target->slots));
+	target->stats_fd = -1;
+	target->slots = calloc(count_plan_values(plan) + 1, sizeof(*target->slots));
+	target->stats = calloc(plan->stats.n + 1, sizeof(*target->stats));
 	target->base = reading_new(plan);
 	target->last = reading_new(plan);
 	target->now = reading_new(plan);
-	if (!target->slots || !target->base || !target->last || !target->now)
+	if (!target->slots || !target->stats || !target->base || !target->last || !target->now)
 		return -ENOMEM;
 	for (size_t i = 0; i < plan->groups.n; i++) {
 		int r = open_members(target, plan, whys, &plan->groups.items[i]);
@@ -131,6 +139,66 @@ int count_target_new(const struct count_plan *plan, struct intern *whys, pid_t t
 	}
 	*ret_target = take_ptr(target);
 	return 0;
+}
+
+/* ---- KVM's statistics ---- */
+
+#define STATS_BYTES_MAX (64 * 1024) /* of header and descriptors: KVM has some 4 KiB */
+
+static const char *no_stats(int code)
+{
+	switch (-code) {
+	case ENOENT:
+		return "the hypervisor keeps no file of KVM's statistics open (QEMU does since 8.1)";
+	case EACCES:
+	case EPERM:
+		return "reading KVM's statistics of another user's process takes CAP_SYS_PTRACE";
+	default:
+		return strerror(-code);
+	}
+}
+
+static void find_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys, const void *bytes,
+		       size_t n)
+{
+	for (size_t i = 0; i < plan->stats.n; i++) {
+		const char *name = plan->stats.items[i].name + strlen("kvm:");
+		int r = kvm_stats_find(bytes, n, name, &target->stats[i]);
+
+		if (r < 0)
+			no_value(&target->slots[plan->counters.n + i], whys, r,
+				 r == -EOPNOTSUPP ? "it is a level or a histogram, not a count" :
+						    "this kernel's KVM has no such statistic of vCPUs");
+	}
+}
+
+void count_target_set_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys, int fd)
+{
+	_free_ char *bytes = fd < 0 ? NULL : malloc(STATS_BYTES_MAX);
+	ssize_t n = fd < 0 ? fd : bytes ? io_pread_full(fd, bytes, STATS_BYTES_MAX, 0) : -ENOMEM;
+
+	target->stats_fd = fd < 0 ? -1 : fd;
+	if (n >= 0)
+		find_stats(target, plan, whys, bytes, (size_t)n);
+	for (size_t i = 0; n < 0 && i < plan->stats.n; i++)
+		no_value(&target->slots[plan->counters.n + i], whys, (int)n, no_stats((int)n));
+}
+
+static void read_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys)
+{
+	for (size_t i = 0; i < plan->stats.n && target->stats_fd >= 0; i++) {
+		size_t slot = plan->counters.n + i;
+		uint64_t value;
+		ssize_t n;
+
+		if (target->slots[slot].code)
+			continue;
+		n = io_pread_full(target->stats_fd, &value, sizeof(value), target->stats[i].offset);
+		if (n == sizeof(value))
+			target->now->values[slot].value = value;
+		else
+			no_value(&target->slots[slot], whys, n < 0 ? (int)n : -EBADMSG, "it cannot be read");
+	}
 }
 
 /* ---- readings ---- */
@@ -148,8 +216,9 @@ static void group_failed(struct count_target *target, struct intern *whys, const
 		no_value(&target->slots[of->counters[i]], whys, code, error.text);
 }
 
-static void read_counters(struct count_target *target, struct intern *whys)
+static void read_counters(struct count_target *target, const struct count_plan *plan, struct intern *whys)
 {
+	read_stats(target, plan, whys);
 	vec_for_each (open, &target->groups) {
 		struct counter_value values[COUNT_GROUP_MAX];
 		int r = counter_group_read(open->group, values);
@@ -182,7 +251,7 @@ static void read_time(struct count_target *target, struct intern *whys, int proc
 
 static void copy_reading(const struct count_plan *plan, struct count_reading *to, const struct count_reading *from)
 {
-	memcpy(to, from, sizeof(*to) + plan->counters.n * sizeof(to->values[0]));
+	memcpy(to, from, sizeof(*to) + count_plan_values(plan) * sizeof(to->values[0]));
 }
 
 void count_target_start(struct count_target *target, const struct count_plan *plan, struct intern *whys, int proc_fd)
@@ -195,23 +264,25 @@ void count_target_start(struct count_target *target, const struct count_plan *pl
 	}
 	target->started = true;
 	read_time(target, whys, proc_fd);
+	read_stats(target, plan, whys); /* these count since the vCPU was made */
 	copy_reading(plan, target->base, target->now);
 	copy_reading(plan, target->last, target->now);
 }
 
-void count_target_look(struct count_target *target, struct intern *whys, int proc_fd, bool counters)
+void count_target_look(struct count_target *target, const struct count_plan *plan, struct intern *whys, int proc_fd,
+		       bool counters)
 {
 	if (target->ended)
 		return;
 	read_time(target, whys, proc_fd);
 	if (counters)
-		read_counters(target, whys);
+		read_counters(target, plan, whys);
 }
 
-void count_target_end(struct count_target *target, struct intern *whys)
+void count_target_end(struct count_target *target, const struct count_plan *plan, struct intern *whys)
 {
-	read_counters(target, whys);
-	close_groups(target);
+	read_counters(target, plan, whys);
+	close_files(target);
 	target->ended = true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <vpmu/count.h>
 
+#include "guest/kvm_stats_fd.h"
 #include "session/count_plan.h"
 #include "session/count_rows.h"
 #include "session/count_target.h"
@@ -88,6 +89,24 @@ static int compare_targets(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
+static void open_stats(struct vpmu_counters *counters, const struct roster_guest *guest, struct count_target *target,
+		       uint32_t index)
+{
+	size_t rank = 0, n = 0;
+
+	if (!counters->plan.stats.n)
+		return;
+	/* Those of now: a vCPU that was has no file any more. */
+	vec_for_each (vcpu, &guest->vcpus) {
+		bool alive = tasks_have(&guest->threads, vcpu->tid);
+
+		n += alive;
+		rank += alive && vcpu->index < index;
+	}
+	count_target_set_stats(target, &counters->plan, counters->whys,
+			       kvm_stats_fd_open(guest->proc_fd, guest->info.pid, index, rank, n));
+}
+
 static int open_thread(struct vpmu_counters *counters, uint32_t index, const struct vpmu_vcpu_info *vcpu)
 {
 	const struct roster_guest *guest = counters->roster.guests.items[index];
@@ -105,6 +124,7 @@ static int open_thread(struct vpmu_counters *counters, uint32_t index, const str
 		return r == -ESRCH ? 0 : r;
 	target->guest = index;
 	target->vcpu = vcpu->index;
+	open_stats(counters, guest, target, vcpu->index);
 	if (counters->started)
 		count_target_start(target, &counters->plan, counters->whys, guest->proc_fd);
 	(void)vec_push(&counters->targets, target);
@@ -136,7 +156,7 @@ static void end_threads(struct vpmu_counters *counters, uint32_t index)
 	vec_for_each (target, &counters->targets)
 		if ((*target)->guest == index && !(*target)->ended &&
 		    (guest->proc_fd < 0 || !tasks_have(&guest->threads, (*target)->tid)))
-			count_target_end(*target, counters->whys);
+			count_target_end(*target, &counters->plan, counters->whys);
 }
 
 /* Before the start there is nothing to be kept of a thread that ended. */
@@ -258,7 +278,7 @@ static int refresh(struct vpmu_counters *counters, bool values, struct vpmu_erro
 	if (follow(counters) < 0)
 		return error_oom(reterr);
 	vec_for_each (target, &counters->targets)
-		count_target_look(*target, counters->whys,
+		count_target_look(*target, &counters->plan, counters->whys,
 				  counters->roster.guests.items[(*target)->guest]->proc_fd, values);
 	return 0;
 }

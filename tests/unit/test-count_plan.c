@@ -107,6 +107,26 @@ TEST(a_mediated_vpmu_leaves_the_host_s_side)
 	count_plan_deinit(&plan);
 }
 
+TEST(statistics_of_kvm_s_are_no_tracepoints)
+{
+	struct count_plan plan;
+	struct vpmu_error error;
+
+	CHECK_EQ(count_plan_init(&plan, "kvm:exits,cpu-clock,kvm:halt_wait_ns", &error), 0);
+	CHECK_EQ(plan.counters.n, 1);
+	CHECK_EQ(plan.stats.n, 2);
+	CHECK_STR(plan.stats.items[1].name, "kvm:halt_wait_ns");
+	CHECK_EQ(count_plan_values(&plan), 3);
+	count_plan_deinit(&plan);
+	CHECK_EQ(count_plan_init(&plan, "kvm:exits", &error), 0);
+	CHECK_EQ(plan.counters.n, 0);
+	count_plan_deinit(&plan);
+	CHECK_CMP(count_plan_init(&plan, "kvm:kvm_no_such_thing", &error), <, 0);
+	CHECK_CONTAINS(error.text, "tracepoint");
+	CHECK_CMP(count_plan_init(&plan, "kvm:exits,", &error), <, 0);
+	CHECK_CMP(count_plan_init(&plan, "kvm:Exits!", &error), <, 0);
+}
+
 TEST(the_default_is_what_exists_here)
 {
 	struct count_plan plan;

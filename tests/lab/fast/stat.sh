@@ -136,8 +136,28 @@ refused() {
 	fi
 }
 
+# The guest rings its doorbell, a port that nobody answers, five hundred times a round: KVM counts each, under one name or another.
+kvm_statistics() {
+	local events=kvm:exits,kvm:io_exits,kvm:insn_emulation,kvm:halt_wait_ns,kvm:no_such_thing
+	[ ! -e /sys/kernel/tracing/events/kvm/kvm_pio ] || events+=,kvm:kvm_pio
+	start_guest vmm exits 1
+	ls -l "/proc/$guest_pid/fd" | grep -q kvm-vcpu-stats || skip "this kernel's KVM has no statistics files"
+	"$VPMU" stat "$guest" -e "$events" -d 1s --json > out || fail "exit status $?"
+	check out <<'PY'
+rings = max(value(0, "kvm:io_exits"), value(0, "kvm:insn_emulation"))
+print("rings", rings, "exits", value(0, "kvm:exits"))
+assert rings > 300
+assert value(0, "kvm:exits") >= 0.99 * rings
+assert row(0, "kvm:halt_wait_ns")["unit"] == "ns" and value(0, "kvm:halt_wait_ns") == 0
+missing = row(0, "kvm:no_such_thing")
+assert missing["status"] == "unavailable" and missing["value"] is None and "no such" in missing["why"]
+for traced in (x for x in r["total"]["rows"] if x["event"] == "kvm:kvm_pio"):
+    assert abs(int(traced["value"]) - rings) <= 5 + rings / 100, traced
+PY
+}
+
 case $1 in
-busy_and_idle | intervals | late_vcpu | guest_dies | interrupted | refused) ;;
+busy_and_idle | kvm_statistics | intervals | late_vcpu | guest_dies | interrupted | refused) ;;
 *) fail "no such story: $1" ;;
 esac
 need_kvm

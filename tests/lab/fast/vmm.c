@@ -170,6 +170,8 @@ static int vcpu_open(const struct vcpu *vcpu)
 		die("KVM_CREATE_VCPU %u", vcpu->index);
 	if (ioctl(fd, KVM_SET_CPUID2, vm->cpuid) < 0)
 		die("KVM_SET_CPUID2");
+	/* Kept open for whoever wants KVM's statistics of us, as QEMU does. Kernels before 5.14 have none. */
+	(void)ioctl(fd, KVM_GET_STATS_FD, 0);
 
 	struct kvm_sregs sregs;
 	if (ioctl(fd, KVM_GET_SREGS, &sregs) < 0)
