@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
@@ -135,6 +136,20 @@ static enum status run(int argc, char **argv)
 	return run_command(command, argc - 1, argv + 1);
 }
 
+/*
+ * An event takes a file for each vCPU: sixty-four vCPUs and sixteen events are more than the usual soft limit of 1024, which is low for
+ * the sake of programs that use select().
+ */
+static void allow_open_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int main(int argc, char **argv)
 {
 	enum status status, written;
@@ -145,6 +160,7 @@ int main(int argc, char **argv)
 	 */
 	signal(SIGPIPE, SIG_DFL);
 	output_init();
+	allow_open_files();
 	status = run(argc, argv);
 	written = output_finish();
 	return status == STATUS_DONE ? written : status;

@@ -104,7 +104,7 @@ VPMU_API int vpmu_counters_start(struct vpmu_counters *counters, struct vpmu_err
 
 /*
  * vpmu_counters_refresh - look for vCPU threads that came or went, and note how far the scheduler's accounts are: those of
- * a thread end with it. To be called a few times a second (40 µs for each vCPU).
+ * a thread end with it. To be called a few times a second (some 30 µs for each vCPU).
  * Errors: -ESRCH when every guest is gone (what was counted can still be read), -EINVAL (not started), -ENOMEM.
  */
 VPMU_API int vpmu_counters_refresh(struct vpmu_counters *counters, struct vpmu_error *reterr);
