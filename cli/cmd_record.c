@@ -10,6 +10,8 @@
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "command.h"
+#include "guest_names.h"
+#include "interrupt.h"
 #include "json.h"
 #include "output.h"
 #include "progress.h"
@@ -55,41 +57,11 @@ static const struct option_spec record_options[] = {
 	{},
 };
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	interrupted = number;
-}
-
-/* ^C and a polite kill end the recording, not the program: the file is still to be finished. */
-static void catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal }, before;
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* not under nohup */
-		sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN); /* nobody reads the progress any more: no reason to lose a recording */
-}
-
 static const char *default_output(unsigned int sides)
 {
 	if (sides == VPMU_SIDES_GUEST)
 		return "perf.data.guest";
 	return sides == VPMU_SIDES_HOST ? "perf.data.host" : "perf.data.kvm";
-}
-
-static enum status refuse_no_guest(const struct vpmu_guests *guests)
-{
-	_strbuf_ struct strbuf names = {};
-
-	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
-		strbuf_addf(&names, "%s%s", i ? ", " : "", vpmu_guests_get(guests, i)->name);
-	if (!names.n)
-		return say_usage("which guest? None was found to be running; -a records the whole host");
-	return say_usage("which guest? Running: %s; -a records the whole host", names.text);
 }
 
 /* "vpmu record …" for the file's header. */
@@ -219,8 +191,9 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 	if (vpmu_guests_new(NULL, &guests, &error) < 0)
 		return say_error(&error);
 	if (!operands->n && !args->all_cpus)
-		return refuse_no_guest(guests);
-	catch_signals();
+		return say_which_guest(guests, "; -a records the whole host");
+	interrupt_catch();
+	signal(SIGPIPE, SIG_IGN); /* nobody reads the progress any more: no reason to lose a recording */
 	if (open_session(args, operands, guests, summary.path, &session, &error) < 0)
 		return say_error(&error);
 

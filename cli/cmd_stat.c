@@ -9,6 +9,7 @@
 #include "util/error.h"
 #include "util/macro.h"
 #include "command.h"
+#include "guest_names.h"
 #include "interrupt.h"
 #include "json.h"
 #include "output.h"
@@ -37,17 +38,6 @@ static const struct option_spec stat_options[] = {
 	  .help = "stop after TIME: 10s, 2m, 500ms, 1h (default: at ^C, or when the guests are gone)" },
 	{},
 };
-
-static enum status refuse_no_guest(const struct vpmu_guests *guests)
-{
-	_strbuf_ struct strbuf names = {};
-
-	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
-		strbuf_addf(&names, "%s%s", i ? ", " : "", vpmu_guests_get(guests, i)->name);
-	if (!names.n)
-		return say_usage("which guest? None was found to be running");
-	return say_usage("which guest? Running: %s", names.text);
-}
 
 static int open_counters(const struct stat_args *args, const struct name_list *operands, const struct vpmu_guests *guests,
 			 struct vpmu_counters **ret_counters, struct vpmu_error *reterr)
@@ -187,7 +177,7 @@ static enum status run_stat(const void *opaque, const struct name_list *operands
 	if (vpmu_guests_new(NULL, &guests, &error) < 0)
 		return say_error(&error);
 	if (!operands->n)
-		return refuse_no_guest(guests);
+		return say_which_guest(guests, "");
 	interrupt_catch();
 	if (open_counters(args, operands, guests, &counters, &error) < 0 ||
 	    (args->events && check_named_events(counters, &error) < 0))
