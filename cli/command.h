@@ -24,7 +24,8 @@ struct command {
 
 extern const struct command command_list, command_doctor, command_record, command_report, command_diff,
 	command_script, command_export, command_stat;
-extern const struct command command_kallsyms, command_modules; /* look into a guest */
+extern const struct command command_kallsyms, command_maps, command_modules,
+	command_ps; /* look into a guest */
 
 /* Options of every command: -h, --json, -v. */
 struct common_args {

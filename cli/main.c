@@ -27,6 +27,8 @@ static const struct command *const commands[] = {
 	&command_stat,
 	&command_kallsyms,
 	&command_modules,
+	&command_ps,
+	&command_maps,
 };
 
 const struct option_spec common_options[] = {

@@ -61,9 +61,28 @@ struct vpmu_kernel_module {
 	const char *taints; /* "OE"; "" for none */
 };
 
+/* A thread. The string lives during the call. */
+struct vpmu_kernel_task {
+	pid_t pid, tgid;    /* of the thread, of its process; as the guest's first namespace numbers them */
+	const char *comm;   /* at most 15 bytes; /proc/PID/comm puts more behind kernel threads' names */
+	bool kernel_thread;
+};
+
+/* A line of /proc/PID/maps. Strings live during the call. */
+struct vpmu_kernel_mapping {
+	uint64_t start_gva, end_gva;
+	bool readable, writable, executable, shared;
+	uint64_t offset_bytes;
+	uint32_t major, minor; /* of the file system */
+	uint64_t inode;
+	const char *name; /* a path as seen from the guest's root, "[heap]" and the like, or "" */
+};
+
 /* What a callback returns: 0 to go on; anything else ends the walk and is what that returns. */
 typedef int (*vpmu_kernel_symbol_fn)(const struct vpmu_kernel_symbol *symbol, void *data);
 typedef int (*vpmu_kernel_module_fn)(const struct vpmu_kernel_module *module, void *data);
+typedef int (*vpmu_kernel_task_fn)(const struct vpmu_kernel_task *task, void *data);
+typedef int (*vpmu_kernel_mapping_fn)(const struct vpmu_kernel_mapping *mapping, void *data);
 
 VPMU_BEGIN_DECLS
 
@@ -94,6 +113,17 @@ VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *kernel, vpmu_kernel_sym
 /* vpmu_kernel_each_module - what the guest's /proc/modules says, newest first. Errors: as above. */
 VPMU_API int vpmu_kernel_each_module(struct vpmu_kernel *kernel, vpmu_kernel_module_fn fn,
 				     void *data, struct vpmu_error *reterr);
+
+/* vpmu_kernel_each_task - every thread of every process, oldest process first. Errors: as above. */
+VPMU_API int vpmu_kernel_each_task(struct vpmu_kernel *kernel, vpmu_kernel_task_fn fn, void *data,
+				   struct vpmu_error *reterr);
+
+/*
+ * vpmu_kernel_each_mapping - what /proc/PID/maps says in the guest, by ascending addresses; nothing for
+ * kernel threads. Errors: as above; -ENOENT (no such process).
+ */
+VPMU_API int vpmu_kernel_each_mapping(struct vpmu_kernel *kernel, pid_t pid, vpmu_kernel_mapping_fn fn,
+				      void *data, struct vpmu_error *reterr);
 
 VPMU_END_DECLS
 

@@ -148,6 +148,7 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_MODULES] = "modules",
 		[KERNEL_INIT_TASK] = "init_task",
 		[KERNEL_MAX_PFN] = "max_pfn",
+		[KERNEL_SPECIAL_MAPPING_VMOPS] = "special_mapping_vmops",
 	};
 	struct vpmu_kernel *k = data;
 
@@ -385,16 +386,17 @@ static int open_layout(struct vpmu_kernel *k, pid_t pid, const struct memory_lay
 }
 
 /*
- * The kernel says that its memory ends where it ends by this layout. A kernel low in memory is found by
- * any layout, but with a wrong one the rest of memory is not where it is looked for. In one piece of
- * memory the end is the firmware's, so there is nothing to compare.
+ * The kernel says that its memory ends where it ends by this layout. A kernel low in memory is
+ * found by any layout, but with a wrong one the rest of memory is not where it is looked for. In
+ * one piece of memory the end is the firmware's, so there is nothing to compare.
  */
 static bool layout_fits(struct vpmu_kernel *k, const struct memory_layout *layout)
 {
 	const struct memory_segment *last = &layout->segments[layout->n_segments - 1];
 	uint64_t max_pfn;
 
-	if (!k->gva[KERNEL_MAX_PFN] || image_read(k, k->gva[KERNEL_MAX_PFN], &max_pfn, sizeof(max_pfn)) < 0)
+	if (!k->gva[KERNEL_MAX_PFN] ||
+	    image_read(k, k->gva[KERNEL_MAX_PFN], &max_pfn, sizeof(max_pfn)) < 0)
 		return true;
 	if (layout->n_segments == 1)
 		return max_pfn <= last->n_bytes / PAGE_BYTES;
@@ -420,7 +422,8 @@ static int open_process(struct vpmu_kernel *k, const char *proc_path,
 			break;
 	}
 	if (second_best && (r == 0 || r == -ENOENT)) {
-		log_debug("the guest's memory ends elsewhere than its layout would have it: parts may be missing");
+		log_debug(
+			"the guest's memory ends elsewhere than its layout would have it: parts may be missing");
 		r = open_layout(k, guest->pid, second_best);
 	}
 	return r < 0 ? no_kernel(guest->pid, r, reterr) : 0;

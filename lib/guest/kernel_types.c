@@ -82,8 +82,62 @@ static bool load_task(const struct btf_types *btf, struct kernel_types *t)
 	return btf_types_size(btf, "task_struct", &t->task.bytes) == 0 &&
 	       t->task.tasks != NO_MEMBER && t->task.pid != NO_MEMBER &&
 	       t->task.tgid != NO_MEMBER && t->task.comm != NO_MEMBER &&
-	       t->task.flags != NO_MEMBER && t->task.signal != NO_MEMBER &&
-	       t->task.thread_node != NO_MEMBER && t->task.signal_thread_head != NO_MEMBER;
+	       t->task.flags != NO_MEMBER && t->task.mm != NO_MEMBER &&
+	       t->task.signal != NO_MEMBER && t->task.thread_node != NO_MEMBER &&
+	       t->task.signal_thread_head != NO_MEMBER;
+}
+
+/* struct mm_struct and vm_area_struct. Areas are in a tree since 6.1 (d4af56c5c7c6). */
+static bool load_areas(const struct btf_types *btf, struct kernel_types *t)
+{
+	t->mm.first_area = offset_of(btf, "mm_struct", "mmap");
+	t->mm.tree_root = offset_of(btf, "mm_struct", "mm_mt.ma_root");
+	t->mm.start_brk = offset_of(btf, "mm_struct", "start_brk");
+	t->mm.brk = offset_of(btf, "mm_struct", "brk");
+	t->mm.start_stack = offset_of(btf, "mm_struct", "start_stack");
+	t->area.start = offset_of(btf, "vm_area_struct", "vm_start");
+	t->area.end = offset_of(btf, "vm_area_struct", "vm_end");
+	t->area.next = offset_of(btf, "vm_area_struct", "vm_next");
+	t->area.flags = offset_of(btf, "vm_area_struct", "vm_flags");
+	t->area.page_offset = offset_of(btf, "vm_area_struct", "vm_pgoff");
+	t->area.file = offset_of(btf, "vm_area_struct", "vm_file");
+	t->area.ops = offset_of(btf, "vm_area_struct", "vm_ops");
+	t->area.private_data = offset_of(btf, "vm_area_struct", "vm_private_data");
+	t->area.anon_name = offset_of(btf, "vm_area_struct", "anon_name");
+	t->area.anon_name_text = offset_of(btf, "anon_vma_name", "name");
+	t->area.special_name = offset_of(btf, "vm_special_mapping", "name");
+	return (t->mm.tree_root != NO_MEMBER ||
+		(t->mm.first_area != NO_MEMBER && t->area.next != NO_MEMBER)) &&
+	       t->mm.start_brk != NO_MEMBER && t->mm.brk != NO_MEMBER &&
+	       t->mm.start_stack != NO_MEMBER && t->area.start != NO_MEMBER &&
+	       t->area.end != NO_MEMBER && t->area.flags != NO_MEMBER &&
+	       t->area.page_offset != NO_MEMBER && t->area.file != NO_MEMBER;
+}
+
+static bool load_file(const struct btf_types *btf, struct kernel_types *t)
+{
+	t->file.path = offset_of(btf, "file", "f_path");
+	t->file.inode = offset_of(btf, "file", "f_inode");
+	t->file.mode = offset_of(btf, "file", "f_mode");
+	t->file.user_path = offset_of(btf, "backing_file", "user_path");
+	t->file.mount_vfs = offset_of(btf, "mount", "mnt");
+	t->file.mount_root = offset_of(btf, "mount", "mnt.mnt_root");
+	t->file.mount_parent = offset_of(btf, "mount", "mnt_parent");
+	t->file.mount_mountpoint = offset_of(btf, "mount", "mnt_mountpoint");
+	t->file.dentry_parent = offset_of(btf, "dentry", "d_parent");
+	t->file.dentry_name = offset_of(btf, "dentry", "d_name.name");
+	t->file.dentry_hashed = offset_of(btf, "dentry", "d_hash.pprev");
+	t->file.dentry_inode = offset_of(btf, "dentry", "d_inode");
+	t->file.inode_number = offset_of(btf, "inode", "i_ino");
+	t->file.inode_super = offset_of(btf, "inode", "i_sb");
+	t->file.super_dev = offset_of(btf, "super_block", "s_dev");
+	return t->file.path != NO_MEMBER && t->file.inode != NO_MEMBER &&
+	       t->file.mode != NO_MEMBER && t->file.mount_root != NO_MEMBER &&
+	       t->file.mount_parent != NO_MEMBER && t->file.mount_mountpoint != NO_MEMBER &&
+	       t->file.dentry_parent != NO_MEMBER && t->file.dentry_name != NO_MEMBER &&
+	       t->file.dentry_hashed != NO_MEMBER && t->file.dentry_inode != NO_MEMBER &&
+	       t->file.inode_number != NO_MEMBER && t->file.inode_super != NO_MEMBER &&
+	       t->file.super_dev != NO_MEMBER;
 }
 
 static int without_types(const struct vpmu_kernel *k, const char *why, struct vpmu_error *reterr)
@@ -121,6 +175,7 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	if (r < 0)
 		return without_types(k, "has type information (BTF) that cannot be read", reterr);
 	r = load_module(&btf, types) && load_task(&btf, types) ? 0 : -EOPNOTSUPP;
+	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
 	btf_types_deinit(&btf);
 	if (r < 0)
 		return without_types(k, "has structures that are not known", reterr);

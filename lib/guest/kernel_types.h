@@ -34,6 +34,20 @@ struct kernel_types {
 		uint32_t bytes, tasks, pid, tgid, comm, flags, mm, signal, thread_node;
 		uint32_t signal_thread_head;
 	} task;
+	struct {
+		bool known; /* all that a memory map needs */
+		uint32_t first_area, tree_root, start_brk, brk, start_stack;
+	} mm;
+	struct {
+		uint32_t start, end, next, flags, page_offset, file, ops, private_data, anon_name;
+		uint32_t anon_name_text, special_name;
+	} area;
+	struct {
+		uint32_t path, inode, mode, user_path; /* of struct file; the last of struct backing_file */
+		uint32_t mount_vfs, mount_root, mount_parent, mount_mountpoint;
+		uint32_t dentry_parent, dentry_name, dentry_hashed, dentry_inode;
+		uint32_t inode_number, inode_super, super_dev;
+	} file;
 };
 
 struct kernel_types *kernel_types_free(struct kernel_types *types);

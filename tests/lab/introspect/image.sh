@@ -77,6 +77,7 @@ pack() {
 	mkdir -p $root/{bin,modules,proc,sys,dev}
 	cp "$busybox" $root/bin/busybox
 	cp "$here/guest-init" $root/init
+	cc -O1 -D_GNU_SOURCE -static -pthread -o $root/bin/areas "$here/areas.c"
 	chmod +x $root/init
 	for module in $modules; do
 		file=$(find kernel -name "$module.ko*" | head -1)
@@ -98,6 +99,7 @@ busybox=$(command -v busybox) || { echo "image.sh: busybox-static is not install
 	cp "$(find kernel -name 'vmlinuz*' -type f | head -1)" vmlinuz.new
 	mv vmlinuz.new vmlinuz
 }
-if [ ! -e guest.cpio ] || [ "$here/guest-init" -nt guest.cpio ] || [ "$here/image.sh" -nt guest.cpio ]; then
+if [ ! -e guest.cpio ] || [ "$here/guest-init" -nt guest.cpio ] || [ "$here/areas.c" -nt guest.cpio ] ||
+	[ "$here/image.sh" -nt guest.cpio ]; then
 	pack
 fi

@@ -9,7 +9,7 @@ version=$1 suite=$2 n_vcpus=${3:-1}
 shift 2
 [ $# -eq 0 ] || shift
 
-for command in qemu-system-x86_64 busybox cpio apt-get dpkg xz python3; do
+for command in qemu-system-x86_64 busybox cpio apt-get dpkg xz python3 cc; do
 	need_command $command
 done
 image=${VPMU_LAB_CACHE:-$LAB/image}
@@ -52,6 +52,8 @@ same() {
 echo "Linux $(section release), $n_vcpus vCPUs${*:+, $*}"
 same kallsyms kallsyms
 same modules modules
+
+python3 "$here/compare.py" "$VPMU" truth "pid:$guest_pid" || failed=1
 
 # A guest that is gone is an ordinary error.
 kill -KILL $guest_pid
