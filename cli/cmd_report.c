@@ -107,7 +107,8 @@ static enum status print_events(const struct report_args *args, const struct inp
 			report_text(reports[i], opts,
 				    info->n_events > 1 ? vpmu_recording_event(input->recording, i) : NULL,
 				    &unnamed);
-		report_text_notes(&coverage, opts, &unnamed);
+		if (coverage.samples || !info->damaged) /* else it was told why there is nothing */
+			report_text_notes(&coverage, opts, &unnamed);
 	}
 	for (uint32_t i = event; reports && i < end; i++)
 		vpmu_report_free(reports[i]);
@@ -131,7 +132,8 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	if (args->input.files.n > 1)
 		return say_usage("reads one recording; 'vpmu diff -i A -i B' compares two");
 	if (input_open(&args->input, 0, &input, &error) < 0 ||
-	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0)
+	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0 ||
+	    input_check_guests(&input, operands, &error) < 0)
 		return say_error(&error);
 	input_guest_names(&input, operands, &guests);
 	return print_events(args, &input, profile, &opts);

@@ -240,6 +240,16 @@ uint64_t perf_data_offset(const struct perf_data *data)
 	return offset_of(data, data->record);
 }
 
+bool perf_data_is_ended(const struct perf_data *data)
+{
+	if (data->pipe)
+		return true;
+	for (unsigned int i = 0; i < PERF_DATA_FEATURES; i++)
+		if (data->features[i].present)
+			return true;
+	return false;
+}
+
 const char *perf_data_damage(const struct perf_data *data, uint64_t *ret_offset_bytes)
 {
 	if (!data->damage[0])

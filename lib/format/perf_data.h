@@ -112,6 +112,12 @@ uint64_t perf_data_offset(const struct perf_data *data);
 /* NULL = sound; else what is wrong, and where. */
 const char *perf_data_damage(const struct perf_data *data, uint64_t *ret_offset_bytes);
 
+/*
+ * Whether its recorder came to the end: that writes the feature sections, so a file without any was left behind by one that
+ * was killed (or that is still running). A pipe's recording has no such sign and counts as ended.
+ */
+bool perf_data_is_ended(const struct perf_data *data);
+
 size_t perf_data_n_events(const struct perf_data *data);
 const struct perf_data_event *perf_data_event(const struct perf_data *data, size_t i);
 

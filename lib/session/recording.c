@@ -108,6 +108,10 @@ static void update_info(struct vpmu_recording *rec)
 
 	info->n_events = rec->event_infos.n;
 	info->n_guests = rec->guests.all.n;
+	if (!damage && !perf_data_is_ended(rec->data)) {
+		damage = "its recorder did not finish it: it was killed, ran out of space or is still running";
+		info->damage_offset = rec->file.source.size_bytes;
+	}
 	info->damaged = damage;
 	info->damage = damage ?: "";
 	if (!damage)

@@ -191,6 +191,7 @@ TEST(what_is_written_is_read_back)
 	CHECK_EQ(perf_data_event(data, 0)->attr.sample_freq, 1000);
 	check_records(data);
 	CHECK(!perf_data_damage(data, &offset));
+	CHECK(perf_data_is_ended(data));
 	host = perf_data_feature_string(data, PERF_FEATURE_HOSTNAME);
 	words = perf_data_feature_string(data, PERF_FEATURE_CMDLINE);
 	CHECK_STR(host, "node7");
@@ -217,6 +218,7 @@ TEST(a_file_whose_recorder_died_is_read_to_its_end)
 	check_records(data);
 	CHECK_CONTAINS(perf_data_damage(data, &offset), "did not finish");
 	CHECK_EQ(offset, file.n);
+	CHECK(!perf_data_is_ended(data));
 	perf_data_free(data);
 }
 
