@@ -209,6 +209,16 @@ static int unknown_event(const char *name, const char *base, struct vpmu_error *
 	return -EINVAL;
 }
 
+/* "cpu-clock:X": what is before the colon is known, what is behind it is not. */
+static bool is_wrong_modifier(const char *text, const char *colon)
+{
+	struct event_spec scratch = {};
+	char base[sizeof(scratch.name)];
+
+	snprintf(base, sizeof(base), "%.*s", (int)(colon - text), text);
+	return find_generic(base, &scratch);
+}
+
 static int parse_name(const char *text, const char *tracefs, struct event_spec *spec, struct vpmu_error *reterr)
 {
 	const char *colon = strrchr(text, ':'), *modifiers = "";
@@ -234,6 +244,11 @@ static int parse_name(const char *text, const char *tracefs, struct event_spec *
 		return modifiers[0] ? apply_modifiers(spec, modifiers, reterr) : 0;
 	if (find_libpfm(text, spec))
 		return 0;
+	if (colon && !modifiers[0] && is_wrong_modifier(text, colon)) {
+		error_set(reterr, -EINVAL, "event '%s': '%s' is no modifier", text, colon + 1);
+		error_hint(reterr, "G and H for guest and host, u and k for user and kernel mode");
+		return -EINVAL;
+	}
 	/* "cycels:u" and "INST_RETIRED:ANY" are no tracepoints: the kernel's groups are in small letters */
 	if (traced && strchr(base, ':') && !strpbrk(tracepoint.group, CAPITALS))
 		return no_tracepoint(text, tracefs, &tracepoint, r, reterr);

@@ -59,8 +59,12 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 
 const char *plan_tracefs_path(void)
 {
-	return access("/sys/kernel/tracing/events", F_OK) == 0 ? "/sys/kernel/tracing"
-							       : "/sys/kernel/debug/tracing";
+	static const char usual[] = "/sys/kernel/tracing", old[] = "/sys/kernel/debug/tracing";
+
+	/* If it is nowhere, the usual place is the one to name: the old one may not even exist. */
+	if (access("/sys/kernel/tracing/events", F_OK) < 0 && access("/sys/kernel/debug/tracing/events", F_OK) == 0)
+		return old;
+	return usual;
 }
 
 /* The best source of this host, as a list of event names. */

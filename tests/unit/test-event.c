@@ -78,6 +78,9 @@ TEST(what_cannot_be_is_refused_with_a_way_out)
 	CHECK_CONTAINS(error.hint, "'H'");
 	error = refused("cpu-clock:G", NO_TRACEFS, -EINVAL);
 	CHECK_CONTAINS(error.hint, "--side");
+	error = refused("cpu-clock:X", NO_TRACEFS, -EINVAL);
+	CHECK_CONTAINS(error.text, "'X' is no modifier");
+	refused("cpu-clock:", NO_TRACEFS, -EINVAL);
 	refused("cycles:W", NO_TRACEFS, -EINVAL);
 	refused("cycles:ppppH", NO_TRACEFS, -EINVAL);
 	refused("{cycles,instructions}", NO_TRACEFS, -EINVAL);
