@@ -12,6 +12,7 @@
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
+#include "util/macro.h"
 #include "command.h"
 #include "coverage.h"
 #include "input.h"
@@ -36,7 +37,7 @@ struct diff_args {
 
 static const struct option_spec diff_options[] = {
 	{ .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(event),
-	  .help = "which event, by name or number (default: the one with most samples on that side)" },
+	  .help = "which event, by name or number (default: the one with most samples on both sides)" },
 	{ .name = "by-dso", .set = option_flag, .max = 1, .offset = FIELD(by_dso),
 	  .help = "match by DSO and symbol (default: by symbol alone, which pairs host and guest kernels)" },
 	{ .letter = 'n', .name = "limit", .arg = "N", .set = option_u64, .max = UINT32_MAX,
@@ -58,12 +59,38 @@ struct part {
 	struct strbuf label;
 };
 
-static int choose_event(const struct diff_args *args, struct part *part, struct vpmu_error *reterr)
+/*
+ * Two sides of one recording are compared by the same event if one has samples of both. Events of one side alone
+ * (cycles:G and cycles:H) leave each side with its own.
+ */
+static int choose_events(const struct diff_args *args, struct part parts[2], struct vpmu_error *reterr)
 {
-	if (args->event)
-		return input_event(part->input, args->event, &part->event, reterr);
-	part->event = input_busiest_event(part->input, part->sides);
-	return 0;
+	int r = 0;
+
+	for (int i = 0; r >= 0 && i < 2; i++)
+		if (args->event)
+			r = input_event(parts[i].input, args->event, &parts[i].event, reterr);
+		else
+			parts[i].event = input_busiest_event(parts[i].input, parts[i].sides);
+	if (!args->event && parts[0].input == parts[1].input && parts[0].sides != parts[1].sides &&
+	    input_common_event(parts[0].input, &parts[0].event))
+		parts[1].event = parts[0].event;
+	return r;
+}
+
+static const char *event_name(const struct part *part)
+{
+	const struct vpmu_event_info *info = vpmu_recording_event(part->input->recording, part->event);
+
+	return info ? info->name : "?";
+}
+
+/* Whether the reader must be told which events these are. */
+static bool has_events(const struct part parts[2])
+{
+	return vpmu_recording_info(parts[0].input->recording)->n_events > 1 ||
+	       vpmu_recording_info(parts[1].input->recording)->n_events > 1 ||
+	       !streq(event_name(&parts[0]), event_name(&parts[1]));
 }
 
 /* What tells the two apart comes into the labels, and nothing else. */
@@ -101,6 +128,8 @@ static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
 		vpmu_profile_coverage(parts[i].profile, &coverage);
 		snprintf(key, sizeof(key), "%s_samples", names[i]);
 		json_put_int(head, key, (int64_t)vpmu_diff_samples(diff, i == 0));
+		snprintf(key, sizeof(key), "%s_event", names[i]);
+		json_put_string(head, key, event_name(&parts[i]));
 		snprintf(key, sizeof(key), "%s_coverage", names[i]);
 		json_put(head, key, coverage_json(&coverage));
 	}
@@ -178,8 +207,13 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 	struct vpmu_coverage coverage;
 
 	for (int i = 0; i < 2; i++) {
-		strbuf_addf(&head, "%s: %s, %" PRIu64 " samples\n", i ? "other" : "base ",
+		strbuf_addf(&head, "%s: %s, %" PRIu64 " samples", i ? "other" : "base ",
 			    parts[i].label.text ? parts[i].label.text : "", vpmu_diff_samples(diff, i == 0));
+		if (has_events(parts)) {
+			strbuf_adds(&head, " of ");
+			text_add_clean(&head, event_name(&parts[i]));
+		}
+		strbuf_addc(&head, '\n');
 		if (i && parts[0].input == parts[1].input)
 			continue;
 		vpmu_profile_coverage(parts[i].profile, &coverage);
@@ -195,7 +229,13 @@ static enum status compare(const struct diff_args *args, struct part parts[2])
 	_cleanup_(vpmu_diff_freep) struct vpmu_diff *diff = NULL;
 	struct vpmu_error error = {};
 
-	if (choose_event(args, &parts[0], &error) < 0 || choose_event(args, &parts[1], &error) < 0)
+	for (int i = 0; i < 2; i++) {
+		uint32_t guest;
+
+		if (parts[i].n_guests && input_find_guest(parts[i].input, parts[i].called, &guest, &error) < 0)
+			return say_error(&error);
+	}
+	if (choose_events(args, parts, &error) < 0)
 		return say_error(&error);
 	VPMU_OPTS(vpmu_diff_opts, opts, .base_sides = parts[0].sides, .other_sides = parts[1].sides,
 		  .base_event = parts[0].event, .other_event = parts[1].event,

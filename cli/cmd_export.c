@@ -151,7 +151,8 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 	if (!path && args->common.json)
 		return say_usage("--json goes to standard output; name a file for the profile with -o");
 	if (input_open(&args->input, 0, &input, &error) < 0 ||
-	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0)
+	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0 ||
+	    input_check_guests(&input, operands, &error) < 0)
 		return say_error(&error);
 	input_guest_names(&input, operands, &guests);
 	opts.title = input.path;

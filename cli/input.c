@@ -189,6 +189,7 @@ int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_
 {
 	_strbuf_ struct strbuf names = {};
 	const struct vpmu_guest_info *guest;
+	struct stat st;
 
 	for (uint32_t i = 0; (guest = vpmu_recording_guest(input->recording, i)); i++) {
 		if (is_guest(guest, spec)) {
@@ -198,8 +199,21 @@ int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_
 		strbuf_addf(&names, "%s%s", i ? ", " : "", guest->name);
 	}
 	error_set(reterr, -ENOENT, "'%s' has no guest '%s'", input->path, spec);
-	error_hint(reterr, names.n ? "it has: %.200s" : "it names no guests", names.text);
+	if (stat(spec, &st) == 0 && S_ISREG(st.st_mode)) /* as perf diff takes them */
+		error_hint(reterr, "'%.200s' is a file: recordings are named with -i", spec);
+	else
+		error_hint(reterr, names.n ? "it has: %.200s" : "it names no guests", names.text);
 	return -ENOENT;
+}
+
+int input_check_guests(const struct input *input, const struct name_list *names, struct vpmu_error *reterr)
+{
+	uint32_t guest;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < names->n; i++)
+		r = input_find_guest(input, names->items[i], &guest, reterr);
+	return r;
 }
 
 int input_select(const struct input *input, const struct name_list *names, bool **ret_chosen,
@@ -227,6 +241,21 @@ int input_select(const struct input *input, const struct name_list *names, bool 
 	*ret_chosen = take_ptr(chosen);
 	*ret_n = n;
 	return 0;
+}
+
+bool input_common_event(const struct input *input, uint32_t *ret_event)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < INPUT_EVENTS_MAX && vpmu_recording_event(input->recording, i); i++) {
+		uint64_t n = MIN(input->n_samples[i][0], input->n_samples[i][1]);
+
+		if (n > most) {
+			most = n;
+			*ret_event = i;
+		}
+	}
+	return most > 0;
 }
 
 uint32_t input_busiest_event(const struct input *input, unsigned int sides)

@@ -69,6 +69,9 @@ int input_select(const struct input *input, const struct name_list *names, bool 
 int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_guest,
 		     struct vpmu_error *reterr);
 
+/* The same for all @names. */
+int input_check_guests(const struct input *input, const struct name_list *names, struct vpmu_error *reterr);
+
 /*
  * A profile knows guests by name and UUID: in *ret_names (its strings are the recording's and those of
  * @names) "pid:N" and a UUID in capitals are what the profile has for them. What means no guest stays.
@@ -87,6 +90,9 @@ int input_profile(struct input *input, const struct guest_file_args *files,
  */
 int input_event(const struct input *input, const char *spec, uint32_t *ret_event,
 		struct vpmu_error *reterr);
+
+/* The event that has the most samples on both halves; false if none has any on both. */
+bool input_common_event(const struct input *input, uint32_t *ret_event);
 
 /* The event with the most samples on the halves of @sides. */
 uint32_t input_busiest_event(const struct input *input, unsigned int sides);
