@@ -9,6 +9,7 @@
 
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/macro.h"
 #include "command.h"
 #include "guest_names.h"
 #include "interrupt.h"
@@ -186,6 +187,8 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 
 	if (args->frequency_hz && args->period)
 		return say_usage("-F and -c exclude each other");
+	if (args->output && streq(args->output, "-"))
+		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
 	if (!summary.path)
 		summary.path = default_output(args->side.sides);
 	if (vpmu_guests_new(NULL, &guests, &error) < 0)
@@ -202,6 +205,7 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 	summary.elapsed_ns = now_ns() - begin_ns;
 	stopped = vpmu_session_stop(session, &stop_error);
 	summary.wants_guest = operands->n && (!args->side.sides || args->side.sides & VPMU_SIDES_GUEST);
+	summary.whole_host = args->all_cpus;
 	summary.session = session;
 	if (args->common.json)
 		record_summary_json(&summary);

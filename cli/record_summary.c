@@ -62,13 +62,15 @@ void record_summary_text(const struct record_summary *s)
 
 	vpmu_session_coverage(s->session, &c);
 	for (size_t i = 0; (guest = vpmu_session_guest(s->session, i)) && i < 8; i++) {
-		strbuf_adds(&names, i ? ", " : " of ");
+		strbuf_adds(&names, i ? ", " : s->whole_host ? " (with guests " : "");
 		strbuf_adds(&names, i == 7 ? "..." : guest->name);
 	}
+	if (s->whole_host && names.n)
+		strbuf_addc(&names, ')');
 	say("recorded %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
-	    ")%s to %s, %.1f MB; source %s",
+	    ")%s%s to %s, %.1f MB; source %s",
 	    c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
-	    names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
+	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
 	if (c.throttled)
 		say_warning("the kernel paused the events %" PRIu64 " times because samples came too "
 			    "fast; try a lower -F", c.throttled);

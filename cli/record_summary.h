@@ -10,6 +10,7 @@ struct record_summary {
 	const struct vpmu_session *session; /* stopped */
 	uint64_t elapsed_ns;
 	bool guests_gone; /* it ended because they were */
+	bool whole_host;  /* not of the guests alone */
 	bool wants_guest; /* guest samples were asked for */
 };
 
