@@ -29,18 +29,34 @@ struct stat_args {
 #define FIELD(name) offsetof(struct stat_args, name)
 
 static const struct option_spec stat_options[] = {
-	{ .letter = 'e', .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(events),
-	  .help = "what to count: one or more names, with commas between (default: cycles, instructions, branches and "
-		  "branch-misses where this machine has them, context-switches, cpu-migrations, page-faults)" },
-	{ .letter = 'I', .name = "interval", .arg = "MS", .set = option_u64, .min = 10, .max = 86400000,
-	  .offset = FIELD(interval_ms), .help = "print what came every MS milliseconds, from 10; the totals at the end" },
-	{ .letter = 'd', .name = "duration", .arg = "TIME", .set = option_duration_ns, .offset = FIELD(duration_ns),
+	{ .letter = 'e',
+	  .name = "event",
+	  .arg = "EVENT",
+	  .set = option_string,
+	  .offset = FIELD(events),
+	  .help = "what to count: one or more names, with commas between (default: cycles, "
+		  "instructions, branches and branch-misses where this machine has them, "
+		  "context-switches, cpu-migrations, page-faults)" },
+	{ .letter = 'I',
+	  .name = "interval",
+	  .arg = "MS",
+	  .set = option_u64,
+	  .min = 10,
+	  .max = 86400000,
+	  .offset = FIELD(interval_ms),
+	  .help = "print what came every MS milliseconds, from 10; the totals at the end" },
+	{ .letter = 'd',
+	  .name = "duration",
+	  .arg = "TIME",
+	  .set = option_duration_ns,
+	  .offset = FIELD(duration_ns),
 	  .help = "stop after TIME: 10s, 2m, 500ms, 1h (default: at ^C, or when the guests are gone)" },
 	{},
 };
 
-static int open_counters(const struct stat_args *args, const struct name_list *operands, const struct vpmu_guests *guests,
-			 struct vpmu_counters **ret_counters, struct vpmu_error *reterr)
+static int open_counters(const struct stat_args *args, const struct name_list *operands,
+			 const struct vpmu_guests *guests, struct vpmu_counters **ret_counters,
+			 struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_counters_opts, opts, .events = args->events);
 	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
@@ -101,7 +117,8 @@ static void print_interval(struct stat_output *output, const struct vpmu_counts 
 		json_list_item(&output->list, stat_json(output->counters, counts));
 		return;
 	}
-	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "", (double)(counts->end_ns - output->begin_ns) / 1e9);
+	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
+		    (double)(counts->end_ns - output->begin_ns) / 1e9);
 	output_write(&title);
 	stat_text(output->counters, counts);
 }
@@ -117,7 +134,8 @@ static void print_total(struct stat_output *output, const struct vpmu_counts *co
 		return;
 	}
 	if (output->intervals) {
-		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(counts->end_ns - counts->start_ns) / 1e9);
+		strbuf_addf(&title, "\nin all, %.3f s:\n",
+			    (double)(counts->end_ns - counts->start_ns) / 1e9);
 		output_write(&title);
 	}
 	stat_text(output->counters, counts);
@@ -136,8 +154,8 @@ static void sleep_until(uint64_t time_ns)
 }
 
 /* Until the time is over, a signal came, or the guests are gone (-ESRCH). */
-static int measure(const struct stat_args *args, struct vpmu_counters *counters, struct stat_output *output,
-		   struct vpmu_error *reterr)
+static int measure(const struct stat_args *args, struct vpmu_counters *counters,
+		   struct stat_output *output, struct vpmu_error *reterr)
 {
 	uint64_t begin_ns = now_ns(), interval_ns = args->interval_ms * 1000000;
 	uint64_t end_ns = args->duration_ns ? begin_ns + args->duration_ns : UINT64_MAX;
@@ -201,11 +219,12 @@ const struct command command_stat = {
 	.name = "stat",
 	.summary = "count events and time of each vCPU, guest and host apart",
 	.operands = "GUEST...",
-	.groups = (const struct option_group[]){
-		{ stat_options, 0 },
-		{ common_options, 0 },
-		{},
-	},
+	.groups =
+		(const struct option_group[]){
+			{ stat_options, 0 },
+			{ common_options, 0 },
+			{},
+		},
 	.args_bytes = sizeof(struct stat_args),
 	.run = run_stat,
 };

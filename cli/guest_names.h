@@ -6,7 +6,10 @@
 #include <vpmu/guest.h>
 #include "output.h"
 
-/* Names those that run. @more: what else could be done, "; -a records the whole host", or "". Returns STATUS_USAGE. */
+/*
+ * Names those that run. @more: what else could be done, "; -a records the whole host", or "".
+ * Returns STATUS_USAGE.
+ */
 enum status say_which_guest(const struct vpmu_guests *guests, const char *more);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ^C, a polite kill or a lost terminal end the measurement, not the program: what was seen is still to be shown. */
+/*
+ * ^C, a polite kill or a lost terminal end the measurement, not the program: what was seen is still
+ * to be shown.
+ */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 

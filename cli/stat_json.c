@@ -2,7 +2,8 @@
 #include "json.h"
 #include "stat_json.h"
 
-static struct json_object *row_to_json(const struct vpmu_counters *counters, const struct vpmu_count *count)
+static struct json_object *row_to_json(const struct vpmu_counters *counters,
+				       const struct vpmu_count *count)
 {
 	struct json_object *row = json_new_object();
 
@@ -20,8 +21,10 @@ static struct json_object *row_to_json(const struct vpmu_counters *counters, con
 	json_put_bool(row, "scaled", count->scaled);
 	/* A thread that did not run missed nothing. */
 	json_put_percent(row, "running_percent",
-			 count->enabled_ns ? 100.0 * (double)count->running_ns / (double)count->enabled_ns :
-			 count->status == VPMU_COUNT_UNAVAILABLE ? 0 : 100);
+			 count->enabled_ns
+				 ? 100.0 * (double)count->running_ns / (double)count->enabled_ns
+			 : count->status == VPMU_COUNT_UNAVAILABLE ? 0
+								   : 100);
 	json_put_string(row, "status", vpmu_count_status_name(count->status));
 	json_put_string(row, "why", count->why);
 	json_put_bool(row, "ended", count->ended);
@@ -33,7 +36,8 @@ static struct json_object *row_to_json(const struct vpmu_counters *counters, con
 	return row;
 }
 
-struct json_object *stat_json(const struct vpmu_counters *counters, const struct vpmu_counts *counts)
+struct json_object *stat_json(const struct vpmu_counters *counters,
+			      const struct vpmu_counts *counts)
 {
 	struct json_object *interval = json_new_object(), *rows = json_new_array();
 

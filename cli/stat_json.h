@@ -8,6 +8,7 @@
 struct json_object;
 
 /* {"start_ns", "end_ns", "rows": [...]} */
-struct json_object *stat_json(const struct vpmu_counters *counters, const struct vpmu_counts *counts);
+struct json_object *stat_json(const struct vpmu_counters *counters,
+			      const struct vpmu_counts *counts);
 
 #endif

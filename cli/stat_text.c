@@ -11,11 +11,8 @@
 static const struct {
 	const char *title, *event;
 } parts[] = {
-	{ "IN-GUEST", "guest-time" },
-	{ "VMM", "user-time" },
-	{ "KERNEL", "system-time" },
-	{ "WAITING", "wait-time" },
-	{ "ASLEEP", "sleep-time" },
+	{ "IN-GUEST", "guest-time" }, { "VMM", "user-time" },	  { "KERNEL", "system-time" },
+	{ "WAITING", "wait-time" },   { "ASLEEP", "sleep-time" },
 };
 
 static bool has_value(const struct vpmu_count *count)
@@ -44,7 +41,8 @@ static void cell_time(struct table *table, uint64_t ns)
 		table_cellf(table, TINT_NONE, "%.3f ms", (double)ns / 1e6);
 }
 
-static void add_vcpu(struct table *table, const struct vpmu_counters *counters, const struct vpmu_count *count)
+static void add_vcpu(struct table *table, const struct vpmu_counters *counters,
+		     const struct vpmu_count *count)
 {
 	table_cell(table, TINT_NONE, vpmu_counters_guest(counters, count->guest)->name);
 	table_cell_u64(table, TINT_NONE, count->vcpu);
@@ -53,7 +51,8 @@ static void add_vcpu(struct table *table, const struct vpmu_counters *counters, 
 /* ---- times ---- */
 
 /* The next of the thread's times after @wall that is called @event; NULL if there is none. */
-static const struct vpmu_count *find_part(const struct vpmu_count *wall, const struct vpmu_count *end, const char *event)
+static const struct vpmu_count *find_part(const struct vpmu_count *wall,
+					  const struct vpmu_count *end, const char *event)
 {
 	for (const struct vpmu_count *count = wall + 1; count < end && is_part(count); count++)
 		if (streq(count->event, event))
@@ -61,8 +60,8 @@ static const struct vpmu_count *find_part(const struct vpmu_count *wall, const s
 	return NULL;
 }
 
-static void add_times(struct table *table, const struct vpmu_counters *counters, const struct vpmu_count *wall,
-		      const struct vpmu_count *end)
+static void add_times(struct table *table, const struct vpmu_counters *counters,
+		      const struct vpmu_count *wall, const struct vpmu_count *end)
 {
 	add_vcpu(table, counters, wall);
 	if (has_value(wall))
@@ -73,14 +72,16 @@ static void add_times(struct table *table, const struct vpmu_counters *counters,
 		const struct vpmu_count *part = find_part(wall, end, parts[i].event);
 
 		if (part && part->base)
-			table_cell_percent(table, i == 0 ? TINT_GOOD : TINT_NONE, part->ratio * 100);
+			table_cell_percent(table, i == 0 ? TINT_GOOD : TINT_NONE,
+					   part->ratio * 100);
 		else
 			table_cell(table, TINT_FAINT, "-");
 	}
 	table_cell(table, TINT_FAINT, wall->why ? wall->why : "");
 }
 
-static void print_times(const struct vpmu_counters *counters, const struct vpmu_counts *counts, struct strbuf *out)
+static void print_times(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+			struct strbuf *out)
 {
 	const struct vpmu_count *end = counts->items + counts->n;
 	_table_ struct table table = {};
@@ -132,8 +133,8 @@ static void add_note(struct table *table, const struct vpmu_count *count, uint64
 	table_cell(table, TINT_FAINT, note.n ? note.text : "");
 }
 
-static void add_count(struct table *table, const struct vpmu_counters *counters, const struct vpmu_count *count,
-		      uint64_t elapsed_ns)
+static void add_count(struct table *table, const struct vpmu_counters *counters,
+		      const struct vpmu_count *count, uint64_t elapsed_ns)
 {
 	add_vcpu(table, counters, count);
 	table_cell(table, TINT_NONE, vpmu_sides_name(count->sides));
@@ -147,7 +148,8 @@ static void add_count(struct table *table, const struct vpmu_counters *counters,
 	add_note(table, count, elapsed_ns);
 }
 
-static void print_counts(const struct vpmu_counters *counters, const struct vpmu_counts *counts, struct strbuf *out)
+static void print_counts(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+			 struct strbuf *out)
 {
 	_table_ struct table table = {};
 
@@ -163,7 +165,8 @@ static void print_counts(const struct vpmu_counters *counters, const struct vpmu
 		for (size_t i = 0; i < counts->n; i++) {
 			if (is_part(&counts->items[i]))
 				continue;
-			add_count(&table, counters, &counts->items[i], counts->end_ns - counts->start_ns);
+			add_count(&table, counters, &counts->items[i],
+				  counts->end_ns - counts->start_ns);
 			if (pass)
 				table_print_row(&table, out);
 			else

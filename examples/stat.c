@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counts on a guest's vCPUs for a while: who ran, who waited, how many page faults. usage: stat GUEST [SECONDS]
+ * Counts on a guest's vCPUs for a while: who ran, who waited, how many page faults. usage: stat
+ * GUEST [SECONDS]
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,9 +19,11 @@ static int fail(const struct vpmu_error *error)
 
 static void print_row(const struct vpmu_count *count)
 {
-	printf("vCPU %" PRIu32 "  %-11s  %-20s  ", count->vcpu, vpmu_sides_name(count->sides), count->event);
+	printf("vCPU %" PRIu32 "  %-11s  %-20s  ", count->vcpu, vpmu_sides_name(count->sides),
+	       count->event);
 	if (count->status == VPMU_COUNT_OK || count->status == VPMU_COUNT_PARTIAL)
-		printf("%" PRIu64 "%s%s", count->value, count->is_time ? " ns" : "", count->scaled ? " (scaled)" : "");
+		printf("%" PRIu64 "%s%s", count->value, count->is_time ? " ns" : "",
+		       count->scaled ? " (scaled)" : "");
 	else
 		printf("-  (%s)", count->why);
 	if (count->base)
@@ -47,7 +50,8 @@ int main(int argc, char **argv)
 	if (vpmu_guests_new(NULL, &guests, &error) < 0 ||
 	    vpmu_guests_find(guests, argv[1], &guest, &error) < 0 ||
 	    vpmu_counters_new(&opts, &counters, &error) < 0 ||
-	    vpmu_counters_add_guest(counters, guest, &error) < 0 || vpmu_counters_start(counters, &error) < 0)
+	    vpmu_counters_add_guest(counters, guest, &error) < 0 ||
+	    vpmu_counters_start(counters, &error) < 0)
 		return fail(&error);
 	/* The guest may go, or vCPUs may come, while we wait. */
 	for (int i = 0; r == 0 && i < seconds * 10; i++) {

@@ -39,7 +39,8 @@ static int take(const struct descriptor *d, uint32_t data_offset, struct kvm_sta
 	if ((d->flags & KVM_STATS_TYPE_MASK) != KVM_STATS_TYPE_CUMULATIVE || d->n_values != 1 ||
 	    (unit == KVM_STATS_UNIT_SECONDS && !nanoseconds) || (!nanoseconds && d->exponent))
 		return -EOPNOTSUPP;
-	*ret_stat = (struct kvm_stat){ .offset = (uint64_t)data_offset + d->offset, .is_time = nanoseconds };
+	*ret_stat = (struct kvm_stat){ .offset = (uint64_t)data_offset + d->offset,
+				       .is_time = nanoseconds };
 	return 0;
 }
 

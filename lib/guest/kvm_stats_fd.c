@@ -72,7 +72,9 @@ static int list_files(int proc_fd, struct stats_files *files)
 		return errno == ENOENT ? -ESRCH : -errno;
 	while ((entry = readdir(dir)) && n_seen++ < FDS_MAX) {
 		struct stats_file file = { .fd = atoi(entry->d_name) };
-		int r = entry->d_name[0] == '.' ? 0 : is_stats_file(dirfd(dir), entry->d_name, &file.vcpu);
+		int r = entry->d_name[0] == '.'
+				? 0
+				: is_stats_file(dirfd(dir), entry->d_name, &file.vcpu);
 
 		if (r == -EACCES || r == -EPERM)
 			return r;
@@ -82,7 +84,8 @@ static int list_files(int proc_fd, struct stats_files *files)
 	return files->n ? 0 : -ENOENT;
 }
 
-static const struct stats_file *choose(const struct stats_files *files, uint32_t index, size_t rank, size_t n_vcpus)
+static const struct stats_file *choose(const struct stats_files *files, uint32_t index, size_t rank,
+				       size_t n_vcpus)
 {
 	if (files->n == n_vcpus && rank < n_vcpus)
 		return &files->items[rank];

@@ -22,9 +22,13 @@ static void read_sched(int proc_fd, pid_t tid, struct vcpu_time *time)
 
 	snprintf(path, sizeof(path), "task/%d/schedstat", (int)tid);
 	if (read_start(proc_fd, path, text, sizeof(text)) < 0 ||
-	    sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &time->run_ns, &time->wait_ns, &slices) != 3)
+	    sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &time->run_ns, &time->wait_ns,
+		   &slices) != 3)
 		return;
-	/* Whoever has been on a CPU has more than zeros: an accounting that is off has nothing else. */
+	/*
+	 * Whoever has been on a CPU has more than zeros: an accounting that is off has nothing
+	 * else.
+	 */
 	time->has_sched = slices || time->run_ns;
 }
 

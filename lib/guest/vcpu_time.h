@@ -2,16 +2,18 @@
 /*
  * What the scheduler accounts to one thread since it began, out of /proc/PID/task/TID:
  *
- *	stat		fields 14, 15 and 43: user, system and guest time. User time includes guest time
- *			(account_guest_time(), kernel/sched/cputime.c). Told in clock ticks, 10 ms on x86.
- *	schedstat	time on a CPU and time runnable but waiting for one, in nanoseconds; times on a CPU. Without
- *			CONFIG_SCHED_INFO it is not there; with the accounting switched off it is all zeros.
+ *	stat		fields 14, 15 and 43: user, system and guest time. User time includes guest
+ *			time (account_guest_time(), kernel/sched/cputime.c). Told in clock ticks,
+ *			10 ms on x86.
+ *	schedstat	time on a CPU and time runnable but waiting for one, in nanoseconds; times
+ *			on a CPU. Without CONFIG_SCHED_INFO it is not there; with the accounting
+ *			switched off it is all zeros.
  *	status		voluntary (it went to sleep) and involuntary context switches
  *
- * On most kernels the three kinds in stat are sampled: each tick of the CPU goes to whoever runs then. User and system
- * time are made to add up to the time on a CPU afterwards (cputime_adjust()), guest time is not: of a thread that is
- * always in the guest either may be a few ticks ahead. A kernel with VIRT_CPU_ACCOUNTING_GEN measures at every entry
- * and exit on CPUs that are nohz_full.
+ * On most kernels the three kinds in stat are sampled: each tick of the CPU goes to whoever runs
+ * then. User and system time are made to add up to the time on a CPU afterwards (cputime_adjust()),
+ * guest time is not: of a thread that is always in the guest either may be a few ticks ahead. A
+ * kernel with VIRT_CPU_ACCOUNTING_GEN measures at every entry and exit on CPUs that are nohz_full.
  */
 #ifndef GUEST_VCPU_TIME_H
 #define GUEST_VCPU_TIME_H

@@ -86,7 +86,8 @@ int counter_group_read(struct counter_group *group, struct counter_value *ret_va
 	return 0;
 }
 
-struct counter_value counter_since(const struct counter_value *now, const struct counter_value *before)
+struct counter_value counter_since(const struct counter_value *now,
+				   const struct counter_value *before)
 {
 	return (struct counter_value){
 		.value = now->value - before->value,
@@ -95,7 +96,10 @@ struct counter_value counter_since(const struct counter_value *now, const struct
 	};
 }
 
-/* Not by libperf's perf_counts_values__scale(): that goes through a double, and 2^53 cycles are five weeks at 3 GHz. */
+/*
+ * Not by libperf's perf_counts_values__scale(): that goes through a double, and 2^53 cycles are
+ * five weeks at 3 GHz.
+ */
 enum counter_scaling counter_scale(const struct counter_value *counted, uint64_t *ret_value)
 {
 	*ret_value = counted->value;

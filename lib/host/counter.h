@@ -2,14 +2,16 @@
 /*
  * Events that are counted, not sampled, on one thread.
  *
- * A processor counts a handful of events at a time. If more are asked for, the kernel takes turns ("multiplexing"), and
- * says of each event how long it was wanted (enabled: the time that its thread ran) and how long it was counted
- * (running). What it would have been all the time is guessed by the rule of three. Two events that take turns are
- * counted at different times; of what is to be divided by each other that must not be, so such events form a group:
- * the kernel counts all of a group or none.
+ * A processor counts a handful of events at a time. If more are asked for, the kernel takes turns
+ * ("multiplexing"), and says of each event how long it was wanted (enabled: the time that its
+ * thread ran) and how long it was counted (running). What it would have been all the time is
+ * guessed by the rule of three. Two events that take turns are counted at different times; of what
+ * is to be divided by each other that must not be, so such events form a group: the kernel counts
+ * all of a group or none.
  *
- * Host and guest are told apart by opening an event twice, with exclude_guest and with exclude_host: a core PMU then
- * switches counters at each entry to and exit from the guest. Software events ignore both bits.
+ * Host and guest are told apart by opening an event twice, with exclude_guest and with
+ * exclude_host: a core PMU then switches counters at each entry to and exit from the guest.
+ * Software events ignore both bits.
  *
  * Not tested on a hardware PMU yet; groups of software events are.
  */
@@ -41,11 +43,15 @@ DEFINE_CLEANUP(struct counter_group *, counter_group_free)
 /* All of its events begin to count at once. */
 int counter_group_enable(struct counter_group *group);
 
-/* One value an event. Works after the thread's end, too. -ENODATA: the PMU cannot hold a pinned event. */
+/*
+ * One value an event. Works after the thread's end, too. -ENODATA: the PMU cannot hold a pinned
+ * event.
+ */
 int counter_group_read(struct counter_group *group, struct counter_value *ret_values);
 
 /* What came between two readings. */
-struct counter_value counter_since(const struct counter_value *now, const struct counter_value *before);
+struct counter_value counter_since(const struct counter_value *now,
+				   const struct counter_value *before);
 
 enum counter_scaling {
 	COUNTER_WHOLE,	/* counted all the time */

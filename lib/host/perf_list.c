@@ -58,8 +58,8 @@ static int set_target(struct perf_evlist *list, pid_t tid, int cpu)
 	return threads && cpus ? 0 : -ENOMEM;
 }
 
-int perf_list_new(const struct perf_event_attr *attrs, size_t n_attrs, uint64_t read_format, pid_t tid, int cpu,
-		  struct perf_evlist **ret_list)
+int perf_list_new(const struct perf_event_attr *attrs, size_t n_attrs, uint64_t read_format,
+		  pid_t tid, int cpu, struct perf_evlist **ret_list)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(perf_list_freep) struct perf_evlist *list = NULL;

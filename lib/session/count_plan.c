@@ -36,7 +36,8 @@ static unsigned int sides_in_mode(const struct perf_event_attr *attr, unsigned i
 	return sides;
 }
 
-static bool add_side(struct count_plan *plan, const struct event_spec *spec, bool guest, bool mediated)
+static bool add_side(struct count_plan *plan, const struct event_spec *spec, bool guest,
+		     bool mediated)
 {
 	struct count_counter counter = { .spec = *spec, .base = COUNT_NO_BASE };
 	struct perf_event_attr *attr = &counter.spec.attr;
@@ -50,7 +51,9 @@ static bool add_side(struct count_plan *plan, const struct event_spec *spec, boo
 
 static bool add_both_sides(struct count_plan *plan, const struct event_spec *spec)
 {
-	struct count_counter counter = { .spec = *spec, .sides = VPMU_SIDES_ALL, .base = COUNT_NO_BASE };
+	struct count_counter counter = { .spec = *spec,
+					 .sides = VPMU_SIDES_ALL,
+					 .base = COUNT_NO_BASE };
 
 	if (spec->is_tracepoint)
 		counter.sides = 1u << VPMU_SIDE_HOST_KERNEL;
@@ -88,12 +91,14 @@ static bool find_base(const struct perf_event_attr *attr, uint64_t *ret_config)
 		[PERF_COUNT_HW_STALLED_CYCLES_BACKEND] = PERF_COUNT_HW_CPU_CYCLES + 1,
 	};
 
-	if (attr->type == PERF_TYPE_HARDWARE && attr->config < PERF_COUNT_HW_MAX && bases[attr->config]) {
+	if (attr->type == PERF_TYPE_HARDWARE && attr->config < PERF_COUNT_HW_MAX &&
+	    bases[attr->config]) {
 		*ret_config = bases[attr->config] - 1;
 		return true;
 	}
 	/* Cache events: bits 16 to 23 are the result, a miss or (0) any access. */
-	if (attr->type == PERF_TYPE_HW_CACHE && attr->config >> 16 == PERF_COUNT_HW_CACHE_RESULT_MISS) {
+	if (attr->type == PERF_TYPE_HW_CACHE &&
+	    attr->config >> 16 == PERF_COUNT_HW_CACHE_RESULT_MISS) {
 		*ret_config = attr->config & 0xffff;
 		return true;
 	}
@@ -117,7 +122,8 @@ static void set_base(struct count_plan *plan, struct count_counter *counter)
 	for (size_t i = 0; i < plan->counters.n; i++) {
 		const struct perf_event_attr *other = &plan->counters.items[i].spec.attr;
 
-		if (other->type == attr->type && other->config == config && same_scope(attr, other)) {
+		if (other->type == attr->type && other->config == config &&
+		    same_scope(attr, other)) {
 			counter->base = i;
 			return;
 		}
@@ -200,12 +206,16 @@ static bool is_stat(const char *name, size_t n)
 {
 	const char *what = name + strlen("kvm:");
 
-	return n > strlen("kvm:") && n < sizeof(((struct count_stat *)NULL)->name) && starts_with(name, "kvm:") &&
-	       !starts_with(what, "kvm_") && !starts_with(what, "vcpu_") &&
+	return n > strlen("kvm:") && n < sizeof(((struct count_stat *)NULL)->name) &&
+	       starts_with(name, "kvm:") && !starts_with(what, "kvm_") &&
+	       !starts_with(what, "vcpu_") &&
 	       strspn(what, "abcdefghijklmnopqrstuvwxyz0123456789_") >= n - strlen("kvm:");
 }
 
-/* Takes the statistics out of the list: *events is what is left. Whether there are other events, or -ENOMEM. */
+/*
+ * Takes the statistics out of the list: *events is what is left. Whether there are other events, or
+ * -ENOMEM.
+ */
 static int split_stats(struct count_plan *plan, const char *list, struct strbuf *events)
 {
 	bool others = false;
@@ -231,7 +241,8 @@ static int split_stats(struct count_plan *plan, const char *list, struct strbuf 
 	return events->failed ? -ENOMEM : others;
 }
 
-static int add_named(struct count_plan *plan, const char *list, bool mediated, struct vpmu_error *reterr)
+static int add_named(struct count_plan *plan, const char *list, bool mediated,
+		     struct vpmu_error *reterr)
 {
 	_free_ struct event_spec *specs = NULL;
 	_strbuf_ struct strbuf events = {};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is counted on every vCPU thread: event names turned into counters. A hardware event gives two, one for the
- * guest's side and one for the host's; each other event gives one. Counters that are divided by each other (instructions
- * by cycles, misses by accesses; of the same side and mode) form a group, led by the divisor: host/counter.h says why.
+ * What is counted on every vCPU thread: event names turned into counters. A hardware event gives
+ * two, one for the guest's side and one for the host's; each other event gives one. Counters that
+ * are divided by each other (instructions by cycles, misses by accesses; of the same side and mode)
+ * form a group, led by the divisor: host/counter.h says why.
  *
- * "kvm:NAME" is a statistic of KVM's, unless it looks like a tracepoint: those of group kvm are called kvm_SOMETHING, and one
- * vcpu_match_mmio.
+ * "kvm:NAME" is a statistic of KVM's, unless it looks like a tracepoint: those of group kvm are
+ * called kvm_SOMETHING, and one vcpu_match_mmio.
  */
 #ifndef SESSION_COUNT_PLAN_H
 #define SESSION_COUNT_PLAN_H
@@ -35,7 +36,7 @@ struct count_plan {
 	VEC(struct count_counter) counters; /* in the order of the events, guest before host */
 	VEC(struct count_group) groups;	    /* every counter is in one */
 	VEC(struct count_stat) stats;
-	char missing[256];		    /* why the default events are without hardware events, or "" */
+	char missing[256]; /* why the default events are without hardware events, or "" */
 };
 
 /* @events: NULL = the default. Errors: those of event_parse_list(). */
@@ -49,7 +50,8 @@ static inline size_t count_plan_values(const struct count_plan *plan)
 }
 
 /* The parts, for tests: counters of @specs, without looking at this machine; then their groups. */
-int count_plan_add(struct count_plan *plan, const struct event_spec *specs, size_t n, bool mediated);
+int count_plan_add(struct count_plan *plan, const struct event_spec *specs, size_t n,
+		   bool mediated);
 int count_plan_group(struct count_plan *plan);
 
 #endif

@@ -32,8 +32,8 @@ static void set_ratio(struct vpmu_count *row, const char *base, uint64_t base_va
 /* ---- times ---- */
 
 /* @row: of what the scheduler accounts; its value, if @has_value. */
-static struct vpmu_count account_row(const struct row_maker *maker, uint64_t wall_ns, bool has_value, const char *why_not,
-				     struct vpmu_count row)
+static struct vpmu_count account_row(const struct row_maker *maker, uint64_t wall_ns,
+				     bool has_value, const char *why_not, struct vpmu_count row)
 {
 	row.is_account = true;
 	row.enabled_ns = row.running_ns = wall_ns;
@@ -46,7 +46,8 @@ static struct vpmu_count account_row(const struct row_maker *maker, uint64_t wal
 	return row;
 }
 
-static bool add_times(struct row_maker *maker, const struct count_reading *from, const struct count_reading *to)
+static bool add_times(struct row_maker *maker, const struct count_reading *from,
+		      const struct count_reading *to)
 {
 	uint64_t wall_ns = to->time_ns - from->time_ns, step_ns = vcpu_time_step_ns();
 	bool switches = from->time.has_switches && to->time.has_switches, ok = true;
@@ -65,9 +66,11 @@ static bool add_times(struct row_maker *maker, const struct count_reading *from,
 		{ "wall-time", NULL, true, true, 0, wall_ns, 0 },
 		{ "guest-time", NULL, true, true, VPMU_SIDES_GUEST, a.guest_ns, step_ns },
 		{ "user-time", NULL, true, true, 1u << VPMU_SIDE_HOST_USER, a.user_ns, step_ns },
-		{ "system-time", NULL, true, true, 1u << VPMU_SIDE_HOST_KERNEL, a.system_ns, step_ns },
-		{ "wait-time", "this kernel does not account it (schedstat): it is part of sleep-time", a.has_wait, true, 0,
-		  a.wait_ns, 0 },
+		{ "system-time", NULL, true, true, 1u << VPMU_SIDE_HOST_KERNEL, a.system_ns,
+		  step_ns },
+		{ "wait-time",
+		  "this kernel does not account it (schedstat): it is part of sleep-time",
+		  a.has_wait, true, 0, a.wait_ns, 0 },
 		{ "sleep-time", NULL, true, true, 0, a.sleep_ns, a.has_wait ? 0 : step_ns },
 		{ "voluntary-switches", "/proc does not tell it", switches, false, VPMU_SIDES_ALL,
 		  to->time.voluntary - from->time.voluntary, 0 },
@@ -76,12 +79,13 @@ static bool add_times(struct row_maker *maker, const struct count_reading *from,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(accounts) && ok; i++) {
-		struct vpmu_count row = account_row(maker, wall_ns, accounts[i].has_value, accounts[i].why_not,
-						    (struct vpmu_count){ .event = accounts[i].event,
-									 .is_time = accounts[i].is_time,
-									 .sides = accounts[i].sides,
-									 .value = accounts[i].value,
-									 .step_ns = accounts[i].step_ns });
+		struct vpmu_count row =
+			account_row(maker, wall_ns, accounts[i].has_value, accounts[i].why_not,
+				    (struct vpmu_count){ .event = accounts[i].event,
+							 .is_time = accounts[i].is_time,
+							 .sides = accounts[i].sides,
+							 .value = accounts[i].value,
+							 .step_ns = accounts[i].step_ns });
 
 		if (i && row.is_time)
 			set_ratio(&row, "wall-time", wall_ns);
@@ -109,8 +113,9 @@ static void set_counted(struct vpmu_count *row, const struct counter_value *coun
 	}
 }
 
-static bool add_counter(struct row_maker *maker, const struct count_plan *plan, const struct intern *whys,
-			const struct count_target *target, const struct count_reading *from, size_t i)
+static bool add_counter(struct row_maker *maker, const struct count_plan *plan,
+			const struct intern *whys, const struct count_target *target,
+			const struct count_reading *from, size_t i)
 {
 	const struct count_counter *counter = &plan->counters.items[i];
 	const struct count_slot *slot = &target->slots[i];
@@ -124,15 +129,17 @@ static bool add_counter(struct row_maker *maker, const struct count_plan *plan, 
 		row.status = VPMU_COUNT_UNAVAILABLE;
 		row.why = intern_string(whys, slot->why);
 	} else {
-		struct counter_value counted = counter_since(&target->now->values[i], &from->values[i]);
+		struct counter_value counted =
+			counter_since(&target->now->values[i], &from->values[i]);
 
 		set_counted(&row, &counted);
 	}
 	return add(maker, row);
 }
 
-static bool add_stat(struct row_maker *maker, const struct count_plan *plan, const struct intern *whys,
-		     const struct count_target *target, const struct count_reading *from, size_t i)
+static bool add_stat(struct row_maker *maker, const struct count_plan *plan,
+		     const struct intern *whys, const struct count_target *target,
+		     const struct count_reading *from, size_t i)
 {
 	size_t value = plan->counters.n + i;
 	const struct count_slot *slot = &target->slots[value];
@@ -151,7 +158,8 @@ static bool add_stat(struct row_maker *maker, const struct count_plan *plan, con
 }
 
 /* @first: index of the target's row of the plan's first counter; @wall: of its wall time. */
-static void set_counter_ratios(struct count_rows *rows, const struct count_plan *plan, size_t first, size_t wall)
+static void set_counter_ratios(struct count_rows *rows, const struct count_plan *plan, size_t first,
+			       size_t wall)
 {
 	for (size_t i = 0; i < plan->counters.n; i++) {
 		size_t base = plan->counters.items[i].base;
@@ -160,16 +168,21 @@ static void set_counter_ratios(struct count_rows *rows, const struct count_plan 
 			set_ratio(&rows->items[first + i], rows->items[first + base].event,
 				  rows->items[first + base].value);
 		else if (rows->items[first + i].is_time)
-			set_ratio(&rows->items[first + i], rows->items[wall].event, rows->items[wall].value);
+			set_ratio(&rows->items[first + i], rows->items[wall].event,
+				  rows->items[wall].value);
 	}
 }
 
-int count_rows_add(struct count_rows *rows, const struct count_plan *plan, const struct intern *whys,
-		   const struct count_target *target, const struct count_reading *from)
+int count_rows_add(struct count_rows *rows, const struct count_plan *plan,
+		   const struct intern *whys, const struct count_target *target,
+		   const struct count_reading *from)
 {
 	struct row_maker maker = {
 		.rows = rows,
-		.common = { .guest = target->guest, .vcpu = target->vcpu, .tid = target->tid, .ended = target->ended },
+		.common = { .guest = target->guest,
+			    .vcpu = target->vcpu,
+			    .tid = target->tid,
+			    .ended = target->ended },
 	};
 	size_t first, wall = rows->n;
 

@@ -11,8 +11,12 @@ struct count_rows { /* a VEC */
 	size_t n, room;
 };
 
-/* Appends the rows of what came between @from, one of the target's readings, and its newest one. -ENOMEM. */
-int count_rows_add(struct count_rows *rows, const struct count_plan *plan, const struct intern *whys,
-		   const struct count_target *target, const struct count_reading *from);
+/*
+ * Appends the rows of what came between @from, one of the target's readings, and its newest one.
+ * -ENOMEM.
+ */
+int count_rows_add(struct count_rows *rows, const struct count_plan *plan,
+		   const struct intern *whys, const struct count_target *target,
+		   const struct count_reading *from);
 
 #endif

@@ -45,7 +45,8 @@ struct count_target *count_target_free(struct count_target *target)
 
 static struct count_reading *reading_new(const struct count_plan *plan)
 {
-	return calloc(1, sizeof(struct count_reading) + count_plan_values(plan) * sizeof(struct counter_value));
+	return calloc(1, sizeof(struct count_reading) +
+				 count_plan_values(plan) * sizeof(struct counter_value));
 }
 
 static void no_value(struct count_slot *slot, struct intern *whys, int code, const char *why)
@@ -57,8 +58,8 @@ static void no_value(struct count_slot *slot, struct intern *whys, int code, con
 }
 
 /* @members of the plan's counters, as one group. */
-static int open_group(struct count_target *target, const struct count_plan *plan, const struct count_group *members,
-		      size_t *ret_failed)
+static int open_group(struct count_target *target, const struct count_plan *plan,
+		      const struct count_group *members, size_t *ret_failed)
 {
 	struct perf_event_attr attrs[COUNT_GROUP_MAX];
 	_cleanup_(counter_group_freep) struct counter_group *group = NULL;
@@ -75,7 +76,8 @@ static int open_group(struct count_target *target, const struct count_plan *plan
 	return 0;
 }
 
-static int open_alone(struct count_target *target, const struct count_plan *plan, struct intern *whys, size_t i)
+static int open_alone(struct count_target *target, const struct count_plan *plan,
+		      struct intern *whys, size_t i)
 {
 	const struct count_counter *counter = &plan->counters.items[i];
 	struct count_group alone = { .n = 1, .counters = { i } };
@@ -98,9 +100,12 @@ static int open_alone(struct count_target *target, const struct count_plan *plan
 	return 0;
 }
 
-/* If it cannot be had as a group, then each member for itself: a rate of two times is better than none. */
-static int open_members(struct count_target *target, const struct count_plan *plan, struct intern *whys,
-			const struct count_group *members)
+/*
+ * If it cannot be had as a group, then each member for itself: a rate of two times is better than
+ * none.
+ */
+static int open_members(struct count_target *target, const struct count_plan *plan,
+			struct intern *whys, const struct count_group *members)
 {
 	bool blocked = plan->counters.items[members->counters[0]].would_block_guests;
 	size_t failed;
@@ -116,7 +121,8 @@ static int open_members(struct count_target *target, const struct count_plan *pl
 	return r;
 }
 
-int count_target_new(const struct count_plan *plan, struct intern *whys, pid_t tid, struct count_target **ret_target)
+int count_target_new(const struct count_plan *plan, struct intern *whys, pid_t tid,
+		     struct count_target **ret_target)
 {
 	_cleanup_(count_target_freep) struct count_target *target = calloc(1, sizeof(*target));
 
@@ -158,8 +164,8 @@ static const char *no_stats(int code)
 	}
 }
 
-static void find_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys, const void *bytes,
-		       size_t n)
+static void find_stats(struct count_target *target, const struct count_plan *plan,
+		       struct intern *whys, const void *bytes, size_t n)
 {
 	for (size_t i = 0; i < plan->stats.n; i++) {
 		const char *name = plan->stats.items[i].name + strlen("kvm:");
@@ -167,12 +173,14 @@ static void find_stats(struct count_target *target, const struct count_plan *pla
 
 		if (r < 0)
 			no_value(&target->slots[plan->counters.n + i], whys, r,
-				 r == -EOPNOTSUPP ? "it is a level or a histogram, not a count" :
-						    "this kernel's KVM has no such statistic of vCPUs");
+				 r == -EOPNOTSUPP
+					 ? "it is a level or a histogram, not a count"
+					 : "this kernel's KVM has no such statistic of vCPUs");
 	}
 }
 
-void count_target_set_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys, int fd)
+void count_target_set_stats(struct count_target *target, const struct count_plan *plan,
+			    struct intern *whys, int fd)
 {
 	_free_ char *bytes = fd < 0 ? NULL : malloc(STATS_BYTES_MAX);
 	ssize_t n = fd < 0 ? fd : bytes ? io_pread_full(fd, bytes, STATS_BYTES_MAX, 0) : -ENOMEM;
@@ -184,7 +192,8 @@ void count_target_set_stats(struct count_target *target, const struct count_plan
 		no_value(&target->slots[plan->counters.n + i], whys, (int)n, no_stats((int)n));
 }
 
-static void read_stats(struct count_target *target, const struct count_plan *plan, struct intern *whys)
+static void read_stats(struct count_target *target, const struct count_plan *plan,
+		       struct intern *whys)
 {
 	for (size_t i = 0; i < plan->stats.n && target->stats_fd >= 0; i++) {
 		size_t slot = plan->counters.n + i;
@@ -197,14 +206,15 @@ static void read_stats(struct count_target *target, const struct count_plan *pla
 		if (n == sizeof(value))
 			target->now->values[slot].value = value;
 		else
-			no_value(&target->slots[slot], whys, n < 0 ? (int)n : -EBADMSG, "it cannot be read");
+			no_value(&target->slots[slot], whys, n < 0 ? (int)n : -EBADMSG,
+				 "it cannot be read");
 	}
 }
 
 /* ---- readings ---- */
 
-static void group_failed(struct count_target *target, struct intern *whys, const struct count_group *of, int code,
-			 const char *what)
+static void group_failed(struct count_target *target, struct intern *whys,
+			 const struct count_group *of, int code, const char *what)
 {
 	struct vpmu_error error;
 
@@ -216,7 +226,8 @@ static void group_failed(struct count_target *target, struct intern *whys, const
 		no_value(&target->slots[of->counters[i]], whys, code, error.text);
 }
 
-static void read_counters(struct count_target *target, const struct count_plan *plan, struct intern *whys)
+static void read_counters(struct count_target *target, const struct count_plan *plan,
+			  struct intern *whys)
 {
 	read_stats(target, plan, whys);
 	vec_for_each (open, &target->groups) {
@@ -243,18 +254,20 @@ static void read_time(struct count_target *target, struct intern *whys, int proc
 	} else if (!target->now->time_ns) {
 		struct vpmu_error error;
 
-		error_set(&error, r, "the scheduler's account of thread %d cannot be read: %s", (int)target->tid,
-			  strerror(-r));
+		error_set(&error, r, "the scheduler's account of thread %d cannot be read: %s",
+			  (int)target->tid, strerror(-r));
 		no_value(&target->time_slot, whys, r, error.text);
 	}
 }
 
-static void copy_reading(const struct count_plan *plan, struct count_reading *to, const struct count_reading *from)
+static void copy_reading(const struct count_plan *plan, struct count_reading *to,
+			 const struct count_reading *from)
 {
 	memcpy(to, from, sizeof(*to) + count_plan_values(plan) * sizeof(to->values[0]));
 }
 
-void count_target_start(struct count_target *target, const struct count_plan *plan, struct intern *whys, int proc_fd)
+void count_target_start(struct count_target *target, const struct count_plan *plan,
+			struct intern *whys, int proc_fd)
 {
 	vec_for_each (open, &target->groups) {
 		int r = counter_group_enable(open->group);
@@ -269,8 +282,8 @@ void count_target_start(struct count_target *target, const struct count_plan *pl
 	copy_reading(plan, target->last, target->now);
 }
 
-void count_target_look(struct count_target *target, const struct count_plan *plan, struct intern *whys, int proc_fd,
-		       bool counters)
+void count_target_look(struct count_target *target, const struct count_plan *plan,
+		       struct intern *whys, int proc_fd, bool counters)
 {
 	if (target->ended)
 		return;
@@ -279,7 +292,8 @@ void count_target_look(struct count_target *target, const struct count_plan *pla
 		read_counters(target, plan, whys);
 }
 
-void count_target_end(struct count_target *target, const struct count_plan *plan, struct intern *whys)
+void count_target_end(struct count_target *target, const struct count_plan *plan,
+		      struct intern *whys)
 {
 	read_counters(target, plan, whys);
 	close_files(target);

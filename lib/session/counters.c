@@ -17,7 +17,7 @@ struct vpmu_counters {
 	struct count_plan plan;
 	struct roster roster;
 	VEC(struct count_target *) targets; /* by guest, vCPU, thread */
-	struct intern *whys; /* why some have no value */
+	struct intern *whys;		    /* why some have no value */
 	struct count_rows rows;
 	char *proc_path;
 	bool started;
@@ -43,16 +43,18 @@ VPMU_API struct vpmu_counters *vpmu_counters_free(struct vpmu_counters *counters
 }
 DEFINE_CLEANUP(struct vpmu_counters *, vpmu_counters_free)
 
-VPMU_API int vpmu_counters_new(const struct vpmu_counters_opts *user_opts, struct vpmu_counters **ret_counters,
-			       struct vpmu_error *reterr)
+VPMU_API int vpmu_counters_new(const struct vpmu_counters_opts *user_opts,
+			       struct vpmu_counters **ret_counters, struct vpmu_error *reterr)
 {
 	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
 	struct vpmu_counters_opts opts;
 	int r;
 
 	if (!opts_valid(user_opts, sizeof(*user_opts)) ||
-	    (user_opts && user_opts->guests.sz && !opts_valid(&user_opts->guests, sizeof(user_opts->guests))))
-		return error_set(reterr, -EINVAL, "options for counting of a newer version of this library");
+	    (user_opts && user_opts->guests.sz &&
+	     !opts_valid(&user_opts->guests, sizeof(user_opts->guests))))
+		return error_set(reterr, -EINVAL,
+				 "options for counting of a newer version of this library");
 	opts_take(&opts, user_opts);
 	counters = calloc(1, sizeof(*counters));
 	if (!counters)
@@ -70,7 +72,8 @@ VPMU_API int vpmu_counters_new(const struct vpmu_counters_opts *user_opts, struc
 
 /* ---- threads that come and go ---- */
 
-static struct count_target *find_target(const struct vpmu_counters *counters, uint32_t index, pid_t tid)
+static struct count_target *find_target(const struct vpmu_counters *counters, uint32_t index,
+					pid_t tid)
 {
 	vec_for_each (target, &counters->targets)
 		if ((*target)->guest == index && (*target)->tid == tid && !(*target)->ended)
@@ -80,7 +83,8 @@ static struct count_target *find_target(const struct vpmu_counters *counters, ui
 
 static int compare_targets(const void *a, const void *b)
 {
-	const struct count_target *x = *(struct count_target *const *)a, *y = *(struct count_target *const *)b;
+	const struct count_target *x = *(struct count_target *const *)a,
+				  *y = *(struct count_target *const *)b;
 
 	if (x->guest != y->guest)
 		return x->guest < y->guest ? -1 : 1;
@@ -89,8 +93,8 @@ static int compare_targets(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
-static void open_stats(struct vpmu_counters *counters, const struct roster_guest *guest, struct count_target *target,
-		       uint32_t index)
+static void open_stats(struct vpmu_counters *counters, const struct roster_guest *guest,
+		       struct count_target *target, uint32_t index)
 {
 	size_t rank = 0, n = 0;
 
@@ -107,7 +111,8 @@ static void open_stats(struct vpmu_counters *counters, const struct roster_guest
 			       kvm_stats_fd_open(guest->proc_fd, guest->info.pid, index, rank, n));
 }
 
-static int open_thread(struct vpmu_counters *counters, uint32_t index, const struct vpmu_vcpu_info *vcpu)
+static int open_thread(struct vpmu_counters *counters, uint32_t index,
+		       const struct vpmu_vcpu_info *vcpu)
 {
 	const struct roster_guest *guest = counters->roster.guests.items[index];
 	struct count_target *target = find_target(counters, index, vcpu->tid);
@@ -145,7 +150,8 @@ static int open_threads(struct vpmu_counters *counters, uint32_t index)
 			return r;
 	}
 	if (counters->targets.n)
-		qsort(counters->targets.items, counters->targets.n, sizeof(*counters->targets.items), compare_targets);
+		qsort(counters->targets.items, counters->targets.n,
+		      sizeof(*counters->targets.items), compare_targets);
 	return 0;
 }
 
@@ -224,11 +230,12 @@ static void remove_last(struct vpmu_counters *counters, uint32_t index)
 
 static int gone(const struct vpmu_guest_info *info, struct vpmu_error *reterr)
 {
-	return error_set(reterr, -ESRCH, "guest '%s' (process %d) is gone", info->name, (int)info->pid);
+	return error_set(reterr, -ESRCH, "guest '%s' (process %d) is gone", info->name,
+			 (int)info->pid);
 }
 
-VPMU_API int vpmu_counters_add_guest(struct vpmu_counters *counters, const struct vpmu_guest_info *info,
-				     struct vpmu_error *reterr)
+VPMU_API int vpmu_counters_add_guest(struct vpmu_counters *counters,
+				     const struct vpmu_guest_info *info, struct vpmu_error *reterr)
 {
 	int fd, index, r;
 
@@ -238,8 +245,8 @@ VPMU_API int vpmu_counters_add_guest(struct vpmu_counters *counters, const struc
 	if (fd == -ESRCH)
 		return gone(info, reterr);
 	if (fd < 0)
-		return error_set(reterr, fd, "cannot open process %d of guest '%s': %s", (int)info->pid, info->name,
-				 strerror(-fd));
+		return error_set(reterr, fd, "cannot open process %d of guest '%s': %s",
+				 (int)info->pid, info->name, strerror(-fd));
 	index = roster_add(&counters->roster, info, fd);
 	if (index < 0)
 		return error_oom(reterr);
@@ -302,7 +309,8 @@ static int make_rows(struct vpmu_counters *counters, enum vpmu_count_since since
 			continue;
 		if (since == VPMU_SINCE_LAST)
 			from = (*target)->last;
-		if (count_rows_add(&counters->rows, &counters->plan, counters->whys, *target, from) < 0)
+		if (count_rows_add(&counters->rows, &counters->plan, counters->whys, *target,
+				   from) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -333,7 +341,8 @@ VPMU_API int vpmu_counters_read(struct vpmu_counters *counters, enum vpmu_count_
 
 /* ---- questions ---- */
 
-VPMU_API const struct vpmu_guest_info *vpmu_counters_guest(const struct vpmu_counters *counters, size_t i)
+VPMU_API const struct vpmu_guest_info *vpmu_counters_guest(const struct vpmu_counters *counters,
+							   size_t i)
 {
 	return i < counters->roster.guests.n ? &counters->roster.guests.items[i]->info : NULL;
 }

@@ -12,7 +12,8 @@ static uint64_t since(uint64_t to, uint64_t from)
 void time_account(const struct vcpu_time *from, const struct vcpu_time *to, uint64_t wall_ns,
 		  struct time_account *ret_account)
 {
-	uint64_t guest = since(to->guest_ns, from->guest_ns), user = since(to->user_ns, from->user_ns);
+	uint64_t guest = since(to->guest_ns, from->guest_ns),
+		 user = since(to->user_ns, from->user_ns);
 	uint64_t system = since(to->system_ns, from->system_ns), ticks = MAX(user, guest) + system;
 	/* A thread that had not run yet has nothing but zeros in @from. */
 	struct time_account account = { .has_wait = to->has_sched, .run_ns = ticks };
@@ -23,7 +24,8 @@ void time_account(const struct vcpu_time *from, const struct vcpu_time *to, uint
 	}
 	if (ticks) {
 		account.guest_ns = mul_div(account.run_ns, guest, ticks);
-		account.user_ns = mul_div(account.run_ns, MAX(user, guest), ticks) - account.guest_ns;
+		account.user_ns =
+			mul_div(account.run_ns, MAX(user, guest), ticks) - account.guest_ns;
 	}
 	account.system_ns = account.run_ns - account.guest_ns - account.user_ns;
 	account.sleep_ns = since(wall_ns, account.run_ns + account.wait_ns);

@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static const char *const names[] = { "exits", "halt_wait_ns", "halt_wait_hist", "no such statistic", "" };
+	static const char *const names[] = { "exits", "halt_wait_ns", "halt_wait_hist",
+					     "no such statistic", "" };
 	char *copy = exact_copy(bytes, size);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

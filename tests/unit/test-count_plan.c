@@ -20,7 +20,8 @@ static struct count_plan plan_of(const char *events, bool mediated)
 	return plan;
 }
 
-static void check_counter(const struct count_plan *plan, size_t i, const char *name, unsigned int sides, size_t base)
+static void check_counter(const struct count_plan *plan, size_t i, const char *name,
+			  unsigned int sides, size_t base)
 {
 	CHECK_CMP(i, <, plan->counters.n);
 	CHECK_STR(plan->counters.items[i].spec.name, name);
@@ -34,11 +35,14 @@ TEST(hardware_events_count_guest_and_host_apart)
 
 	CHECK_EQ(plan.counters.n, 3);
 	check_counter(&plan, 0, "cycles", VPMU_SIDES_GUEST, COUNT_NO_BASE);
-	CHECK(plan.counters.items[0].spec.attr.exclude_host && !plan.counters.items[0].spec.attr.exclude_guest);
+	CHECK(plan.counters.items[0].spec.attr.exclude_host &&
+	      !plan.counters.items[0].spec.attr.exclude_guest);
 	check_counter(&plan, 1, "cycles", VPMU_SIDES_HOST, COUNT_NO_BASE);
-	CHECK(plan.counters.items[1].spec.attr.exclude_guest && !plan.counters.items[1].spec.attr.exclude_host);
+	CHECK(plan.counters.items[1].spec.attr.exclude_guest &&
+	      !plan.counters.items[1].spec.attr.exclude_host);
 	check_counter(&plan, 2, "page-faults", VPMU_SIDES_ALL, COUNT_NO_BASE);
-	CHECK(!plan.counters.items[2].spec.attr.exclude_guest && !plan.counters.items[2].spec.attr.exclude_host);
+	CHECK(!plan.counters.items[2].spec.attr.exclude_guest &&
+	      !plan.counters.items[2].spec.attr.exclude_host);
 	count_plan_deinit(&plan);
 }
 
@@ -61,7 +65,8 @@ TEST(what_is_divided_is_counted_together)
 	CHECK_EQ(plan.counters.n, 6);
 	check_counter(&plan, 0, "instructions", VPMU_SIDES_GUEST, 2);
 	check_counter(&plan, 1, "instructions", VPMU_SIDES_HOST, 3);
-	check_counter(&plan, 4, "cache-misses", VPMU_SIDES_GUEST, COUNT_NO_BASE); /* of what, is not asked for */
+	check_counter(&plan, 4, "cache-misses", VPMU_SIDES_GUEST,
+		      COUNT_NO_BASE); /* of what, is not asked for */
 	CHECK_EQ(plan.groups.n, 4);
 	for (size_t i = 0; i < 2; i++) {
 		CHECK_EQ(plan.groups.items[i].n, 2);
@@ -73,7 +78,8 @@ TEST(what_is_divided_is_counted_together)
 
 TEST(misses_of_a_cache_are_part_of_its_accesses)
 {
-	struct count_plan plan = plan_of("LLC-loads:G,LLC-load-misses:G,LLC-stores:G,LLC-load-misses:H", false);
+	struct count_plan plan =
+		plan_of("LLC-loads:G,LLC-load-misses:G,LLC-stores:G,LLC-load-misses:H", false);
 
 	check_counter(&plan, 1, "LLC-load-misses:G", VPMU_SIDES_GUEST, 0);
 	check_counter(&plan, 3, "LLC-load-misses:H", VPMU_SIDES_HOST, COUNT_NO_BASE);
@@ -83,8 +89,10 @@ TEST(misses_of_a_cache_are_part_of_its_accesses)
 
 TEST(every_counter_is_in_one_group_and_groups_stay_small)
 {
-	struct count_plan plan = plan_of("cycles:G,instructions:G,stalled-cycles-frontend:G,stalled-cycles-backend:G,"
-					 "idle-cycles-backend:G,instructions:G,branches:G", false);
+	struct count_plan plan = plan_of(
+		"cycles:G,instructions:G,stalled-cycles-frontend:G,stalled-cycles-backend:G,"
+		"idle-cycles-backend:G,instructions:G,branches:G",
+		false);
 	size_t seen[16] = {};
 
 	for (size_t g = 0; g < plan.groups.n; g++) {

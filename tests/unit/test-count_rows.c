@@ -15,7 +15,8 @@ struct scene {
 
 static struct count_reading *make_reading(const struct scene *scene)
 {
-	struct count_reading *reading = calloc(1, sizeof(*reading) + count_plan_values(&scene->plan) * sizeof(reading->values[0]));
+	struct count_reading *reading = calloc(
+		1, sizeof(*reading) + count_plan_values(&scene->plan) * sizeof(reading->values[0]));
 
 	CHECK(reading);
 	return reading;
@@ -40,7 +41,8 @@ static void scene_init(struct scene *scene, const char *events)
 	scene->target.now->time_ns = 10 * S;
 }
 
-static void set(struct scene *scene, size_t i, uint64_t value, uint64_t enabled_ns, uint64_t running_ns)
+static void set(struct scene *scene, size_t i, uint64_t value, uint64_t enabled_ns,
+		uint64_t running_ns)
 {
 	scene->target.now->values[i] = (struct counter_value){ value, enabled_ns, running_ns };
 }
@@ -49,7 +51,9 @@ static void set(struct scene *scene, size_t i, uint64_t value, uint64_t enabled_
 static const struct vpmu_count *row_of(struct scene *scene, size_t i)
 {
 	scene->rows.n = 0;
-	CHECK_EQ(count_rows_add(&scene->rows, &scene->plan, scene->whys, &scene->target, scene->target.base), 0);
+	CHECK_EQ(count_rows_add(&scene->rows, &scene->plan, scene->whys, &scene->target,
+				scene->target.base),
+		 0);
 	return &scene->rows.items[scene->rows.n - count_plan_values(&scene->plan) + i];
 }
 
@@ -137,7 +141,8 @@ TEST(what_was_refused_says_why_and_spoils_no_other)
 	const struct vpmu_count *row;
 
 	scene_init(&scene, "cycles:G,page-faults");
-	scene.target.slots[0] = (struct count_slot){ -95, intern_add(scene.whys, "there is no PMU") };
+	scene.target.slots[0] =
+		(struct count_slot){ -95, intern_add(scene.whys, "there is no PMU") };
 	set(&scene, 1, 53, S, S);
 	row = row_of(&scene, 0);
 	CHECK_EQ(row->status, VPMU_COUNT_UNAVAILABLE);

@@ -6,9 +6,12 @@
 #include "toucher.h"
 #include "util/muldiv.h"
 
-static const struct perf_event_attr page_faults = { .type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_PAGE_FAULTS },
-				    switches = { .type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CONTEXT_SWITCHES },
-				    task_clock = { .type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_TASK_CLOCK };
+static const struct perf_event_attr page_faults = { .type = PERF_TYPE_SOFTWARE,
+						    .config = PERF_COUNT_SW_PAGE_FAULTS },
+				    switches = { .type = PERF_TYPE_SOFTWARE,
+						 .config = PERF_COUNT_SW_CONTEXT_SWITCHES },
+				    task_clock = { .type = PERF_TYPE_SOFTWARE,
+						   .config = PERF_COUNT_SW_TASK_CLOCK };
 
 static struct counter_group *open_group(const struct perf_event_attr *attrs, size_t n, pid_t tid)
 {
@@ -91,7 +94,8 @@ TEST(values_outlive_the_thread)
 
 TEST(whom_it_does_not_know_it_refuses)
 {
-	const struct perf_event_attr attrs[] = { page_faults, { .type = PERF_TYPE_SOFTWARE, .config = 0xffff } };
+	const struct perf_event_attr attrs[] = { page_faults,
+						 { .type = PERF_TYPE_SOFTWARE, .config = 0xffff } };
 	struct counter_group *group = NULL;
 	size_t failed = 9;
 	int r = counter_group_open(attrs, 2, 0, &group, &failed);
@@ -114,10 +118,13 @@ TEST(multiplexed_values_are_scaled_without_losing_digits)
 	CHECK_EQ(counter_scale(&(struct counter_value){ 2, 4, 3 }, &value), COUNTER_SCALED);
 	CHECK_EQ(value, 3); /* 2.67 */
 	/* Odd numbers above 2^53 are none that a double holds. */
-	CHECK_EQ(counter_scale(&(struct counter_value){ (1ull << 60) + 1, 3000000000000, 1000000000000 }, &value),
+	CHECK_EQ(counter_scale(
+			 &(struct counter_value){ (1ull << 60) + 1, 3000000000000, 1000000000000 },
+			 &value),
 		 COUNTER_SCALED);
 	CHECK_EQ(value, 3 * ((1ull << 60) + 1));
-	CHECK_EQ(counter_scale(&(struct counter_value){ UINT64_MAX / 2, 3, 1 }, &value), COUNTER_SCALED);
+	CHECK_EQ(counter_scale(&(struct counter_value){ UINT64_MAX / 2, 3, 1 }, &value),
+		 COUNTER_SCALED);
 	CHECK_EQ(value, UINT64_MAX);
 }
 

@@ -7,14 +7,17 @@
 
 /* ---- asking ---- */
 
-static struct vpmu_counters *counters_on(const char *events, const char *proc_path, const struct vpmu_guest_info *info)
+static struct vpmu_counters *counters_on(const char *events, const char *proc_path,
+					 const struct vpmu_guest_info *info)
 {
 	VPMU_OPTS(vpmu_counters_opts, opts, .events = events);
 	struct vpmu_counters *counters = NULL;
 	struct vpmu_error error = {};
 
-	opts.guests = (struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = proc_path };
-	if (vpmu_counters_new(&opts, &counters, &error) < 0 || vpmu_counters_add_guest(counters, info, &error) < 0 ||
+	opts.guests =
+		(struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = proc_path };
+	if (vpmu_counters_new(&opts, &counters, &error) < 0 ||
+	    vpmu_counters_add_guest(counters, info, &error) < 0 ||
 	    vpmu_counters_start(counters, &error) < 0)
 		FAIL("%s", error.text);
 	return counters;
@@ -34,7 +37,8 @@ static struct vpmu_counts read_counts(struct vpmu_counters *counters, enum vpmu_
 static const struct vpmu_count *row(const struct vpmu_counts *counts, pid_t tid, const char *event)
 {
 	for (size_t i = 0; i < counts->n; i++)
-		if (strcmp(counts->items[i].event, event) == 0 && (!tid || counts->items[i].tid == tid))
+		if (strcmp(counts->items[i].event, event) == 0 &&
+		    (!tid || counts->items[i].tid == tid))
 			return &counts->items[i];
 	FAIL("no row '%s' of thread %d", event, (int)tid);
 }
@@ -63,13 +67,16 @@ static void write_known(struct known k)
 {
 	char text[512];
 
-	snprintf(text, sizeof(text),
-		 "8 (CPU 3/KVM) R 1 7 7 0 -1 4194368 5 0 0 0 %lu %lu 0 0 20 0 2 0 1000 1000 10 18446744073709551615 "
-		 "1 2 3 0 0 0 4096 0 0 0 0 0 17 1 0 0 0 %lu 0 1 2 3 4 5 6 7 0\n", k.user, k.system, k.guest);
+	snprintf(
+		text, sizeof(text),
+		"8 (CPU 3/KVM) R 1 7 7 0 -1 4194368 5 0 0 0 %lu %lu 0 0 20 0 2 0 1000 1000 10 18446744073709551615 "
+		"1 2 3 0 0 0 4096 0 0 0 0 0 17 1 0 0 0 %lu 0 1 2 3 4 5 6 7 0\n",
+		k.user, k.system, k.guest);
 	fake_text(fake_path("7/task/8/stat"), text);
 	snprintf(text, sizeof(text), "%llu %llu 17\n", k.run_ns, k.wait_ns);
 	fake_text(fake_path("7/task/8/schedstat"), text);
-	snprintf(text, sizeof(text), "Name:\tx\nvoluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
+	snprintf(text, sizeof(text),
+		 "Name:\tx\nvoluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
 		 k.voluntary, k.involuntary);
 	fake_text(fake_path("7/task/8/status"), text);
 }
@@ -77,8 +84,13 @@ static void write_known(struct known k)
 static struct vpmu_counters *known_guest(struct known k)
 {
 	static const struct vpmu_vcpu_info vcpu = { .index = 3, .tid = 8 };
-	struct vpmu_guest_info info = { .pid = 7, .start_ticks = FAKE_YOUNG, .name = "web", .uuid = "", .exe = "",
-					.n_vcpus = 1, .vcpus = &vcpu };
+	struct vpmu_guest_info info = { .pid = 7,
+					.start_ticks = FAKE_YOUNG,
+					.name = "web",
+					.uuid = "",
+					.exe = "",
+					.n_vcpus = 1,
+					.vcpus = &vcpu };
 
 	fake_process(7, "vm", 2);
 	fake_link(7, "exe", "/usr/bin/vm");
@@ -88,7 +100,8 @@ static struct vpmu_counters *known_guest(struct known k)
 
 TEST(the_scheduler_s_account_becomes_rows)
 {
-	struct vpmu_counters *counters = known_guest((struct known){ 100, 10, 90, 5000000000, 7, 3, 5 });
+	struct vpmu_counters *counters =
+		known_guest((struct known){ 100, 10, 90, 5000000000, 7, 3, 5 });
 	struct vpmu_counts counts;
 
 	/* 400 s on a CPU in 20 000 + 3 000 ticks, of which 19 000 in the guest; 31 s of waiting. */
@@ -96,8 +109,10 @@ TEST(the_scheduler_s_account_becomes_rows)
 	counts = read_counts(counters, VPMU_SINCE_START);
 	CHECK_EQ(counts.n, 8);
 	CHECK_EQ(row(&counts, 8, "wall-time")->vcpu, 3);
-	CHECK_EQ(value(&counts, 8, "guest-time"), 400000000000 * 19 / 23 + 1); /* rounded, not cut */
-	CHECK_EQ(value(&counts, 8, "guest-time") + value(&counts, 8, "user-time") + value(&counts, 8, "system-time"),
+	CHECK_EQ(value(&counts, 8, "guest-time"),
+		 400000000000 * 19 / 23 + 1); /* rounded, not cut */
+	CHECK_EQ(value(&counts, 8, "guest-time") + value(&counts, 8, "user-time") +
+			 value(&counts, 8, "system-time"),
 		 400000000000);
 	CHECK_EQ(value(&counts, 8, "wait-time"), 31000000000);
 	CHECK_EQ(value(&counts, 8, "sleep-time"), 0);
@@ -105,7 +120,8 @@ TEST(the_scheduler_s_account_becomes_rows)
 	CHECK_EQ(value(&counts, 8, "voluntary-switches"), 101);
 	CHECK_EQ(value(&counts, 8, "involuntary-switches"), 1013);
 	CHECK_STR(row(&counts, 8, "wait-time")->base, "wall-time");
-	CHECK(row(&counts, 8, "wait-time")->ratio > 0.0719 && row(&counts, 8, "wait-time")->ratio < 0.0720);
+	CHECK(row(&counts, 8, "wait-time")->ratio > 0.0719 &&
+	      row(&counts, 8, "wait-time")->ratio < 0.0720);
 	CHECK_EQ(row(&counts, 8, "guest-time")->sides, VPMU_SIDES_GUEST);
 	CHECK_CMP(row(&counts, 8, "guest-time")->step_ns, >, 0);
 	CHECK_EQ(row(&counts, 8, "wait-time")->step_ns, 0);
@@ -114,16 +130,19 @@ TEST(the_scheduler_s_account_becomes_rows)
 
 TEST(intervals_begin_where_the_last_one_ended)
 {
-	struct vpmu_counters *counters = known_guest((struct known){ .run_ns = 11, .voluntary = 1 });
+	struct vpmu_counters *counters =
+		known_guest((struct known){ .run_ns = 11, .voluntary = 1 });
 	struct vpmu_counts counts;
 	uint64_t end_ns;
 
-	write_known((struct known){ .guest = 100, .user = 100, .run_ns = 11 + 1009000000, .voluntary = 8 });
+	write_known((struct known){
+		.guest = 100, .user = 100, .run_ns = 11 + 1009000000, .voluntary = 8 });
 	counts = read_counts(counters, VPMU_SINCE_LAST);
 	CHECK_EQ(value(&counts, 8, "guest-time"), 1009000000);
 	CHECK_EQ(value(&counts, 8, "voluntary-switches"), 7);
 	end_ns = counts.end_ns;
-	write_known((struct known){ .guest = 100, .user = 150, .run_ns = 11 + 1509000000, .voluntary = 8 });
+	write_known((struct known){
+		.guest = 100, .user = 150, .run_ns = 11 + 1509000000, .voluntary = 8 });
 	counts = read_counts(counters, VPMU_SINCE_LAST);
 	CHECK_EQ(counts.start_ns, end_ns);
 	CHECK_EQ(value(&counts, 8, "guest-time"), 0);
@@ -166,7 +185,8 @@ TEST(page_faults_and_switches_are_counted_to_the_last_one)
 	CHECK_EQ(value(&counts, t.pid, "page-faults"), 7 * 101);
 	CHECK_CMP(value(&counts, t.pid, "voluntary-switches"), <=, 7);
 	CHECK_EQ(value(&counts, t.pid, "context-switches"),
-		 value(&counts, t.pid, "voluntary-switches") + value(&counts, t.pid, "involuntary-switches"));
+		 value(&counts, t.pid, "voluntary-switches") +
+			 value(&counts, t.pid, "involuntary-switches"));
 	CHECK_EQ(row(&counts, t.pid, "page-faults")->sides, VPMU_SIDES_ALL);
 	toucher_touch(&t, 53);
 	counts = read_counts(counters, VPMU_SINCE_LAST);
@@ -195,7 +215,8 @@ TEST(times_add_up_to_the_wall_clock)
 		value(&counts, busy, "wait-time");
 	CHECK_EQ(parts, wall);
 	CHECK_CMP(wall, >=, 300000000);
-	CHECK_CMP(value(&counts, busy, "sleep-time"), <, wall / 2); /* it never sleeps; accounts may be a tick old */
+	CHECK_CMP(value(&counts, busy, "sleep-time"), <,
+		  wall / 2); /* it never sleeps; accounts may be a tick old */
 	CHECK_EQ(value(&counts, busy, "guest-time"), 0);
 	vpmu_counters_free(counters);
 }
@@ -249,7 +270,9 @@ TEST(what_cannot_be_counted_says_why)
 TEST(misuse_is_refused)
 {
 	VPMU_OPTS(vpmu_counters_opts, opts, .events = "frobnications");
-	struct vpmu_guest_info nobody = { .pid = 1, .start_ticks = 1, .name = "nobody", .uuid = "", .exe = "" };
+	struct vpmu_guest_info nobody = {
+		.pid = 1, .start_ticks = 1, .name = "nobody", .uuid = "", .exe = ""
+	};
 	struct vpmu_counters *counters = NULL;
 	struct vpmu_error error = {};
 

@@ -69,7 +69,8 @@ TEST(damage_is_noticed)
 	struct kvm_stat stat;
 
 	CHECK_EQ(kvm_stats_find(&file, 23, "exits", &stat), -EBADMSG);
-	CHECK_EQ(kvm_stats_find(&file, offsetof(struct file, stats[1].name), "wait_ns", &stat), -EBADMSG);
+	CHECK_EQ(kvm_stats_find(&file, offsetof(struct file, stats[1].name), "wait_ns", &stat),
+		 -EBADMSG);
 	memset(file.stats[0].name, 'x', NAME_BYTES);
 	CHECK_EQ(kvm_stats_find(&file, sizeof(file), "wait_ns", &stat), -EBADMSG);
 	file = make_file();

@@ -14,7 +14,8 @@ struct machine {
 
 static struct machine machine_open(const int numbers[3])
 {
-	struct machine m = { .kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), .proc = open("/proc/self", O_RDONLY) };
+	struct machine m = { .kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC),
+			     .proc = open("/proc/self", O_RDONLY) };
 
 	if (m.kvm < 0)
 		skip("/dev/kvm cannot be opened");

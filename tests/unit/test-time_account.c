@@ -15,9 +15,17 @@ static struct time_account account(struct vcpu_time from, struct vcpu_time to, u
 
 TEST(user_time_includes_guest_time)
 {
-	struct vcpu_time from = { .has_sched = true, .run_ns = 5, .wait_ns = 11, .guest_ns = 10 * MS, .user_ns = 20 * MS };
-	struct vcpu_time to = { .has_sched = true, .run_ns = 5 + 800 * MS, .wait_ns = 11 + 130 * MS,
-				.guest_ns = 610 * MS, .user_ns = 720 * MS, .system_ns = 100 * MS };
+	struct vcpu_time from = { .has_sched = true,
+				  .run_ns = 5,
+				  .wait_ns = 11,
+				  .guest_ns = 10 * MS,
+				  .user_ns = 20 * MS };
+	struct vcpu_time to = { .has_sched = true,
+				.run_ns = 5 + 800 * MS,
+				.wait_ns = 11 + 130 * MS,
+				.guest_ns = 610 * MS,
+				.user_ns = 720 * MS,
+				.system_ns = 100 * MS };
 	struct time_account a = account(from, to, 1000 * MS);
 
 	CHECK_EQ(a.guest_ns, 600 * MS);
@@ -29,7 +37,9 @@ TEST(user_time_includes_guest_time)
 
 TEST(a_guest_clock_that_is_ahead_does_not_make_time)
 {
-	struct vcpu_time to = { .has_sched = true, .run_ns = 997 * MS, .guest_ns = 1010 * MS, .user_ns = 990 * MS };
+	struct vcpu_time to = {
+		.has_sched = true, .run_ns = 997 * MS, .guest_ns = 1010 * MS, .user_ns = 990 * MS
+	};
 	struct time_account a = account((struct vcpu_time){ .has_sched = true }, to, 1000 * MS);
 
 	CHECK_EQ(a.guest_ns, 997 * MS);
@@ -62,8 +72,12 @@ TEST(without_the_scheduler_s_accounts_ticks_are_all_there_is)
 
 TEST(accounts_that_are_late_or_go_back_do_not_wrap)
 {
-	struct vcpu_time from = { .has_sched = true, .run_ns = 10, .wait_ns = 10, .user_ns = 10 * MS };
-	struct vcpu_time to = { .has_sched = true, .run_ns = 10 + 12 * MS, .wait_ns = 3, .user_ns = 0 };
+	struct vcpu_time from = {
+		.has_sched = true, .run_ns = 10, .wait_ns = 10, .user_ns = 10 * MS
+	};
+	struct vcpu_time to = {
+		.has_sched = true, .run_ns = 10 + 12 * MS, .wait_ns = 3, .user_ns = 0
+	};
 	struct time_account a = account(from, to, 10 * MS);
 
 	CHECK_EQ(a.run_ns, 12 * MS);
@@ -74,7 +88,9 @@ TEST(accounts_that_are_late_or_go_back_do_not_wrap)
 TEST(years_of_run_time_do_not_overflow)
 {
 	uint64_t years = 100ull * 365 * 86400 * 1000000000;
-	struct vcpu_time to = { .has_sched = true, .run_ns = years, .guest_ns = years / 4, .user_ns = years };
+	struct vcpu_time to = {
+		.has_sched = true, .run_ns = years, .guest_ns = years / 4, .user_ns = years
+	};
 	struct time_account a = account((struct vcpu_time){ .has_sched = true }, to, years);
 
 	CHECK_EQ(a.guest_ns, years / 4);

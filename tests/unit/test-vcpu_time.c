@@ -16,13 +16,19 @@ static int open_proc(const char *root, int pid)
 	return fd;
 }
 
-/* 211 ticks of user time, of which 199 in the guest; 7 of system time. The name tries to look like fields. */
+/*
+ * 211 ticks of user time, of which 199 in the guest; 7 of system time. The name tries to look like
+ * fields.
+ */
 static void make_thread(void)
 {
-	fake_text(fake_path("7/task/9/stat"), "9 (CPU 0) R 1 2) R 1 7 7 0 -1 4194368 5 0 0 0 211 7 0 0 20 0 2 0 1000 1000 10 "
-		  "18446744073709551615 1 2 3 0 0 0 4096 0 0 0 0 0 17 1 0 0 0 199 0 1 2 3 4 5 6 7 0\n");
+	fake_text(
+		fake_path("7/task/9/stat"),
+		"9 (CPU 0) R 1 2) R 1 7 7 0 -1 4194368 5 0 0 0 211 7 0 0 20 0 2 0 1000 1000 10 "
+		"18446744073709551615 1 2 3 0 0 0 4096 0 0 0 0 0 17 1 0 0 0 199 0 1 2 3 4 5 6 7 0\n");
 	fake_text(fake_path("7/task/9/schedstat"), "2183456789 1247391684 363\n");
-	fake_text(fake_path("7/task/9/status"), "Name:\tCPU 0\nvoluntary_ctxt_switches:\t13\nnonvoluntary_ctxt_switches:\t362\n");
+	fake_text(fake_path("7/task/9/status"),
+		  "Name:\tCPU 0\nvoluntary_ctxt_switches:\t13\nnonvoluntary_ctxt_switches:\t362\n");
 }
 
 TEST(all_three_files_are_read)

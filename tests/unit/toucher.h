@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A child that touches new pages of its own, so many at a time as it is told, and sleeps in between: page faults that can
- * be counted to the last one, and a sleep for each order.
+ * A child that touches new pages of its own, so many at a time as it is told, and sleeps in
+ * between: page faults that can be counted to the last one, and a sleep for each order.
  */
 #ifndef TESTS_UNIT_TOUCHER_H
 #define TESTS_UNIT_TOUCHER_H
@@ -17,11 +17,15 @@ struct toucher {
 
 #define PAGES_MAX 4096
 
-/* Unsanitized: a sanitizer would look into its shadow of each page first, and that has pages too. */
-__attribute__((no_sanitize("address", "undefined"))) static inline _Noreturn void touch_pages(int order, int done)
+/*
+ * Unsanitized: a sanitizer would look into its shadow of each page first, and that has pages too.
+ */
+__attribute__((no_sanitize("address", "undefined"))) static inline _Noreturn void
+touch_pages(int order, int done)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), n;
-	char *memory = mmap(NULL, PAGES_MAX * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, PAGES_MAX * page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED || madvise(memory, PAGES_MAX * page, MADV_NOHUGEPAGE) < 0)
 		_exit(1);
