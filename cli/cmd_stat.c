@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vpmu stat: counters per vCPU, guest and host apart, and where each vCPU's time went. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include <vpmu/vpmu.h>
@@ -153,6 +154,19 @@ static void sleep_until(uint64_t time_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
+static void show_progress(struct progress *progress, const struct stat_args *args)
+{
+	uint64_t passed_ns = now_ns() - progress->begin_ns;
+
+	if (args->interval_ms || !progress_due(progress))
+		return;
+	if (args->duration_ns)
+		progress_show(progress, "counting: %" PRIu64 " of %" PRIu64 " s", passed_ns / 1000000000,
+			      args->duration_ns / 1000000000);
+	else
+		progress_show(progress, "counting: %" PRIu64 " s, ^C ends it", passed_ns / 1000000000);
+}
+
 /* Until the time is over, a signal came, or the guests are gone (-ESRCH). */
 static int measure(const struct stat_args *args, struct vpmu_counters *counters,
 		   struct stat_output *output, struct vpmu_error *reterr)
@@ -160,14 +174,17 @@ static int measure(const struct stat_args *args, struct vpmu_counters *counters,
 	uint64_t begin_ns = now_ns(), interval_ns = args->interval_ms * 1000000;
 	uint64_t end_ns = args->duration_ns ? begin_ns + args->duration_ns : UINT64_MAX;
 	uint64_t tick_ns = interval_ns ? begin_ns + interval_ns : UINT64_MAX;
+	_progress_ struct progress progress;
 	int r = 0;
 
+	progress_begin(&progress);
 	while (!interrupted && r == 0 && now_ns() < end_ns) {
 		struct vpmu_counts counts;
 
 		/* Looks are short enough for a signal that came just before the sleep, too. */
 		sleep_until(MIN(MIN(now_ns() + LOOK_NS, tick_ns), end_ns));
 		r = vpmu_counters_refresh(counters, reterr);
+		show_progress(&progress, args);
 		if (now_ns() < tick_ns || interrupted || r < 0)
 			continue;
 		r = vpmu_counters_read(counters, VPMU_SINCE_LAST, &counts, reterr);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <vpmu/count.h>
 
 #include "guest/kvm_stats_fd.h"
@@ -111,6 +114,14 @@ static void open_stats(struct vpmu_counters *counters, const struct roster_guest
 			       kvm_stats_fd_open(guest->proc_fd, guest->info.pid, index, rank, n));
 }
 
+static bool has_thread(int proc_fd, pid_t tid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "task/%d", (int)tid);
+	return faccessat(proc_fd, path, F_OK, 0) == 0;
+}
+
 static int open_thread(struct vpmu_counters *counters, uint32_t index,
 		       const struct vpmu_vcpu_info *vcpu)
 {
@@ -127,6 +138,11 @@ static int open_thread(struct vpmu_counters *counters, uint32_t index,
 	r = count_target_new(&counters->plan, counters->whys, vcpu->tid, &target);
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
+	/* Had it ended before, its number could be that of a stranger, on whom we count now. */
+	if (!has_thread(guest->proc_fd, vcpu->tid)) {
+		count_target_free(target);
+		return 0;
+	}
 	target->guest = index;
 	target->vcpu = vcpu->index;
 	open_stats(counters, guest, target, vcpu->index);
