@@ -20,12 +20,14 @@
 
 #include "host/perf_list.h"
 #include "host/ring.h"
+#include "host/ring_own.h"
 #include "util/macro.h"
 
 /* A run is handed over at this size at the latest: small enough to be in the cache still. */
 #define RUN_MAX_BYTES (64 * 1024)
 
 struct ring {
+	struct ring_own *own; /* not NULL: everything is in there, nothing is libperf's */
 	struct perf_evlist *list;
 	struct perf_mmap *map;
 	size_t size_bytes, drained_bytes;
@@ -36,6 +38,7 @@ struct ring *ring_free(struct ring *ring)
 {
 	if (!ring)
 		return NULL;
+	ring_own_free(ring->own);
 	perf_list_free(ring->list);
 	free(ring);
 	return NULL;
@@ -132,11 +135,37 @@ int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, in
 	return 0;
 }
 
+int ring_open_chains(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
+		     struct guest_chains *chains, const signed char *by_nmi, struct ring **ret_ring,
+		     uint64_t *ret_ids, size_t *ret_failed, int *ret_unattached)
+{
+	_cleanup_(ring_freep) struct ring *ring = calloc(1, sizeof(*ring));
+	int r;
+
+	*ret_failed = n_attrs;
+	if (!ring)
+		return -ENOMEM;
+	r = ring_own_open(attrs, n_attrs, tid, cpu, ring_bytes, &ring->own, ret_ids, ret_failed);
+	if (r < 0)
+		return r;
+	ring->size_bytes = ring_bytes;
+	*ret_unattached = 0;
+	for (size_t i = 0; i < n_attrs; i++) {
+		r = by_nmi[i] < 0 ? 0 : ring_own_attach(ring->own, i, chains, by_nmi[i]);
+		if (r < 0)
+			*ret_unattached = r;
+	}
+	*ret_ring = take_ptr(ring);
+	return 0;
+}
+
 int ring_enable(struct ring *ring)
 {
 	struct perf_evsel *event;
 	int r = 0;
 
+	if (ring->own)
+		return ring_own_switch(ring->own, true);
 	perf_evlist__for_each_evsel(ring->list, event) if (r == 0) r = perf_evsel__enable(event);
 	return r;
 }
@@ -146,6 +175,8 @@ int ring_disable(struct ring *ring)
 	struct perf_evsel *event;
 	int r = 0;
 
+	if (ring->own)
+		return ring_own_switch(ring->own, false);
 	perf_evlist__for_each_evsel(ring->list, event)
 	{
 		int one = perf_evsel__disable(event);
@@ -158,6 +189,8 @@ int ring_disable(struct ring *ring)
 
 bool ring_hung_up(struct ring *ring)
 {
+	if (ring->own)
+		return ring_own_hung_up(ring->own);
 	/*
 	 * Drops the events that hung up from the list's poll set; what is left are those that
 	 * live. The mapping stays: libperf keeps one reference of its own until the list is
@@ -173,6 +206,8 @@ int ring_lost(struct ring *ring, uint64_t *ret_lost)
 	struct perf_evsel *event;
 	uint64_t lost = 0;
 
+	if (ring->own)
+		return ring_own_lost(ring->own, ret_lost);
 	if (!ring->counts_lost)
 		return -EOPNOTSUPP;
 	perf_evlist__for_each_evsel(ring->list, event)
@@ -194,6 +229,8 @@ int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes,
 	const char *run = NULL, *end = NULL;
 	int r = 0;
 
+	if (ring->own)
+		return ring_own_drain(ring->own, fn, data, &ring->drained_bytes);
 	ring->drained_bytes = 0;
 	if (perf_mmap__read_init(ring->map) < 0)
 		return 0; /* hung up, and read to the end before */

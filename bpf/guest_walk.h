@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest's call chain by its frame pointers, read through the guest's own page tables.
+ *
+ * This is compiled twice: into a BPF program, where it runs in the interrupt that takes the sample,
+ * and as ordinary C into the unit tests. So it calls nothing but what its includer defines first:
+ *
+ *	guest_hva(memory, gpa)	where guest-physical @gpa lies in our own address space; 0 = nowhere
+ *	guest_copy(dst, n, hva)	copies n bytes from there; negative if they cannot be had now
+ *	guest_loop(n, fn, ctx)	calls fn(i, ctx) until it returns 1, n times at most
+ *	struct guest_memory	whatever guest_hva() wants to know
+ *
+ * Frames (System V ABI, x86-64): a function that keeps a frame pointer pushes its caller's rbp and
+ * points rbp there. Hence each frame is a pair {caller's rbp, return address}; stacks grow downwards, so
+ * the pairs' addresses rise on the way out, and the outermost one has 0 for its caller's.
+ *
+ * Page tables (Intel SDM vol. 3, "4-level paging and 5-level paging"; AMD APM vol. 2, "Long-mode page
+ * translation"): nine bits of the address select an entry in each level's page of 512; bit 0 of
+ * an entry says that it is there, bits 51:12 are the next table's or the page's address, bit 7 ends the
+ * walk early with a page of 1 GiB or 2 MiB.
+ *
+ * All of it is the guest's and may be made to mislead. Every number of steps is bounded; a chain can be
+ * wrong only in ways in which the guest could have arranged its stack anyway.
+ */
+#ifndef GUEST_WALK_H
+#define GUEST_WALK_H
+
+#include "vpmu_bpf.h"
+
+#define PAGE_PRESENT	1ULL
+#define PAGE_LARGE	(1ULL << 7)
+#define PAGE_ADDRESS	0x000ffffffffff000ULL
+#define GUEST_PAGE_SIZE 4096ULL
+
+struct guest_walk {
+	struct guest_memory memory;
+	__u64 cr3;
+	__u64 bp;
+	/* The page that was read last: most of a chain lies in one or two. */
+	__u64 page_gva, page_hva; /* hva 0 = none yet */
+	__u32 levels;		  /* of page tables: 4 or 5 */
+	__u32 reserved;
+	struct vpmu_bpf_sample sample;
+};
+
+/* Whether @gva is in the half of the address space that a sample of this mode runs in. */
+static inline __attribute__((always_inline)) int guest_own_half(const struct guest_walk *w,
+								__u64 gva)
+{
+	__u32 bits = w->levels == 5 ? 56 : 47;
+
+	return w->sample.user ? gva >> bits == 0 : gva >> bits == ~0ULL >> bits;
+}
+
+/* Finds the page of @gva. Returns 0, with page_gva and page_hva set, or an enum vpmu_bpf_end. */
+static inline __attribute__((always_inline)) int guest_find_page(struct guest_walk *w, __u64 gva)
+{
+	__u64 table = w->cr3 & PAGE_ADDRESS, entry, hva;
+	__u32 shift = w->levels == 5 ? 48 : 39;
+
+	for (int step = 0; step < 5; step++) {
+		hva = guest_hva(&w->memory, table + (gva >> shift & 511) * 8);
+		if (!hva)
+			return VPMU_BPF_END_NO_MEMORY;
+		if (guest_copy(&entry, sizeof(entry), hva) < 0)
+			return VPMU_BPF_END_ABSENT;
+		if (!(entry & PAGE_PRESENT))
+			return VPMU_BPF_END_NO_MAPPING;
+		table = entry & PAGE_ADDRESS;
+		if (shift == 12)
+			break;
+		if (entry & PAGE_LARGE) {
+			if (shift > 30)
+				return VPMU_BPF_END_NO_MAPPING; /* reserved there */
+			/* Bit 12 of a large page's entry is no address bit. */
+			table = (table >> shift << shift) | (gva & ((1ULL << shift) - 1) & ~0xfffULL);
+			break;
+		}
+		shift -= 9;
+	}
+	hva = guest_hva(&w->memory, table);
+	if (!hva)
+		return VPMU_BPF_END_NO_MEMORY;
+	w->page_gva = gva & ~(GUEST_PAGE_SIZE - 1);
+	w->page_hva = hva;
+	return 0;
+}
+
+static inline __attribute__((always_inline)) __u64 guest_in_page(const struct guest_walk *w,
+								 __u64 gva)
+{
+	return w->page_hva + (gva & (GUEST_PAGE_SIZE - 1));
+}
+
+static inline __attribute__((always_inline)) int guest_enter_page(struct guest_walk *w, __u64 gva)
+{
+	if (w->page_hva && (gva & ~(GUEST_PAGE_SIZE - 1)) == w->page_gva)
+		return 0;
+	return guest_find_page(w, gva);
+}
+
+/* Reads the pair at w->bp, which is aligned to 8 bytes; it may lie across two pages. */
+static inline __attribute__((always_inline)) int guest_read_frame(struct guest_walk *w,
+								  __u64 frame[2])
+{
+	__u64 bp = w->bp;
+	int r = guest_enter_page(w, bp);
+
+	if (r)
+		return r;
+	if ((bp & (GUEST_PAGE_SIZE - 1)) <= GUEST_PAGE_SIZE - 16)
+		return guest_copy(frame, 16, guest_in_page(w, bp)) < 0 ? VPMU_BPF_END_ABSENT : 0;
+	if (guest_copy(frame, 8, guest_in_page(w, bp)) < 0)
+		return VPMU_BPF_END_ABSENT;
+	r = guest_find_page(w, bp + 8);
+	if (r)
+		return r;
+	return guest_copy(frame + 1, 8, w->page_hva) < 0 ? VPMU_BPF_END_ABSENT : 0;
+}
+
+struct guest_walk_context {
+	struct guest_walk *walk;
+};
+
+static long guest_walk_step(__u32 i, void *data)
+{
+	struct guest_walk *w = ((struct guest_walk_context *)data)->walk;
+	__u64 frame[2] = {}, bp = w->bp;
+	__u32 n = w->sample.n_frames;
+	int r;
+
+	(void)i;
+	if (!bp) {
+		w->sample.end = VPMU_BPF_END_COMPLETE;
+		return 1;
+	}
+	if (n >= VPMU_BPF_MAX_ADDRESSES - 1) {
+		w->sample.end = VPMU_BPF_END_DEPTH;
+		return 1;
+	}
+	if ((bp & 7) || !guest_own_half(w, bp)) {
+		w->sample.end = VPMU_BPF_END_BAD_FRAME;
+		return 1;
+	}
+	r = guest_read_frame(w, frame);
+	if (r) {
+		w->sample.end = (__u8)r;
+		return 1;
+	}
+	if (!frame[1] && !frame[0]) { /* how some start-up code marks its frame */
+		w->sample.end = VPMU_BPF_END_COMPLETE;
+		return 1;
+	}
+	if (!frame[1] || !guest_own_half(w, frame[1])) {
+		w->sample.end = VPMU_BPF_END_BAD_RETURN;
+		return 1;
+	}
+	w->sample.frames[n] = frame[1];
+	w->sample.n_frames = (__u16)(n + 1);
+	w->bp = frame[0];
+	/* Frames rise. This also ends circles. */
+	if (frame[0] && frame[0] <= bp) {
+		w->sample.end = VPMU_BPF_END_BAD_FRAME;
+		return 1;
+	}
+	return 0;
+}
+
+/*
+ * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, bp, and user of the
+ * sample.
+ */
+static inline __attribute__((always_inline)) void guest_walk_frames(struct guest_walk *w)
+{
+	struct guest_walk_context context = {.walk = w};
+
+	w->page_hva = 0;
+	w->sample.n_frames = 0;
+	w->sample.end = VPMU_BPF_END_DEPTH;
+	/* One more than there can be frames: the last step sees whether there would be another. */
+	guest_loop(VPMU_BPF_MAX_ADDRESSES, guest_walk_step, &context);
+}
+
+#endif

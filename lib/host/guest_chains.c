@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/guest_chains.h"
+#include "bpf/sample.skel.h"
+#include "util/error.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+struct guest_chains {
+	struct vpmu_sample_bpf *bpf;
+	struct ring_buffer *ring;
+	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
+	void *data;
+};
+
+/* libbpf prints to stderr unless it is told not to. */
+static int print_debug(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[256];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static bool has_cpu_flag(const char *cpuinfo, const char *flag)
+{
+	const char *flags = strstr(cpuinfo, "\nflags"), *end = flags ? strchr(flags + 1, '\n') : NULL;
+	size_t n = strlen(flag);
+
+	for (const char *p = flags; end && (p = strstr(p, flag)) && p < end; p += n)
+		if (p[-1] == ' ' && (p[n] == ' ' || p[n] == '\n'))
+			return true;
+	return false;
+}
+
+/* Built into a kernel, both vendors' code is there whatever the processor: it alone tells which one is at work. */
+static enum vpmu_bpf_flavour flavour_of_kvm(void)
+{
+	_free_ char *cpuinfo = NULL;
+	size_t n;
+
+	if (io_read_file(AT_FDCWD, "/proc/cpuinfo", 16 << 20, &cpuinfo, &n) < 0)
+		return VPMU_BPF_FLAVOUR_GENERIC;
+	if (has_cpu_flag(cpuinfo, "svm") && access("/sys/module/kvm_amd", F_OK) == 0)
+		return VPMU_BPF_FLAVOUR_SVM;
+	if (has_cpu_flag(cpuinfo, "vmx") && access("/sys/module/kvm_intel", F_OK) == 0)
+		return VPMU_BPF_FLAVOUR_VMX;
+	return VPMU_BPF_FLAVOUR_GENERIC;
+}
+
+static int load(struct guest_chains *chains)
+{
+	chains->bpf = vpmu_sample_bpf__open();
+	if (!chains->bpf)
+		return -errno;
+	chains->bpf->rodata->vpmu_flavour = flavour_of_kvm();
+	return vpmu_sample_bpf__load(chains->bpf);
+}
+
+static int refused(int code, struct vpmu_error *reterr)
+{
+	error_set(reterr, code, "no guest call chains: the kernel does not take the BPF program: %s",
+		  strerror(-code));
+	if (code == -EPERM || code == -EACCES)
+		error_hint(reterr, "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN");
+	else
+		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
+	return code;
+}
+
+static int on_record(void *data, void *record, size_t n_bytes)
+{
+	const struct guest_chains *chains = data;
+	const struct vpmu_bpf_sample *sample = record;
+
+	if (n_bytes < VPMU_BPF_SAMPLE_BYTES(0) || n_bytes < VPMU_BPF_SAMPLE_BYTES((size_t)sample->n_frames))
+		return 0;
+	return chains->fn(sample, chains->data);
+}
+
+int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reterr)
+{
+	_cleanup_(guest_chains_freep) struct guest_chains *chains = calloc(1, sizeof(*chains));
+	libbpf_print_fn_t before;
+	int r;
+
+	if (!chains)
+		return error_oom(reterr);
+	before = libbpf_set_print(print_debug);
+	r = load(chains);
+	libbpf_set_print(before);
+	if (r < 0)
+		return refused(r, reterr);
+	chains->ring = ring_buffer__new(bpf_map__fd(chains->bpf->maps.vpmu_samples), on_record, chains, NULL);
+	if (!chains->ring)
+		return error_set(reterr, -errno, "no guest call chains: cannot map the ring buffer: %s",
+				 strerror(errno));
+	*ret_chains = take_ptr(chains);
+	return 0;
+}
+
+struct guest_chains *guest_chains_free(struct guest_chains *chains)
+{
+	if (!chains)
+		return NULL;
+	ring_buffer__free(chains->ring);
+	vpmu_sample_bpf__destroy(chains->bpf);
+	free(chains);
+	return NULL;
+}
+
+int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .perf_event.bpf_cookie = event_id | (by_nmi ? VPMU_BPF_COOKIE_NMI : 0));
+
+	/* Not bpf_program__attach_perf_event(): that enables the event, and closes it in the end. */
+	return bpf_link_create(bpf_program__fd(chains->bpf->progs.vpmu_sample), event_fd, BPF_PERF_EVENT, &opts);
+}
+
+int guest_chains_drain(struct guest_chains *chains,
+		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data)
+{
+	int r;
+
+	chains->fn = fn;
+	chains->data = data;
+	r = ring_buffer__consume(chains->ring);
+	return MIN(r, 0);
+}
+
+void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[VPMU_BPF_MISS_COUNT])
+{
+	int n_cpus = libbpf_num_possible_cpus();
+	_free_ uint64_t *counts = n_cpus > 0 ? calloc((size_t)n_cpus, sizeof(*counts)) : NULL;
+
+	for (uint32_t i = 0; i < VPMU_BPF_MISS_COUNT; i++) {
+		ret_misses[i] = 0;
+		if (!counts || bpf_map_lookup_elem(bpf_map__fd(chains->bpf->maps.vpmu_misses), &i, counts) < 0)
+			continue;
+		for (int cpu = 0; cpu < n_cpus; cpu++)
+			ret_misses[i] += counts[cpu];
+	}
+}
+
+const char *guest_chains_miss_name(enum vpmu_bpf_miss miss)
+{
+	static const char *const names[VPMU_BPF_MISS_COUNT] = {
+		[VPMU_BPF_MISS_NESTED] = "in a nested guest",
+		[VPMU_BPF_MISS_PROTECTED] = "encrypted guest",
+		[VPMU_BPF_MISS_MODE] = "not in 64-bit code",
+		[VPMU_BPF_MISS_REGISTERS] = "registers out of reach (Intel)",
+		[VPMU_BPF_MISS_ROOM] = "buffer full",
+	};
+
+	return miss < VPMU_BPF_MISS_COUNT ? names[miss] : "";
+}

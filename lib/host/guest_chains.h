@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The BPF program that takes samples inside guests with their call chains: bpf/sample.bpf.c. Attached to a sampling event, it takes
+ * over those of its samples that hit a guest; they come out of here instead of out of the event's ring.
+ */
+#ifndef HOST_GUEST_CHAINS_H
+#define HOST_GUEST_CHAINS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vpmu/error.h>
+#include "util/cleanup.h"
+#include "bpf/vpmu_bpf.h"
+
+struct guest_chains;
+
+/*
+ * Loads the program. Errors: -EOPNOTSUPP (built without BPF), -EPERM, what the kernel said; one line that tells, with what to do.
+ */
+int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reterr);
+struct guest_chains *guest_chains_free(struct guest_chains *chains);
+DEFINE_CLEANUP(struct guest_chains *, guest_chains_free)
+
+/*
+ * @event_fd, the perf event @event_id, gives its guest samples to the program from now on. @by_nmi: a hardware event.
+ * Returns a descriptor that holds the attachment, or a negative errno.
+ */
+int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi);
+
+/* Hands over what was sampled since the last time. Stops when @fn returns a negative number, and returns that. */
+int guest_chains_drain(struct guest_chains *chains,
+		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
+
+/* How many guest samples were left to the kernel, by reason. */
+void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[VPMU_BPF_MISS_COUNT]);
+
+/* "nested guests", …: whose samples, or what kept us. */
+const char *guest_chains_miss_name(enum vpmu_bpf_miss miss);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bpf/guest_walk.h on made-up memory: what it finds in an honest guest, and that a lying one gets an end with a
+ * reason and nothing worse.
+ */
+#include "guest_ram.h"
+#include "unit/test.h"
+
+#define RAM_BYTES (64 * 4096)
+#define CODE	  0x401000u
+#define STACK	  0x7ffd00010000u /* the first byte of a page that is there */
+
+/* Page numbers: tables from 1 on, data from 32 on. */
+#define PAGE(n) ((uint64_t)(n) * 4096)
+
+static struct guest_walk *new_guest(void)
+{
+	struct guest_walk *w = calloc(1, sizeof(*w));
+
+	w->memory = (struct guest_memory){
+		.ram = calloc(1, RAM_BYTES), .ram_bytes = RAM_BYTES, .absent_gpa = UINT64_MAX};
+	w->cr3 = PAGE(1) | 0x18; /* the low bits are no address */
+	w->levels = 4;
+	w->sample.user = 1;
+	return w;
+}
+
+static void free_guest(struct guest_walk *w)
+{
+	free(w->memory.ram);
+	free(w);
+}
+
+static void put(struct guest_walk *w, uint64_t gpa, uint64_t value)
+{
+	memcpy(w->memory.ram + gpa, &value, sizeof(value));
+}
+
+static uint64_t at(const struct guest_walk *w, uint64_t gpa)
+{
+	uint64_t value;
+
+	memcpy(&value, w->memory.ram + gpa, sizeof(value));
+	return value;
+}
+
+/* Maps the page of @gva to @gpa; the last table is at @shift: 12, 21 or 30. Makes tables as needed. */
+static void map_page(struct guest_walk *w, uint64_t gva, uint64_t gpa, unsigned int last_shift)
+{
+	uint64_t table = w->cr3 & PAGE_ADDRESS;
+
+	for (unsigned int shift = w->levels == 5 ? 48 : 39; shift > last_shift; shift -= 9) {
+		uint64_t entry = table + (gva >> shift & 511) * 8;
+
+		if (!at(w, entry)) {
+			uint64_t used = at(w, 0) ? at(w, 0) : 2; /* page 0 counts the tables */
+
+			put(w, 0, used + 1);
+			put(w, entry, PAGE(used) | 7);
+		}
+		table = at(w, entry) & PAGE_ADDRESS;
+	}
+	put(w, table + (gva >> last_shift & 511) * 8, gpa | (last_shift > 12 ? 0xe7 : 7) | 1ull << 63);
+}
+
+/* A stack of @n frames of 32 bytes in the pages at STACK (guest-physical pages 32 and on). */
+static void make_stack(struct guest_walk *w, unsigned int n)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		map_page(w, STACK + PAGE(i), PAGE(32 + i), 12);
+	for (unsigned int i = 0; i < n; i++) {
+		put(w, PAGE(32) + i * 32, i + 1 < n ? STACK + (i + 1) * 32 : 0);
+		put(w, PAGE(32) + i * 32 + 8, CODE + i);
+	}
+	w->bp = n ? STACK : 0;
+}
+
+static void check_walk(struct guest_walk *w, unsigned int want_n, enum vpmu_bpf_end want_end, int line)
+{
+	uint64_t bp = w->bp;
+
+	guest_walk_frames(w);
+	w->bp = bp; /* for the next walk */
+	if (w->sample.end != want_end || w->sample.n_frames != want_n)
+		FAIL("line %d: %u frames, end %u; expected %u frames, end %u", line, w->sample.n_frames,
+		     w->sample.end, want_n, want_end);
+	for (unsigned int i = 0; i < want_n; i++)
+		CHECK_EQ(w->sample.frames[i], CODE + i);
+}
+
+#define CHECK_END(w, n, end) check_walk(w, n, end, __LINE__)
+
+TEST(a_stack_is_walked_to_its_end)
+{
+	struct guest_walk *w = new_guest();
+
+	make_stack(w, 40);
+	CHECK_END(w, 40, VPMU_BPF_END_COMPLETE);
+	free_guest(w);
+}
+
+TEST(a_chain_has_127_addresses_and_the_one_that_has_more_says_so)
+{
+	struct guest_walk *w = new_guest();
+
+	make_stack(w, 126);
+	CHECK_END(w, 126, VPMU_BPF_END_COMPLETE);
+	make_stack(w, 127);
+	CHECK_END(w, 126, VPMU_BPF_END_DEPTH);
+	free_guest(w);
+}
+
+TEST(a_frame_may_lie_across_two_pages_that_are_nowhere_near_each_other)
+{
+	struct guest_walk *w = new_guest();
+
+	map_page(w, STACK, PAGE(40), 12);
+	map_page(w, STACK + 4096, PAGE(35), 12);
+	put(w, PAGE(40) + 4088, 0);
+	put(w, PAGE(35), CODE);
+	w->bp = STACK + 4088;
+	CHECK_END(w, 1, VPMU_BPF_END_COMPLETE);
+	free_guest(w);
+}
+
+TEST(large_pages_and_five_levels)
+{
+	for (unsigned int levels = 4; levels <= 5; levels++)
+		for (unsigned int shift = 21; shift <= 30; shift += 9) {
+			struct guest_walk *w = new_guest();
+
+			w->levels = levels;
+			/* Bit 12 is the page attribute table's here, no address. */
+			map_page(w, STACK, 0x1000, shift);
+			w->bp = (STACK >> shift << shift) + PAGE(50);
+			put(w, PAGE(50) + 8, CODE);
+			CHECK_END(w, 1, VPMU_BPF_END_COMPLETE);
+			free_guest(w);
+		}
+}
+
+TEST(what_is_not_there_ends_the_chain_with_its_reason)
+{
+	struct guest_walk *w = new_guest();
+
+	make_stack(w, 3);
+	put(w, PAGE(32) + 64, STACK + 0x10000); /* frame 2's caller: a page without mapping */
+	CHECK_END(w, 3, VPMU_BPF_END_NO_MAPPING);
+	map_page(w, STACK + 0x10000, RAM_BYTES + 4096, 12);
+	CHECK_END(w, 3, VPMU_BPF_END_NO_MEMORY);
+	map_page(w, STACK + 0x10000, PAGE(60), 12);
+	w->memory.absent_gpa = PAGE(60);
+	CHECK_END(w, 3, VPMU_BPF_END_ABSENT);
+	w->memory.absent_gpa = PAGE(1);
+	CHECK_END(w, 0, VPMU_BPF_END_ABSENT);
+	w->cr3 = 0x000ffffffffff000;
+	CHECK_END(w, 0, VPMU_BPF_END_NO_MEMORY);
+	free_guest(w);
+}
+
+TEST(frames_that_no_stack_has_end_the_chain)
+{
+	static const uint64_t next[] = {STACK, STACK - 32, STACK + 32, STACK + 33, 0xffff888000000000,
+					0x800000000000};
+	struct guest_walk *w = new_guest();
+
+	make_stack(w, 3);
+	for (size_t i = 0; i < sizeof(next) / sizeof(*next); i++) {
+		put(w, PAGE(32) + 32, next[i]); /* frame 1: to itself, down, odd, the other half, no address */
+		CHECK_END(w, 2, VPMU_BPF_END_BAD_FRAME);
+	}
+	make_stack(w, 3);
+	put(w, PAGE(32) + 40, 0);
+	CHECK_END(w, 1, VPMU_BPF_END_BAD_RETURN);
+	put(w, PAGE(32) + 40, 0xffffffff81000000);
+	CHECK_END(w, 1, VPMU_BPF_END_BAD_RETURN);
+	put(w, PAGE(32) + 32, 0); /* {0, 0} is how start-up code ends a stack */
+	put(w, PAGE(32) + 40, 0);
+	CHECK_END(w, 1, VPMU_BPF_END_COMPLETE);
+	free_guest(w);
+}
+
+TEST(kernel_stacks_lie_in_the_upper_half)
+{
+	struct guest_walk *w = new_guest();
+	uint64_t stack = 0xffffc90000010000;
+
+	w->sample.user = 0;
+	map_page(w, stack, PAGE(32), 12);
+	put(w, PAGE(32) + 8, 0xffffffff81000042);
+	w->bp = stack;
+	guest_walk_frames(w);
+	CHECK_EQ(w->sample.end, VPMU_BPF_END_COMPLETE);
+	CHECK_EQ(w->sample.n_frames, 1);
+	CHECK_EQ(w->sample.frames[0], 0xffffffff81000042);
+	w->bp = STACK;
+	CHECK_END(w, 0, VPMU_BPF_END_BAD_FRAME);
+	free_guest(w);
+}
+
+/* Every entry of the only table leads to that table: any address is mapped, to the table itself. */
+TEST(tables_that_contain_themselves_take_no_longer_than_others)
+{
+	struct guest_walk *w = new_guest();
+
+	for (unsigned int i = 0; i < 512; i++)
+		put(w, PAGE(1) + i * 8, PAGE(1) | 1);
+	w->bp = 0x1000;
+	guest_walk_frames(w);
+	CHECK(w->memory.reads <= 127 * 12);
+	CHECK(w->sample.end == VPMU_BPF_END_BAD_FRAME || w->sample.end == VPMU_BPF_END_BAD_RETURN);
+	free_guest(w);
+}
+
+int main(void)
+{
+	return test_main();
+}

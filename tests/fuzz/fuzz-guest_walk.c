@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The walk along a guest's frames (bpf/guest_walk.h) on guest memory that is all made up: a head with the registers, and behind it
+ * the RAM, page tables included.
+ */
+#include "bpf/guest_ram.h"
+#include "fuzz.h"
+
+struct head {
+	uint64_t cr3, bp, absent_gpa;
+	uint8_t user, five_levels, reserved[6];
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct guest_walk walk = {};
+	struct head head;
+
+	if (size < sizeof(head))
+		return 0;
+	memcpy(&head, data, sizeof(head));
+	walk.memory = (struct guest_memory){
+		.ram = exact_copy(data + sizeof(head), size - sizeof(head)),
+		.ram_bytes = size - sizeof(head),
+		.absent_gpa = head.absent_gpa,
+	};
+	walk.cr3 = head.cr3;
+	walk.bp = head.bp;
+	walk.levels = head.five_levels & 1 ? 5 : 4;
+	walk.sample.user = head.user & 1;
+	guest_walk_frames(&walk);
+
+	HOLDS(walk.sample.n_frames <= VPMU_BPF_MAX_ADDRESSES - 1);
+	HOLDS(walk.sample.end < VPMU_BPF_END_COUNT);
+	HOLDS(walk.memory.reads <= VPMU_BPF_MAX_ADDRESSES * 12);
+	for (unsigned int i = 0; i < walk.sample.n_frames; i++)
+		HOLDS(guest_own_half(&walk, walk.sample.frames[i]));
+	free(walk.memory.ram);
+	return 0;
+}
