@@ -42,7 +42,7 @@ static const struct option_spec record_options[] = {
 	  .offset = FIELD(period), .alternative = true,
 	  .help = "a sample every COUNT events (nanoseconds for clocks)" },
 	{ .letter = 'g', .name = "chains", .set = option_flag, .max = 1, .offset = FIELD(chains),
-	  .help = "record the host's call chains too" },
+	  .help = "record call chains, of the host and (by frame pointers) of the guests" },
 	{ .letter = 'd', .name = "duration", .arg = "TIME", .set = option_duration_ns,
 	  .offset = FIELD(duration_ns),
 	  .help = "stop after TIME: 10s, 2m, 500ms, 1h (default: at ^C, or when the guests are gone)" },
@@ -95,7 +95,7 @@ static int open_session(const struct record_args *args, const struct name_list *
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .sides = args->side.sides, .events = args->events,
 		  .frequency_hz = (uint32_t)args->frequency_hz, .period = args->period,
-		  .host_chains = args->chains);
+		  .host_chains = args->chains, .guest_chains = args->chains);
 	VPMU_OPTS(vpmu_record_opts, record_opts, .no_symbols = args->no_symbols);
 	_cleanup_(vpmu_session_freep) struct vpmu_session *session = NULL;
 	_strbuf_ struct strbuf cmdline = {};

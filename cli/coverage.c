@@ -17,8 +17,14 @@ void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
 	strbuf_addf(out, "), %" PRIu64 ".%" PRIu64 " %% resolved, ", permille / 10, permille % 10);
 	strbuf_addf(out, "%" PRIu64 " opaque, %" PRIu64 " lost, %" PRIu64 " throttled", c->opaque, c->lost,
 		    c->throttled);
+	if (c->guest_chains)
+		strbuf_addf(out, ", %" PRIu64 " guest chains", c->guest_chains);
 	if (c->truncated_chains)
 		strbuf_addf(out, ", %" PRIu64 " chains cut", c->truncated_chains);
+	for (int end = VPMU_CHAIN_DEPTH; end < VPMU_CHAIN_END_COUNT; end++)
+		if (c->chain_ends[end])
+			strbuf_addf(out, " (%s %" PRIu64 ")", vpmu_chain_end_name((enum vpmu_chain_end)end),
+				    c->chain_ends[end]);
 	if (c->damaged_records)
 		strbuf_addf(out, ", %" PRIu64 " records damaged", c->damaged_records);
 	strbuf_adds(out, "; source ");
@@ -28,7 +34,7 @@ void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
 
 struct json_object *coverage_json(const struct vpmu_coverage *c)
 {
-	struct json_object *object = json_new_object();
+	struct json_object *object = json_new_object(), *ends = json_new_object();
 
 	json_put_int(object, "samples", (int64_t)c->samples);
 	json_put_int(object, "guest", (int64_t)vpmu_coverage_guest(c));
@@ -38,6 +44,10 @@ struct json_object *coverage_json(const struct vpmu_coverage *c)
 	json_put_int(object, "lost", (int64_t)c->lost);
 	json_put_int(object, "throttled", (int64_t)c->throttled);
 	json_put_int(object, "truncated_chains", (int64_t)c->truncated_chains);
+	json_put_int(object, "guest_chains", (int64_t)c->guest_chains);
+	json_put(object, "chain_ends", ends);
+	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)
+		json_put_int(ends, vpmu_chain_end_name((enum vpmu_chain_end)end), (int64_t)c->chain_ends[end]);
 	json_put_int(object, "damaged_records", (int64_t)c->damaged_records);
 	json_put_string(object, "source", c->source);
 	return object;

@@ -25,7 +25,24 @@
 #define VPMU_CONTEXT_GUEST	  ((uint64_t)-2048)
 #define VPMU_CONTEXT_GUEST_KERNEL ((uint64_t)-2176)
 #define VPMU_CONTEXT_GUEST_USER	  ((uint64_t)-2560)
+/*
+ * Ours, the last word of a guest's chain that does not reach its outermost frame; the difference is an enum
+ * vpmu_chain_end. What was to come is unknown.
+ */
+#define VPMU_CONTEXT_CUT	  ((uint64_t)-3072)
 #define VPMU_CONTEXT_MAX	  ((uint64_t)-4095) /* anything from here up is a marker */
+
+/* How a guest's call chain ended. */
+enum vpmu_chain_end {
+	VPMU_CHAIN_COMPLETE = 0,   /* with the outermost frame */
+	VPMU_CHAIN_DEPTH = 1,	   /* it has more than 127 addresses */
+	VPMU_CHAIN_NO_MAPPING = 2, /* the guest's page tables have nothing where the next frame should be */
+	VPMU_CHAIN_NO_MEMORY = 3,  /* they lead out of its RAM */
+	VPMU_CHAIN_ABSENT = 4,	   /* the host had that page of the guest not in memory */
+	VPMU_CHAIN_BAD_FRAME = 5,  /* no frame can be there: code without frame pointers, mostly */
+	VPMU_CHAIN_BAD_RETURN = 6, /* no code can be at the return address */
+};
+#define VPMU_CHAIN_END_COUNT 7
 
 struct vpmu_sample {
 	uint64_t time_ns;    /* of the recording's clock; 0 if the event has no time */
@@ -59,6 +76,8 @@ struct vpmu_coverage {
 	uint64_t truncated_chains;
 	uint64_t damaged_records; /* records that could not be decoded */
 	char source[64];      /* "cpu-clock 999 Hz", "cycles:G+cycles:H 99 Hz", an event list */
+	uint64_t guest_chains; /* guest samples with a call chain: Σ chain_ends[] */
+	uint64_t chain_ends[VPMU_CHAIN_END_COUNT]; /* by enum vpmu_chain_end */
 };
 
 /* vpmu_coverage_guest/_host - samples of either side. */
@@ -72,5 +91,12 @@ static inline uint64_t vpmu_coverage_host(const struct vpmu_coverage *c)
 	return c->sides[VPMU_SIDE_HOST_KERNEL] + c->sides[VPMU_SIDE_HOST_USER] +
 	       c->sides[VPMU_SIDE_HYPERVISOR];
 }
+
+VPMU_BEGIN_DECLS
+
+/* "complete", "depth", "no-mapping", …: the names used in JSON. A static string. */
+VPMU_API const char *vpmu_chain_end_name(enum vpmu_chain_end end);
+
+VPMU_END_DECLS
 
 #endif

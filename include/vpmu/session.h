@@ -29,6 +29,8 @@ struct vpmu_session_opts {
 	uint32_t ring_bytes;	/* per thread or CPU: a power of two times the page size; default 512 KiB */
 	struct vpmu_guests_opts guests;	/* where to look for threads; default /proc */
 	struct vpmu_symbolizer_opts symbolizer;
+	bool guest_chains;	/* walk the guests' stacks too (frame pointers). What the kernel or the guest does not
+				   let us walk is sampled without a chain; a warning says why, the coverage how often */
 };
 
 struct vpmu_session;

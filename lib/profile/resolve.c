@@ -146,7 +146,10 @@ static void prefetch_places(const struct resolving *r, const struct raw_stack *r
 	while (chain_next(&walk, &place));
 }
 
-/* Several of these in a row say no more than one. */
+/*
+ * Several of these in a row say no more than one: callers outside every mapping of a process. In a guest without symbols it is how a
+ * recursion looks, whose depth is worth knowing.
+ */
 static bool is_unmapped(const struct resolving *r, uint32_t frame)
 {
 	return r->profile->tables.frames.items[frame].status == VPMU_FRAME_UNMAPPED;
@@ -179,7 +182,7 @@ static int name_places(struct resolving *r, const struct raw_stack *raw, struct 
 
 		if (frame == UINT32_MAX)
 			return -ENOMEM;
-		if (ret->n && frame == last && is_unmapped(r, frame))
+		if (ret->n && frame == last && is_unmapped(r, frame) && !(VPMU_SIDES_GUEST & 1u << place.side))
 			continue;
 		if (!vec_push(&r->frames, frame))
 			return -ENOMEM;

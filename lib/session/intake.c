@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "format/perf_record.h"
+#include "session/guest_sample.h"
 #include "session/intake.h"
 #include "util/macro.h"
 
@@ -66,8 +67,17 @@ static void note_chain_hits(struct intake *intake, const struct plan_sample *sam
 	}
 }
 
+/* A guest's chain, as guest_sample_read() gave it. */
+static void note_guest_hits(struct intake *intake, uint32_t guest, const uint64_t *chain, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (chain[i] < VPMU_CONTEXT_MAX)
+			hits_guest(&intake->hits, guest, chain[0] == VPMU_CONTEXT_GUEST_USER, chain[i]);
+}
+
 static void note_hit(struct intake *intake, const struct target *target,
-		     const struct plan_sample *sample, enum vpmu_side side)
+		     const struct plan_sample *sample, enum vpmu_side side, const uint64_t *guest_chain,
+		     size_t n_guest_chain)
 {
 	uint32_t guest, vcpu;
 
@@ -79,8 +89,30 @@ static void note_hit(struct intake *intake, const struct target *target,
 		whose(intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
 		if (guest != VPMU_NO_GUEST)
 			hits_guest(&intake->hits, guest, side == VPMU_SIDE_GUEST_USER, sample->ip);
+		if (guest != VPMU_NO_GUEST && n_guest_chain)
+			note_guest_hits(intake, guest, guest_chain, n_guest_chain);
 	}
-	note_chain_hits(intake, sample);
+	if (!n_guest_chain)
+		note_chain_hits(intake, sample);
+}
+
+/*
+ * Counts @sample's chain. Returns how many words of it are a guest's, in @into as guest_sample_read() gives them; 0 if
+ * it is the kernel's.
+ */
+static size_t count_chain(struct intake *intake, const struct plan_sample *sample,
+			  uint64_t into[GUEST_SAMPLE_WORDS])
+{
+	struct vpmu_coverage *coverage = &intake->coverage;
+	uint64_t words = chain_words(intake, sample);
+	size_t n = guest_sample_read(&sample->header, sample->chain, words, into);
+
+	if (n)
+		guest_sample_count(into, n, coverage);
+	else
+		coverage->truncated_chains +=
+			perf_chain_is_cut(sample->chain, words, intake->plan->max_chain);
+	return n;
 }
 
 static void count_sample(struct intake *intake, const struct target *target,
@@ -88,18 +120,18 @@ static void count_sample(struct intake *intake, const struct target *target,
 {
 	struct vpmu_coverage *coverage = &intake->coverage;
 	enum vpmu_side side = side_of(&sample->header);
+	uint64_t guest_chain[GUEST_SAMPLE_WORDS];
+	size_t n = count_chain(intake, sample, guest_chain);
 
 	coverage->samples++;
 	coverage->sides[side]++;
 	coverage->opaque += sample->ip == 0 && (VPMU_SIDES_GUEST & 1u << side);
-	coverage->truncated_chains +=
-		perf_chain_is_cut(sample->chain, chain_words(intake, sample), intake->plan->max_chain);
 	if (!intake->first_time_ns || sample->time_ns < intake->first_time_ns)
 		intake->first_time_ns = sample->time_ns;
 	if (sample->time_ns > intake->last_time_ns)
 		intake->last_time_ns = sample->time_ns;
 	if (intake->collect_hits)
-		note_hit(intake, target, sample, side);
+		note_hit(intake, target, sample, side, guest_chain, n);
 }
 
 static int note_process(struct intake *intake, const struct perf_event_header *record)
@@ -222,7 +254,9 @@ static void deliver(struct intake *intake, const struct target *target,
 	uint32_t event = target_event(target, intake->plan, head->id);
 	struct perf_sample_record record;
 	struct process_view process;
+	uint64_t guest_chain[GUEST_SAMPLE_WORDS];
 	struct vpmu_sample sample;
+	size_t n;
 
 	if (perf_record_sample(&intake->plan->events[event].layout, &head->header, &record) < 0) {
 		intake->coverage.damaged_records++;
@@ -244,6 +278,11 @@ static void deliver(struct intake *intake, const struct target *target,
 		.n_chain = record.n_chain,
 		.chain = record.chain,
 	};
+	n = guest_sample_read(&head->header, record.chain, record.n_chain, guest_chain);
+	if (n) {
+		sample.chain = guest_chain;
+		sample.n_chain = (uint32_t)n;
+	}
 	whose(intake, target, sample.pid, sample.tid, &sample.guest, &sample.vcpu);
 	intake->fn(&sample, intake->fn_data);
 }

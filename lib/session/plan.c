@@ -12,6 +12,7 @@
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/io.h"
+#include "util/log.h"
 #include "util/macro.h"
 #include "util/strbuf.h"
 
@@ -24,6 +25,7 @@ void plan_deinit(struct plan *plan)
 	for (size_t i = 0; i < plan->n_events; i++)
 		vec_free(&plan->events[i].ids);
 	free(plan->events);
+	guest_chains_free(plan->guest_chains);
 	memset(plan, 0, sizeof(*plan));
 }
 
@@ -177,10 +179,12 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 
 	attr->size = sizeof(*attr);
 	attr->sample_type = PLAN_SAMPLE_TYPE;
-	if (opts->host_chains) {
+	if (opts->host_chains || opts->guest_chains) {
 		attr->sample_type |= PERF_SAMPLE_CALLCHAIN;
 		attr->sample_max_stack = max_stack;
 	}
+	attr->exclude_callchain_kernel = attr->exclude_callchain_user =
+		opts->guest_chains && !opts->host_chains;
 	if (event->spec.is_tracepoint)
 		attr->sample_type |= PERF_SAMPLE_RAW;
 	attr->read_format = PERF_FORMAT_ID | PERF_FORMAT_LOST;
@@ -262,6 +266,15 @@ static uint64_t expected_bytes(const struct plan *plan)
 	return total;
 }
 
+static void open_guest_chains(struct plan *plan)
+{
+	struct vpmu_error error = {};
+
+	if (guest_chains_open(&plan->guest_chains, &error) < 0)
+		log_warn("%s%s%s%s", error.text, error.hint[0] ? " (" : "", error.hint,
+			 error.hint[0] ? ")" : "");
+}
+
 int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
 {
 	unsigned int wanted = opts->sides ? opts->sides : VPMU_SIDES_ALL;
@@ -286,7 +299,7 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	plan->events = calloc(plan->n_events, sizeof(*plan->events));
 	if (!plan->events)
 		return error_oom(reterr);
-	plan->chains = opts->host_chains;
+	plan->chains = opts->host_chains || opts->guest_chains;
 	plan->max_chain = max_chain(opts);
 	plan->ring_bytes_asked_for = opts->ring_bytes != 0;
 	plan->ring_bytes = opts->ring_bytes ? opts->ring_bytes : DEFAULT_RING_BYTES;
@@ -302,6 +315,8 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 		plan_deinit(plan);
 		return r;
 	}
+	if (opts->guest_chains && (wanted & VPMU_SIDES_GUEST))
+		open_guest_chains(plan);
 	describe(plan);
 	plan->bytes_a_second = expected_bytes(plan);
 	return 0;

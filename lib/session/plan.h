@@ -19,6 +19,7 @@
 #include <vpmu/session.h>
 #include "format/perf_record.h"
 #include "host/event.h"
+#include "host/guest_chains.h"
 #include "util/vec.h"
 
 #define PLAN_SAMPLE_TYPE                                                                \
@@ -58,8 +59,10 @@ struct plan {
 	struct plan_event *events; /* the first one also reports mappings, names, forks */
 	size_t n_events;
 	bool filters; /* some event's sides are not all */
-	bool chains;
+	bool chains; /* samples have room for one */
 	uint16_t max_chain; /* addresses at which the kernel cuts them off */
+	struct guest_chains *guest_chains; /* takes the guests' samples; NULL = the kernel does, without chains */
+	bool said_unattached;
 	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;
 	bool ring_bytes_asked_for; /* else a smaller ring will do */

@@ -132,7 +132,7 @@ int session_close_threads(struct vpmu_session *session, uint32_t index)
 {
 	const struct roster_guest *guest = session->roster.guests.items[index];
 	size_t kept = 0;
-	int r = 0;
+	int r = session->started ? session_drain_guests(session) : 0;
 
 	for (size_t i = 0; i < session->targets.n; i++) {
 		struct target *target = session->targets.items[i];
@@ -256,7 +256,7 @@ static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
 static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 {
 	size_t fill = 0;
-	int r = 0;
+	int r = session_drain_guests(session);
 
 	for (size_t i = 0; i < session->targets.n && r == 0; i++) {
 		struct target *target = session->targets.items[i];

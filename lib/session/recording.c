@@ -201,6 +201,7 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 	const struct recording_event *e;
 	struct perf_sample_record raw;
 	struct process_view process;
+	size_t n;
 
 	if (unlikely(event < 0 || (size_t)event >= rec->events.n))
 		return false;
@@ -225,7 +226,14 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 		.chain = raw.chain,
 	};
 	recording_guests_at(&rec->guests, raw.pid, raw.tid, &sample->guest, &sample->vcpu);
-	rec->coverage.truncated_chains += perf_chain_is_cut(raw.chain, raw.n_chain, e->max_chain);
+	n = guest_sample_read(record, raw.chain, raw.n_chain, rec->guest_chain);
+	if (n) {
+		sample->chain = rec->guest_chain;
+		sample->n_chain = (uint32_t)n;
+		guest_sample_count(sample->chain, n, &rec->coverage);
+	} else {
+		rec->coverage.truncated_chains += perf_chain_is_cut(raw.chain, raw.n_chain, e->max_chain);
+	}
 	return true;
 }
 

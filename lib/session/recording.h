@@ -8,6 +8,7 @@
 
 #include <vpmu/recording.h>
 #include "format/perf_data.h"
+#include "session/guest_sample.h"
 #include "session/process.h"
 #include "session/recording_file.h"
 #include "session/recording_guests.h"
@@ -29,6 +30,7 @@ struct vpmu_recording {
 	VEC(struct recording_event) events;
 	VEC(struct vpmu_event_info) event_infos;
 
+	uint64_t guest_chain[GUEST_SAMPLE_WORDS]; /* of the sample that was read last */
 	bool surveyed;
 	bool ours;		/* has our guests section */
 	char *source;		/* from that section, or NULL */

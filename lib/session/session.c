@@ -328,6 +328,8 @@ VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *
 	session->stopped = true;
 	vec_for_each (target, &session->targets)
 		(void)ring_disable((*target)->ring);
+	r = session_drain_guests(session);
+	session_say_misses(session);
 	vec_for_each (target, &session->targets) {
 		taken = intake_last(&session->intake, *target);
 		r = r ? r : taken;

@@ -53,6 +53,15 @@ int session_open_threads(struct vpmu_session *session, uint32_t index, struct vp
  */
 int session_close_threads(struct vpmu_session *session, uint32_t index);
 
+/*
+ * guest_drain.c: takes in the guest samples of the BPF program, if there is one. To be called before any target goes away.
+ * Errors: those of the intake.
+ */
+int session_drain_guests(struct vpmu_session *session);
+
+/* guest_drain.c: warns about guest samples without call chains, and says why. */
+void session_say_misses(const struct vpmu_session *session);
+
 /* poll.c: the guests that run here become part of the roster, the dead are buried. */
 int session_look_for_guests(struct vpmu_session *session, struct vpmu_error *reterr);
 

@@ -45,14 +45,39 @@ static int refused(const struct plan *plan, size_t failed, int code, const struc
 	return code;
 }
 
+static int open_with_chains(const struct perf_event_attr *attrs, struct plan *plan,
+			    struct target *target, size_t *failed)
+{
+	_free_ signed char *by_nmi = calloc(plan->n_events, sizeof(*by_nmi));
+	int unattached = 0, r;
+
+	if (!by_nmi)
+		return -ENOMEM;
+	for (size_t i = 0; i < plan->n_events; i++) {
+		const struct event_spec *spec = &plan->events[i].spec;
+
+		by_nmi[i] = spec->is_tracepoint || spec->attr.exclude_guest ? -1 : spec->is_hardware;
+	}
+	r = ring_open_chains(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
+			     plan->guest_chains, by_nmi, &target->ring, target->ids, failed,
+			     &unattached);
+	if (r == 0 && unattached < 0 && !plan->said_unattached) {
+		plan->said_unattached = true;
+		log_warn("some guest samples come without call chains: the kernel does not attach the "
+			 "program: %s", strerror(-unattached));
+	}
+	return r;
+}
+
 static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, struct target *target,
 		     size_t *failed)
 {
 	int r;
 
 	for (;;) {
-		r = ring_open(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
-			      &target->ring, target->ids, failed);
+		r = plan->guest_chains ? open_with_chains(attrs, plan, target, failed) :
+					 ring_open(attrs, plan->n_events, target->tid, target->cpu,
+						   plan->ring_bytes, &target->ring, target->ids, failed);
 		if (r != -EPERM || *failed != plan->n_events || plan->ring_bytes_asked_for ||
 		    plan->ring_bytes <= SMALLEST_RING_BYTES)
 			return r;

@@ -237,6 +237,16 @@ VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *s, const struct vpmu_samp
 	for (uint32_t i = 0; i < sample->n_chain && n < n_frames; i++) {
 		uint64_t address = sample->chain[i];
 
+		if (address - VPMU_CONTEXT_CUT < VPMU_CHAIN_END_COUNT) {
+			frames[n++] = (struct vpmu_frame){
+				.symbol = NULL,
+				.dso = "[unknown]",
+				.build_id = "",
+				.side = side,
+				.status = VPMU_FRAME_TRUNCATED,
+			};
+			break;
+		}
 		if (address >= VPMU_CONTEXT_MAX) {
 			side = symbolizer_side_of_marker(address);
 			if (address == VPMU_CONTEXT_USER_DEFERRED)

@@ -49,6 +49,18 @@ VPMU_API const char *vpmu_frame_status_name(enum vpmu_frame_status status)
 	return NAME_OF(names, status);
 }
 
+VPMU_API const char *vpmu_chain_end_name(enum vpmu_chain_end end)
+{
+	static const char *const names[VPMU_CHAIN_END_COUNT] = {
+		[VPMU_CHAIN_COMPLETE] = "complete",	[VPMU_CHAIN_DEPTH] = "depth",
+		[VPMU_CHAIN_NO_MAPPING] = "no-mapping", [VPMU_CHAIN_NO_MEMORY] = "no-memory",
+		[VPMU_CHAIN_ABSENT] = "absent",		[VPMU_CHAIN_BAD_FRAME] = "bad-frame",
+		[VPMU_CHAIN_BAD_RETURN] = "bad-return",
+	};
+
+	return NAME_OF(names, end);
+}
+
 VPMU_API const char *vpmu_key_name(enum vpmu_key key)
 {
 	static const char *const names[VPMU_KEY_COUNT] = {

@@ -11,6 +11,9 @@
  *	idle VCPU				the vCPU is halted nearly all the time
  *	kernel					the guest runs in ring 0
  *	exits SYMBOL				each round leaves the guest in SYMBOL: guests/exits.S
+ *	chain SHARE REGEX			call chains there can be, as names with a blank behind each,
+ *						innermost first, and their share of all samples in
+ *						percent, or "-"; "<cut>" where a chain is cut
  *
  * One unit is one turn of the loop in spin: its cost is the latency of two dependent
  * multiplications (6 cycles on every x86 since 2008), not the fetching of its instructions, so it

@@ -10,6 +10,10 @@
 #define TURNS	10
 
 	ring	3
+	truth_flag "chain - bottom (descend ){40}guest_main "
+	truth_flag "chain - (descend ){1,40}guest_main "
+	truth_flag "chain - even (odd even ){0,9}guest_main "
+	truth_flag "chain - odd even (odd even ){0,9}guest_main "
 	function guest_main
 1:	mov	$LEVELS, %edi
 	call	descend

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "session/guest_sample.h"
+#include "test.h"
+
+static struct vpmu_bpf_sample a_sample(unsigned int n, enum vpmu_bpf_end end)
+{
+	struct vpmu_bpf_sample sample = {
+		.event_id = 7, .time_ns = 1234, .ip = 0x401005, .period = 1001001, .cpu = 1, .user = 1,
+		.end = (__u8)end, .n_frames = (__u16)n,
+	};
+
+	for (unsigned int i = 0; i < n; i++)
+		sample.frames[i] = 0x402000 + i;
+	return sample;
+}
+
+static size_t read_back(const union guest_sample_record *record, uint64_t *chain)
+{
+	return guest_sample_read(&record->sample.header, record->sample.chain, record->sample.n_chain, chain);
+}
+
+TEST(what_is_written_is_read_back)
+{
+	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	struct vpmu_coverage coverage = {};
+	union guest_sample_record record;
+
+	guest_sample_write(&sample, 10, 11, &record);
+	CHECK_EQ(record.sample.header.misc, PERF_RECORD_MISC_GUEST_USER);
+	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 5 * 8);
+	CHECK_EQ(record.sample.pid, 10);
+	CHECK_EQ(record.sample.tid, 11);
+	CHECK_EQ(record.sample.chain[0], VPMU_CONTEXT_USER); /* what perf takes */
+	CHECK_EQ(read_back(&record, chain), 5);
+	CHECK_EQ(chain[0], VPMU_CONTEXT_GUEST_USER); /* what it means */
+	CHECK_EQ(chain[1], 0x401005);
+	CHECK_EQ(chain[4], 0x402002);
+	guest_sample_count(chain, 5, &coverage);
+	CHECK_EQ(coverage.guest_chains, 1);
+	CHECK_EQ(coverage.chain_ends[VPMU_CHAIN_COMPLETE], 1);
+	CHECK_EQ(coverage.truncated_chains, 0);
+}
+
+TEST(a_cut_chain_says_why_where_perf_does_not_look)
+{
+	struct vpmu_bpf_sample sample = a_sample(126, VPMU_BPF_END_DEPTH);
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	struct vpmu_coverage coverage = {};
+	union guest_sample_record record;
+
+	sample.user = 0;
+	guest_sample_write(&sample, 10, 11, &record);
+	CHECK_EQ(record.sample.n_chain, 128);
+	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 129 * 8);
+	CHECK_EQ(read_back(&record, chain), 129);
+	CHECK_EQ(chain[0], VPMU_CONTEXT_GUEST_KERNEL);
+	CHECK_EQ(chain[128], VPMU_CONTEXT_CUT + VPMU_CHAIN_DEPTH);
+	guest_sample_count(chain, 129, &coverage);
+	CHECK_EQ(coverage.chain_ends[VPMU_CHAIN_DEPTH], 1);
+	CHECK_EQ(coverage.truncated_chains, 1);
+}
+
+TEST(chains_of_the_kernel_are_left_alone)
+{
+	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	union guest_sample_record record;
+
+	guest_sample_write(&sample, 10, 11, &record);
+	record.sample.header.misc = PERF_RECORD_MISC_USER;
+	CHECK_EQ(read_back(&record, chain), 0);
+	/* An unpatched kernel's chain of a guest sample: two markers. */
+	record.sample.header.misc = PERF_RECORD_MISC_GUEST_USER;
+	record.sample.chain[0] = VPMU_CONTEXT_KERNEL;
+	record.sample.chain[1] = VPMU_CONTEXT_USER;
+	record.sample.n_chain = 2;
+	CHECK_EQ(read_back(&record, chain), 0);
+	record.sample.n_chain = GUEST_SAMPLE_WORDS; /* longer than any of ours */
+	record.sample.chain[0] = VPMU_CONTEXT_USER;
+	record.sample.chain[1] = 1;
+	CHECK_EQ(read_back(&record, chain), 0);
+}
+
+int main(void)
+{
+	return test_main();
+}
