@@ -32,7 +32,7 @@ static const struct option_spec export_options[] = {
 	{ .letter = 'f', .name = "format", .arg = "FORMAT", .set = option_string, .offset = FIELD(format),
 	  .help = "folded (one line a stack), pprof (gzip'ed profile.proto) or speedscope (JSON)" },
 	{ .letter = 'o', .name = "output", .arg = "FILE", .set = option_string, .offset = FIELD(output),
-	  .help = "where to write, replaced only once all is written (default -: standard output)" },
+	  .help = "where to write (default -: standard output); an existing file is renamed to FILE.old once all is written" },
 	{ .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(event),
 	  .help = "which event of the recording, by name or number (default: the one with most samples)" },
 	{ .name = "weight", .set = option_flag, .max = 1, .offset = FIELD(weight),
@@ -75,6 +75,20 @@ static int write_profile(const struct vpmu_profile *profile, const char *format,
 }
 
 /* By way of a file beside @path, which takes its place when all went well. */
+/* @temp becomes @path; what was there becomes @path.old, as with recordings. At every moment @path is one of them, whole. */
+static int put_in_place(const char *temp, const char *path)
+{
+	char old[PATH_MAX];
+
+	if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
+		return rename(temp, path); /* nothing was there; or a file system that cannot exchange, which loses it */
+	if (snprintf(old, sizeof(old), "%s.old", path) >= (int)sizeof(old)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return rename(temp, old);
+}
+
 static int export_to_file(const struct vpmu_profile *profile, const char *format,
 			  const struct vpmu_export_opts *opts, const char *path, struct vpmu_error *reterr)
 {
@@ -100,7 +114,7 @@ static int export_to_file(const struct vpmu_profile *profile, const char *format
 	mask = umask(0);
 	umask(mask);
 	r = write_profile(profile, format, opts, fd, path, reterr);
-	if (r >= 0 && (fchmod(fd, 0666 & ~mask) < 0 || rename(temp, path) < 0))
+	if (r >= 0 && (fchmod(fd, 0666 & ~mask) < 0 || put_in_place(temp, path) < 0))
 		r = error_errno(reterr, -errno, "write to", path);
 	if (r < 0)
 		unlink(temp);

@@ -49,7 +49,7 @@ static struct json_object *guest_to_json(const struct vpmu_guest_info *guest, en
 	json_put_string(object, "uuid", guest->uuid);
 	json_put_int(object, "pid", guest->pid);
 	json_put_string(object, "accel", vpmu_accel_name(guest->accel));
-	json_put_string(object, "state", "running");
+	json_put_string(object, "state", NULL); /* only its monitor could tell a paused guest */
 	json_put_null(object, "kernel"); /* known once guest memory is read */
 	json_put(object, "vcpus", vcpus);
 	json_put(object, "profile", profile);

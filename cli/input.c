@@ -236,7 +236,9 @@ int input_select(const struct input *input, const struct name_list *names, bool 
 
 		if (r < 0)
 			return r;
-		chosen[guest] = true;
+		/* Guests may have the same name: all of them are meant, as in a report. */
+		for (const struct vpmu_guest_info *info; (info = vpmu_recording_guest(input->recording, guest)); guest++)
+			chosen[guest] |= is_guest(info, names->items[i]);
 	}
 	*ret_chosen = take_ptr(chosen);
 	*ret_n = n;

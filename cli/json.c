@@ -95,6 +95,24 @@ void json_append_string(struct json_object *array, const char *value)
 	json_append(array, new_string(value));
 }
 
+/* U+0080 to U+009F are fit for JSON, but a terminal may take them for the beginning of an escape sequence. */
+static void add_safely(struct strbuf *line, const char *text, size_t n)
+{
+	const char *end = text + n, *c1;
+
+	while ((c1 = memchr(text, 0xc2, (size_t)(end - text)))) {
+		unsigned char second = c1 + 1 < end ? (unsigned char)c1[1] : 0;
+
+		strbuf_add(line, text, (size_t)(c1 - text));
+		if (second >= 0x80 && second < 0xa0)
+			strbuf_addf(line, "\\u%04x", second);
+		else
+			strbuf_add(line, c1, 2);
+		text = c1 + 2;
+	}
+	strbuf_add(line, text, (size_t)(end - text));
+}
+
 static void write_value(struct json_object *value, const char *before, const char *after)
 {
 	_strbuf_ struct strbuf line = {};
@@ -103,7 +121,7 @@ static void write_value(struct json_object *value, const char *before, const cha
 
 	strbuf_adds(&line, before);
 	if (text)
-		strbuf_add(&line, text, n);
+		add_safely(&line, text, n);
 	else
 		line.failed = true;
 	strbuf_adds(&line, after);
