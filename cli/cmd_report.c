@@ -67,51 +67,100 @@ static const char *sort_keys(const struct report_args *args, struct strbuf *room
 	return room->text ? room->text : sort;
 }
 
+/* The reports of events first … end - 1, by event, and what they stand on together. */
+struct event_reports {
+	const struct input *input;
+	struct vpmu_report **reports;
+	uint32_t first, end;
+	struct vpmu_coverage shown;
+};
+
+static void event_reports_deinit(struct event_reports *e)
+{
+	for (uint32_t i = e->first; e->reports && i < e->end; i++)
+		vpmu_report_free(e->reports[i]);
+	free(e->reports);
+}
+
+/* Made before anything is printed: a wrong key or guest is then a plain error. */
+static enum status make_reports(struct event_reports *e, const struct vpmu_profile *profile,
+				struct vpmu_report_opts *opts)
+{
+	struct vpmu_error error = {};
+	struct vpmu_coverage coverage;
+
+	e->reports = calloc(e->end, sizeof(*e->reports));
+	if (!e->reports) {
+		error_oom(&error);
+		return say_error(&error);
+	}
+	for (uint32_t i = e->first; i < e->end; i++) {
+		opts->event = i;
+		int r = vpmu_report_new(profile, opts, &e->reports[i], &error);
+
+		if (r < 0) /* -EINVAL: a sort key that does not exist */
+			return r == -EINVAL ? say_usage("%s", error.text) : say_error(&error);
+		vpmu_report_coverage(e->reports[i], &coverage);
+		if (i == e->first)
+			e->shown = coverage;
+		else
+			coverage_add(&e->shown, &coverage);
+	}
+	return STATUS_DONE;
+}
+
+static void print_json(const struct event_reports *e)
+{
+	struct json_object *events = json_new_array();
+	struct json_list list;
+
+	report_json_begin(&list, e->input, &e->shown);
+	for (uint32_t i = e->first; i < e->end; i++) {
+		const struct vpmu_event_info *event = vpmu_recording_event(e->input->recording, i);
+
+		report_json_rows(&list, e->reports[i], event);
+		json_append(events, report_json_event(e->reports[i], event));
+	}
+	json_list_end_with(&list, "events", events);
+}
+
+static void print_text(const struct event_reports *e, const struct vpmu_report_opts *opts)
+{
+	const struct vpmu_recording_info *info = vpmu_recording_info(e->input->recording);
+	struct report_unnamed unnamed = {};
+	struct vpmu_coverage recorded;
+	_strbuf_ struct strbuf head = {};
+
+	vpmu_recording_coverage(e->input->recording, &recorded);
+	coverage_text(&e->shown, &head);
+	output_write(&head);
+	for (uint32_t i = e->first; i < e->end; i++)
+		report_text(e->reports[i], opts,
+			    info->n_events > 1 ? vpmu_recording_event(e->input->recording, i) : NULL,
+			    &unnamed);
+	if (recorded.samples || !info->damaged) /* else it was told why there is nothing */
+		report_text_notes(&recorded, &e->shown, opts, &unnamed);
+}
+
 /* One event of the recording, or all of them one after the other. */
 static enum status print_events(const struct report_args *args, const struct input *input,
 				const struct vpmu_profile *profile, struct vpmu_report_opts *opts)
 {
 	const struct vpmu_recording_info *info = vpmu_recording_info(input->recording);
+	struct event_reports e = { .input = input, .end = info->n_events ? (uint32_t)info->n_events : 1 };
 	struct vpmu_error error = {};
-	struct vpmu_coverage coverage;
-	struct report_unnamed unnamed = {};
-	_strbuf_ struct strbuf head = {};
-	uint32_t event = 0, end = info->n_events ? (uint32_t)info->n_events : 1;
-	struct json_list list;
+	enum status status;
 
-	if (args->event && input_event(input, args->event, &event, &error) < 0)
+	if (args->event && input_event(input, args->event, &e.first, &error) < 0)
 		return say_error(&error);
 	if (args->event)
-		end = event + 1;
-	/* Made before anything is printed: a wrong key or guest is then a plain error. */
-	_free_ struct vpmu_report **reports = calloc(end, sizeof(*reports));
-	enum status status = reports ? STATUS_DONE : STATUS_FAILED;
-
-	for (uint32_t i = event; status == STATUS_DONE && i < end; i++) {
-		opts->event = i;
-		int r = vpmu_report_new(profile, opts, &reports[i], &error);
-
-		if (r < 0) /* -EINVAL: a sort key that does not exist */
-			status = r == -EINVAL ? say_usage("%s", error.text) : say_error(&error);
-	}
-	vpmu_profile_coverage(profile, &coverage);
-	if (status == STATUS_DONE && args->common.json) {
-		report_json_begin(&list, input, &coverage);
-		for (uint32_t i = event; i < end; i++)
-			report_json_rows(&list, reports[i], vpmu_recording_event(input->recording, i));
-		json_list_end(&list);
-	} else if (status == STATUS_DONE) {
-		coverage_text(&coverage, &head);
-		output_write(&head);
-		for (uint32_t i = event; i < end; i++)
-			report_text(reports[i], opts,
-				    info->n_events > 1 ? vpmu_recording_event(input->recording, i) : NULL,
-				    &unnamed);
-		if (coverage.samples || !info->damaged) /* else it was told why there is nothing */
-			report_text_notes(&coverage, opts, &unnamed);
-	}
-	for (uint32_t i = event; reports && i < end; i++)
-		vpmu_report_free(reports[i]);
+		e.end = e.first + 1;
+	status = make_reports(&e, profile, opts);
+	if (status == STATUS_DONE && args->common.json)
+		print_json(&e);
+	else if (status == STATUS_DONE)
+		print_text(&e, opts);
+	event_reports_deinit(&e);
 	return status;
 }
 

@@ -32,6 +32,15 @@ void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
 	strbuf_addc(out, '\n');
 }
 
+void coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from)
+{
+	into->samples += from->samples;
+	into->resolved += from->resolved;
+	into->opaque += from->opaque;
+	for (int side = 0; side < VPMU_SIDE_COUNT; side++)
+		into->sides[side] += from->sides[side];
+}
+
 struct json_object *coverage_json(const struct vpmu_coverage *c)
 {
 	struct json_object *object = json_new_object(), *ends = json_new_object();

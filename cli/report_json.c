@@ -75,6 +75,17 @@ static void put_chains(struct json_object *object, const struct vpmu_report *rep
 	json_put(object, "chains", array);
 }
 
+struct json_object *report_json_event(const struct vpmu_report *report, const struct vpmu_event_info *event)
+{
+	struct json_object *object = json_new_object();
+	struct vpmu_coverage coverage;
+
+	vpmu_report_coverage(report, &coverage);
+	json_put_string(object, "event", event ? event->name : NULL);
+	json_put(object, "coverage", coverage_json(&coverage));
+	return object;
+}
+
 void report_json_rows(struct json_list *list, const struct vpmu_report *report,
 		      const struct vpmu_event_info *event)
 {

@@ -9,6 +9,8 @@
 
 void report_json_begin(struct json_list *list, const struct input *input,
 		       const struct vpmu_coverage *coverage);
+/* The coverage of one of several events. */
+struct json_object *report_json_event(const struct vpmu_report *report, const struct vpmu_event_info *event);
 void report_json_rows(struct json_list *list, const struct vpmu_report *report,
 		      const struct vpmu_event_info *event);
 

@@ -141,18 +141,18 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 		say("Host programs without symbols: install their debug packages, or set DEBUGINFOD_URLS.");
 }
 
-void report_text_notes(const struct vpmu_coverage *coverage, const struct vpmu_report_opts *opts,
-		       const struct report_unnamed *unnamed)
+void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_coverage *shown,
+		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed)
 {
 	bool wants_guest = !opts->sides || opts->sides & VPMU_SIDES_GUEST;
 
-	say_unnamed(unnamed, coverage);
-	if (!coverage->samples)
+	say_unnamed(unnamed, shown);
+	if (!recorded->samples)
 		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event "
 		    "did not happen.");
-	else if (wants_guest && !vpmu_coverage_guest(coverage) && (opts->sides || opts->n_guests))
+	else if (wants_guest && !vpmu_coverage_guest(recorded) && (opts->sides || opts->n_guests))
 		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest "
 		    "record', and was the guest busy?");
-	if (coverage->lost)
-		say("%" PRIu64 " records were lost: the reader was too slow; a lower -F helps.", coverage->lost);
+	if (recorded->lost)
+		say("%" PRIu64 " records were lost: the reader was too slow; a lower -F helps.", recorded->lost);
 }

@@ -14,8 +14,8 @@ struct report_unnamed {
 void report_text(const struct vpmu_report *report, const struct vpmu_report_opts *opts,
 		 const struct vpmu_event_info *event, struct report_unnamed *unnamed);
 
-/* What the reader should know about what is missing. */
-void report_text_notes(const struct vpmu_coverage *coverage, const struct vpmu_report_opts *opts,
-		       const struct report_unnamed *unnamed);
+/* What the reader should know about what is missing. @recorded: of the recording, @shown: of what was selected. */
+void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_coverage *shown,
+		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed);
 
 #endif

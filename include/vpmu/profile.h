@@ -158,6 +158,13 @@ VPMU_API const struct vpmu_chain *vpmu_report_chains(const struct vpmu_report *r
 VPMU_API uint64_t vpmu_report_samples(const struct vpmu_report *report, bool of_guest);
 VPMU_API uint64_t vpmu_report_weight(const struct vpmu_report *report, bool of_guest);
 
+/*
+ * vpmu_report_coverage - what the figures of the report stand on. Samples, sides, resolved and opaque are of what the
+ * report selected (event, sides, guests; not limit and min_percent). The rest cannot be told apart by event or guest
+ * (what was lost is not known) and is the whole profile's, as vpmu_profile_coverage() gives it.
+ */
+VPMU_API void vpmu_report_coverage(const struct vpmu_report *report, struct vpmu_coverage *ret_coverage);
+
 /* vpmu_diff_new - compare, largest absolute delta first. Errors as vpmu_report_new. -ENODATA: no samples on a side. */
 VPMU_API int vpmu_diff_new(const struct vpmu_profile *base, const struct vpmu_profile *other,
 			   const struct vpmu_diff_opts *opts, struct vpmu_diff **ret_diff,

@@ -297,6 +297,16 @@ VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report)
 }
 DEFINE_CLEANUP(struct vpmu_report *, vpmu_report_free)
 
+/* The profile's, but for what report_group() counts. */
+static void start_coverage(struct vpmu_report *report, const struct vpmu_profile *profile)
+{
+	struct vpmu_coverage *c = &report->coverage;
+
+	vpmu_profile_coverage(profile, c);
+	c->samples = c->resolved = c->opaque = 0;
+	memset(c->sides, 0, sizeof(c->sides));
+}
+
 VPMU_API int vpmu_report_new(const struct vpmu_profile *profile,
 			     const struct vpmu_report_opts *opts, struct vpmu_report **ret_report,
 			     struct vpmu_error *reterr)
@@ -320,6 +330,7 @@ VPMU_API int vpmu_report_new(const struct vpmu_profile *profile,
 			   report->opts.sides, report->opts.guests, report->opts.n_guests, reterr);
 	if (r < 0)
 		return r;
+	start_coverage(report, profile);
 	report->words = intern_new();
 	if (!report->words || report_group(report) < 0 || make_rows(report) < 0)
 		return error_oom(reterr);
@@ -342,4 +353,10 @@ VPMU_API uint64_t vpmu_report_samples(const struct vpmu_report *report, bool of_
 VPMU_API uint64_t vpmu_report_weight(const struct vpmu_report *report, bool of_guest)
 {
 	return report->halves[of_guest].weight;
+}
+
+VPMU_API void vpmu_report_coverage(const struct vpmu_report *report,
+				   struct vpmu_coverage *ret_coverage)
+{
+	*ret_coverage = report->coverage;
 }

@@ -62,6 +62,7 @@ struct vpmu_report {
 	uint32_t *row_groups; /* row -> groups[] */
 	size_t n_rows;
 	struct report_half halves[2]; /* by is_guest */
+	struct vpmu_coverage coverage; /* of the selection */
 	struct intern *words;	      /* texts made for keys: numbers, lines */
 	struct report_chains *chains; /* NULL unless asked for */
 };

@@ -143,6 +143,17 @@ static int sort_entries(struct grouping *g, const uint32_t *groups, size_t n_ent
 	return 0;
 }
 
+static void count_coverage(struct vpmu_coverage *coverage, const struct profile_entry *e,
+			   enum vpmu_frame_status status)
+{
+	coverage->samples += e->samples;
+	coverage->sides[e->side] += e->samples;
+	if (status == VPMU_FRAME_OK)
+		coverage->resolved += e->samples;
+	else if (status == VPMU_FRAME_OPAQUE)
+		coverage->opaque += e->samples;
+}
+
 static int group_entries(struct vpmu_report *report)
 {
 	const struct profile_view *view = &report->view;
@@ -160,6 +171,7 @@ static int group_entries(struct vpmu_report *report)
 			continue;
 		half->samples += e->samples;
 		half->weight += e->weight;
+		count_coverage(&report->coverage, e, view->frames[e->leaf].status);
 		last = groups[i] = entry_group(g, &ids, e, report->keys, last);
 		if (last == GROUP_NONE)
 			r = -ENOMEM;

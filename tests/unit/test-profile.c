@@ -182,7 +182,10 @@ TEST(samples_become_frames_and_stacks)
 /* A session's coverage knows them already, from the records. */
 TEST(opaque_samples_are_counted_once)
 {
-	struct vpmu_coverage coverage = { .samples = 2, .opaque = 2, .sides[VPMU_SIDE_GUEST_KERNEL] = 2 };
+	struct vpmu_coverage coverage = { .samples = 2, .opaque = 2, .sides[VPMU_SIDE_GUEST_KERNEL] = 2,
+					  .lost = 4 };
+	VPMU_OPTS(vpmu_report_opts, opts, .sides = VPMU_SIDES_HOST);
+	struct vpmu_report *report;
 	const struct made opaque = { .side = VPMU_SIDE_GUEST_KERNEL, .pid = 9, .tid = 9 };
 	struct vpmu_recording *rec;
 	struct vpmu_profile *p;
@@ -196,6 +199,13 @@ TEST(opaque_samples_are_counted_once)
 	CHECK_EQ(vpmu_profile_resolve(p, vpmu_recording_symbolizer(rec), &coverage, NULL), 0);
 	vpmu_profile_coverage(p, &coverage);
 	CHECK_EQ(coverage.opaque, 2);
+	CHECK_EQ(coverage.lost, 4);
+	CHECK_EQ(vpmu_report_new(p, &opts, &report, NULL), 0);
+	vpmu_report_coverage(report, &coverage);
+	CHECK_EQ(coverage.samples, 0);
+	CHECK_EQ(coverage.opaque, 0);
+	CHECK_EQ(coverage.lost, 4);
+	vpmu_report_free(report);
 	vpmu_profile_free(p);
 	vpmu_recording_free(rec);
 	maker_deinit(&m);

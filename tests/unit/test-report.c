@@ -257,6 +257,46 @@ TEST(limits_hold_per_half_and_percentages_stay)
 	vpmu_profile_free(p);
 }
 
+TEST(the_coverage_is_of_what_was_selected)
+{
+	struct vpmu_profile *p = profile_new();
+	uint32_t web = profile_put_guest(p, "web1", ""), db = profile_put_guest(p, "db1", "");
+	uint32_t named = frame(p, "[kernel]", "a", VPMU_SIDE_GUEST_KERNEL, VPMU_FRAME_OK);
+	uint32_t nameless = frame(p, "x", "0x10", VPMU_SIDE_GUEST_USER, VPMU_FRAME_NO_SYMBOLS);
+	uint32_t opaque = frame(p, "x", "[opaque]", VPMU_SIDE_GUEST_USER, VPMU_FRAME_OPAQUE);
+	uint32_t host = user(p, "b");
+	const char *const who[] = { "web1" };
+	VPMU_OPTS(vpmu_report_opts, guest, .guests = who, .n_guests = 1, .limit = 1);
+	VPMU_OPTS(vpmu_report_opts, side, .sides = VPMU_SIDES_HOST);
+	VPMU_OPTS(vpmu_report_opts, event, .event = 1);
+	struct vpmu_coverage c = {};
+	struct vpmu_report *r;
+
+	put(p, web, 0, VPMU_SIDE_GUEST_KERNEL, &named, 1, 2);
+	put(p, web, 0, VPMU_SIDE_GUEST_USER, &nameless, 1, 3);
+	put(p, web, 0, VPMU_SIDE_GUEST_USER, &opaque, 1, 5);
+	put(p, db, 0, VPMU_SIDE_GUEST_KERNEL, &named, 1, 7);
+	put(p, VPMU_NO_GUEST, VPMU_NO_VCPU, VPMU_SIDE_HOST_USER, &host, 1, 11);
+
+	r = report(p, &guest);
+	vpmu_report_coverage(r, &c);
+	CHECK_EQ(c.samples, 10);
+	CHECK_EQ(c.sides[VPMU_SIDE_GUEST_KERNEL], 2);
+	CHECK_EQ(c.sides[VPMU_SIDE_GUEST_USER], 8);
+	CHECK_EQ(c.resolved, 2);
+	CHECK_EQ(c.opaque, 5);
+	vpmu_report_free(r);
+	r = report(p, &side);
+	vpmu_report_coverage(r, &c);
+	CHECK(c.samples == 11 && vpmu_coverage_host(&c) == 11 && c.resolved == 11 && !c.opaque);
+	vpmu_report_free(r);
+	r = report(p, &event);
+	vpmu_report_coverage(r, &c);
+	CHECK_EQ(c.samples, 0);
+	vpmu_report_free(r);
+	vpmu_profile_free(p);
+}
+
 TEST(what_cannot_be_reported_is_refused_with_a_reason)
 {
 	struct vpmu_profile *p = profile_new();
