@@ -28,7 +28,11 @@ enum vpmu_frame_status {
 	VPMU_FRAME_NO_SYMBOL,	      /* there is a table, no symbol of it covers the address */
 	VPMU_FRAME_HIDDEN,	      /* kptr_restrict or missing rights hide kernel addresses */
 	VPMU_FRAME_OPAQUE,	      /* no address was given: an encrypted guest */
-	VPMU_FRAME_TRUNCATED,	      /* the chain was cut here; stands in place of the missing rest */
+	/*
+	 * The chain goes on, but nobody knows how: the walk of a guest's stack had to end (enum vpmu_chain_end), or a
+	 * marker follows that is not known. Chains that the kernel cut have no such frame; the coverage counts them.
+	 */
+	VPMU_FRAME_TRUNCATED,
 	VPMU_FRAME_NOT_THIS_KERNEL,   /* recorded under another kernel, whose table is not at hand */
 };
 #define VPMU_FRAME_STATUS_COUNT 8
@@ -66,7 +70,7 @@ enum vpmu_guest_symbols {
 };
 
 /* What became of the vmlinux's KASLR offset. */
-#define VPMU_KASLR_AUTO INT64_MIN /* work it out from the guest's kallsyms; without those 0 */
+#define VPMU_KASLR_AUTO INT64_MIN /* work it out from the guest's kallsyms; without those the vmlinux names nothing */
 
 VPMU_BEGIN_DECLS
 
@@ -74,6 +78,7 @@ VPMU_BEGIN_DECLS
  * vpmu_symbolizer_guest_file - names for @guest (an index into the session's or recording's guests;
  * VPMU_NO_GUEST: for every guest that has none of its own).
  * @kaslr_offset: bytes, for VPMU_GUEST_VMLINUX: run-time address minus link address, or VPMU_KASLR_AUTO.
+ * A kernel that KASLR did not move (nokaslr) has 0, which must be said: a vmlinux alone does not tell where its kernel lies.
  * Errors: what opening gave; -EINVAL (not of that kind; the text says what is wrong with it), -EACCES with
  * a hint for a kallsyms whose addresses are all zero (kptr_restrict inside the guest).
  */

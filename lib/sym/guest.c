@@ -117,7 +117,7 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 	}
 	if (guest_files_frame(files, g->env->strings, frame) || !is_kernel || frame->status != VPMU_FRAME_UNMAPPED)
 		return;
-	has_kernel_table |= files->kallsyms.table || files->vmlinux.table;
+	has_kernel_table |= guest_files_kernel(files);
 	frame->dso = sym_module_dso(g->env->strings, "");
 	frame->status = has_kernel_table ? VPMU_FRAME_NO_SYMBOL : VPMU_FRAME_NO_SYMBOLS;
 }

@@ -138,7 +138,8 @@ static int read_vmlinux(const char *path, int64_t offset, struct symtab **ret_ta
 
 static int open_vmlinux(struct guest_files *f, const char *path, int64_t kaslr_offset, struct vpmu_error *reterr)
 {
-	int64_t offset = kaslr_offset == VPMU_KASLR_AUTO ? 0 : kaslr_offset;
+	bool told = kaslr_offset != VPMU_KASLR_AUTO;
+	int64_t offset = told ? kaslr_offset : 0;
 	_free_ char *copy = strdup(path);
 	struct build_id build_id;
 	struct symtab *table;
@@ -152,7 +153,7 @@ static int open_vmlinux(struct guest_files *f, const char *path, int64_t kaslr_o
 	free(f->vmlinux_path);
 	f->vmlinux_path = take_ptr(copy);
 	f->vmlinux_build_id = build_id;
-	f->kaslr_asked = kaslr_offset;
+	f->kaslr_known = told;
 	f->kaslr_offset = offset;
 	return 0;
 }
@@ -210,27 +211,39 @@ static bool lies_at(const struct guest_files *f, const char *name, int64_t *ret_
 
 /*
  * Where the kernel really lies, by a symbol that both tables have; the vmlinux is read again at that place. Done when first needed, as
- * the files may be given in any order.
+ * the files may be given in any order. false = nothing tells, or there is no vmlinux: a guess would give wrong names, and a kernel
+ * moved by less than its own size would not even show it.
  */
-static void settle_kaslr(struct guest_files *f)
+static bool settle_kaslr(struct guest_files *f)
 {
 	struct build_id build_id;
 	struct symtab *table;
 	int64_t offset;
 
-	if (f->kaslr_asked != VPMU_KASLR_AUTO || !f->vmlinux.table || !f->kallsyms.table)
-		return;
-	if (!lies_at(f, "_text", &offset) && !lies_at(f, "_stext", &offset))
-		return;
-	f->kaslr_asked = offset;
+	if (f->kaslr_known || !f->vmlinux.table)
+		return f->vmlinux.table;
+	if (!f->kallsyms.table || (!lies_at(f, "_text", &offset) && !lies_at(f, "_stext", &offset))) {
+		if (!f->warned)
+			log_warn("ignoring '%s': where KASLR put the guest's kernel is not known; give its "
+				 "/proc/kallsyms too, or the offset (0x0 after nokaslr)", f->vmlinux_path);
+		f->warned = true;
+		return false;
+	}
+	f->kaslr_known = true;
 	if (offset == 0)
-		return;
+		return true;
 	if (read_vmlinux(f->vmlinux_path, offset, &table, &build_id, NULL) < 0) {
 		log_warn("'%s' changed while it was in use; ignoring it", f->vmlinux_path);
 		table = NULL;
 	}
 	named_table_set(&f->vmlinux, table);
 	f->kaslr_offset = offset;
+	return table;
+}
+
+bool guest_files_kernel(struct guest_files *f)
+{
+	return f->kallsyms.table || settle_kaslr(f);
 }
 
 int guest_files_open(struct guest_files *f, enum vpmu_guest_symbols kind, const char *path, int64_t kaslr_offset,
@@ -259,20 +272,14 @@ static void set_build_id(struct vpmu_frame *frame, const struct build_id *id, st
 
 static bool kernel_frame_of(struct guest_files *f, struct intern *strings, struct vpmu_frame *frame)
 {
+	bool vmlinux = settle_kaslr(f);
 	struct symbol symbol;
 
-	settle_kaslr(f);
-	if (f->vmlinux.table)
+	if (vmlinux)
 		set_build_id(frame, &f->vmlinux_build_id, strings);
 	if (!named_table_lookup(&f->kallsyms, strings, frame->address, &symbol) &&
-	    !named_table_lookup(&f->vmlinux, strings, frame->address, &symbol)) {
-		if (f->vmlinux.table && !f->kallsyms.table && f->kaslr_asked == VPMU_KASLR_AUTO && !f->warned) {
-			log_warn("guest-kernel addresses lie outside '%s': the kernel was probably moved by KASLR; "
-				 "give its kallsyms or its offset", f->vmlinux_path);
-			f->warned = true;
-		}
+	    !(vmlinux && named_table_lookup(&f->vmlinux, strings, frame->address, &symbol)))
 		return false;
-	}
 	frame->dso = sym_module_dso(strings, symbol.module);
 	sym_frame_found(frame, &symbol, frame->address);
 	return true;
@@ -313,8 +320,7 @@ static struct lines *open_lines(const char *path)
 
 void guest_files_line(struct guest_files *f, struct intern *strings, struct vpmu_frame *frame)
 {
-	settle_kaslr(f);
-	if (frame->side == VPMU_SIDE_GUEST_KERNEL && f->vmlinux.table) {
+	if (frame->side == VPMU_SIDE_GUEST_KERNEL && settle_kaslr(f)) {
 		if (!f->asked_lines)
 			f->vmlinux_lines = open_lines(f->vmlinux_path);
 		f->asked_lines = true;
@@ -340,12 +346,12 @@ int guest_files_each(struct guest_files *f, uint32_t guest,
 			       const struct symtab *table, void *data),
 		     void *data)
 {
+	bool vmlinux = settle_kaslr(f);
 	int r = 0;
 
-	settle_kaslr(f);
 	if (f->kallsyms.table)
 		r = fn(guest, NULL, &f->vmlinux_build_id, f->kallsyms.table, data);
-	else if (f->vmlinux.table)
+	else if (vmlinux)
 		r = fn(guest, NULL, &f->vmlinux_build_id, f->vmlinux.table, data);
 	vec_for_each(image, &f->images)
 		if (r == 0)

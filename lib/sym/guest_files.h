@@ -25,10 +25,11 @@ struct guest_files {
 	char *modules; /* text */
 	size_t modules_bytes;
 	struct build_id vmlinux_build_id;
-	int64_t kaslr_asked, kaslr_offset; /* as given, may be VPMU_KASLR_AUTO; as the table was made */
+	int64_t kaslr_offset; /* at which the table was made */
+	bool kaslr_known;     /* that this is where the kernel lies: else the vmlinux names nothing */
 	struct lines *vmlinux_lines;
 	bool asked_lines;
-	bool warned; /* about addresses outside the vmlinux */
+	bool warned; /* that the vmlinux cannot be used */
 	VEC(struct guest_image) images;
 };
 
@@ -44,6 +45,9 @@ int guest_files_add_image(struct guest_files *files, const char *path, const str
 			  struct symtab *table);
 
 bool guest_files_any(const struct guest_files *files);
+
+/* Is there a table of the guest's kernel that can be used? */
+bool guest_files_kernel(struct guest_files *files);
 
 /* true if a symbol was found. Else, if the address lies in an image, that image's dso is set and status NO_SYMBOL. */
 bool guest_files_frame(struct guest_files *files, struct intern *strings, struct vpmu_frame *frame);

@@ -160,6 +160,26 @@ TEST(a_vmlinux_is_moved_to_where_kallsyms_says_in_either_order)
 	}
 }
 
+TEST(a_vmlinux_that_may_have_been_moved_names_nothing)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = with_guest("web1");
+	uint64_t function = link_address("link_address");
+	struct vpmu_frame frame;
+
+	CHECK_EQ(give(s, 0, VPMU_GUEST_VMLINUX, self), 0);
+	frame = kernel_at(s, function + 1);
+	CHECK_EQ(frame.status, VPMU_FRAME_NO_SYMBOLS);
+	CHECK(!frame.symbol && !frame.src_file);
+	CHECK_STR(frame.dso, "[kernel]");
+	/* Nor does a kallsyms help that says nothing of where the kernel begins. */
+	CHECK_EQ(give(s, 0, VPMU_GUEST_KALLSYMS, file_of("kallsyms", "ffffffff91000200 t do_idle\n")), 0);
+	CHECK_EQ(kernel_at(s, function + 1).status, VPMU_FRAME_NO_SYMBOL);
+	CHECK_STR(kernel_at(s, 0xffffffff91000200).symbol, "do_idle");
+	/* Unless told that it is where it was linked. */
+	CHECK_EQ(vpmu_symbolizer_guest_file(s, 0, VPMU_GUEST_VMLINUX, self, 0, NULL), 0);
+	CHECK_STR(kernel_at(s, function + 1).symbol, "link_address");
+}
+
 TEST(a_given_kaslr_offset_is_used)
 {
 	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = with_guest("web1");
