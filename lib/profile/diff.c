@@ -9,7 +9,8 @@
  *
  * Names pair across sides: the guest's `schedule` and the host's. A place without a name is paired
  * by file and offset, or all unnamed places at offset 0x3f10 of different files would be taken for
- * one.
+ * one. Inside a guest there is not even a file: an address of one guest's memory means nothing in
+ * another's, so it is paired within the guest of that name alone.
  */
 #include <errno.h>
 
@@ -31,7 +32,8 @@ struct vpmu_diff {
 /* A frame of one of the profiles with what it got there. Strings are numbers of the diff. */
 struct tally {
 	uint32_t symbol, dso;
-	bool by_dso; /* dso is part of the identity */
+	bool by_dso;	/* dso is part of the identity */
+	uint32_t owner; /* so is this, unless 0: the guest's name, plus one */
 	enum half half;
 	uint64_t samples;
 };
@@ -49,47 +51,67 @@ VPMU_API struct vpmu_diff *vpmu_diff_free(struct vpmu_diff *diff)
 }
 DEFINE_CLEANUP(struct vpmu_diff *, vpmu_diff_free)
 
-static int push_tally(struct vpmu_diff *diff, const struct profile_view *view,
-		      const struct profile_frame *frame, enum half half, uint64_t samples,
-		      bool by_dso, tallies *out)
+/* What is opaque has no address that could be mistaken for another guest's. */
+static bool belongs_to_guest(const struct profile_frame *frame)
 {
-	struct tally t = {
-		.symbol = intern_add(diff->strings, intern_string(view->strings, frame->symbol)),
-		.dso = intern_add(diff->strings, intern_string(view->strings, frame->dso)),
-		.by_dso = by_dso || frame->status != VPMU_FRAME_OK,
-		.half = half,
-		.samples = samples,
-	};
+	return frame->status != VPMU_FRAME_OK && frame->status != VPMU_FRAME_OPAQUE &&
+	       (VPMU_SIDES_GUEST & 1u << frame->side);
+}
 
-	if (t.symbol == INTERN_FAILED || t.dso == INTERN_FAILED || !vec_push(out, t))
+static const char *guest_name(const struct profile_view *view, uint32_t guest)
+{
+	return guest < view->n_guests ? intern_string(view->strings, view->guests[guest].name) : "";
+}
+
+/* @owner: of what belongs_to_guest(); else NULL. */
+static int push_tally(struct vpmu_diff *diff, const struct profile_view *view,
+		      const struct profile_frame *frame, const char *owner, struct tally t,
+		      tallies *out)
+{
+	uint32_t name = owner ? intern_add(diff->strings, owner) : 0;
+
+	t.symbol = intern_add(diff->strings, intern_string(view->strings, frame->symbol));
+	t.dso = intern_add(diff->strings, intern_string(view->strings, frame->dso));
+	t.by_dso |= frame->status != VPMU_FRAME_OK;
+	t.owner = owner ? name + 1 : 0;
+	if (name == INTERN_FAILED || t.symbol == INTERN_FAILED || t.dso == INTERN_FAILED ||
+	    !vec_push(out, t))
 		return -ENOMEM;
 	return 0;
 }
 
-/* One tally for each frame of @profile that was hit in the selection. */
+/*
+ * One tally for each frame of @profile that was hit in the selection; several of a frame that
+ * guests share without meaning the same place.
+ */
 static int tally_half(struct vpmu_diff *diff, const struct profile_view *view,
 		      const struct selection *selection, enum half half, bool by_dso, tallies *out)
 {
 	_free_ uint64_t *samples = calloc(view->n_frames + 1, sizeof(*samples));
+	struct tally t = { .half = half, .by_dso = by_dso };
+	int r = 0;
 
 	if (!samples)
 		return -ENOMEM;
-	for (size_t i = 0; i < view->n_entries; i++) {
+	for (size_t i = 0; i < view->n_entries && r == 0; i++) {
 		const struct profile_entry *e = &view->entries[i];
+		const struct profile_frame *frame = &view->frames[e->leaf];
 
 		if (!selection_has(selection, e))
 			continue;
-		samples[e->leaf] += e->samples;
 		diff->samples[half] += e->samples;
+		t.samples = e->samples;
+		if (belongs_to_guest(frame))
+			r = push_tally(diff, view, frame, guest_name(view, e->guest), t, out);
+		else
+			samples[e->leaf] += e->samples;
 	}
-	for (size_t i = 0; i < view->n_frames; i++) {
-		int r = samples[i] ? push_tally(diff, view, &view->frames[i], half, samples[i],
-						by_dso, out) : 0;
-
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < view->n_frames && r == 0; i++) {
+		t.samples = samples[i];
+		if (samples[i])
+			r = push_tally(diff, view, &view->frames[i], NULL, t, out);
 	}
-	return 0;
+	return r;
 }
 
 static int compare_u32(uint32_t a, uint32_t b)
@@ -105,7 +127,7 @@ static int compare_identity(const struct tally *a, const struct tally *b)
 		c = compare_u32(a->by_dso, b->by_dso);
 	if (!c && a->by_dso)
 		c = compare_u32(a->dso, b->dso);
-	return c;
+	return c ? c : compare_u32(a->owner, b->owner);
 }
 
 static int compare_tallies(const void *a, const void *b)

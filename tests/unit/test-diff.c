@@ -109,6 +109,56 @@ TEST(places_without_a_name_pair_by_file_and_offset)
 	vpmu_profile_free(other);
 }
 
+TEST(an_address_of_one_guest_is_not_the_same_one_of_another)
+{
+	static const char *const web[] = { "web1" }, *const db[] = { "db1" };
+	VPMU_OPTS(vpmu_diff_opts, opts, .base_guests = web, .n_base_guests = 1, .other_guests = db,
+		  .n_other_guests = 1);
+	struct vpmu_profile *p = new_profile();
+	uint32_t f = put_frame(p, GU, "0x2001c3", "[unknown]"), named = put_frame(p, GU, "f", "a");
+	struct vpmu_diff *diff;
+
+	profile_put_guest(p, "web1", "");
+	profile_put_guest(p, "db1", "");
+	for (uint32_t guest = 0; guest < 2; guest++)
+		for (uint32_t vcpu = 0; vcpu < 2; vcpu++) {
+			put_hit(p, &(struct hit){ .guest = guest, .vcpu = vcpu, .side = GU,
+						  .samples = 1 + guest, .stack = &f, .n_stack = 1 });
+			put_hit(p, &(struct hit){ .guest = guest, .vcpu = vcpu, .side = GU,
+						  .samples = 5, .stack = &named, .n_stack = 1 });
+		}
+	diff = diff_of(p, p, &opts);
+	CHECK_EQ(count_rows(diff), 3);
+	CHECK_EQ(row_of(diff, "f")->base_samples, 10);
+	CHECK_EQ(row_of(diff, "f")->other_samples, 10);
+	/* The one that is heavier in its guest comes first. */
+	CHECK_EQ(row_of(diff, "0x2001c3")->base_samples, 0);
+	CHECK_EQ(row_of(diff, "0x2001c3")->other_samples, 4);
+	vpmu_diff_free(diff);
+
+	opts.other_guests = web;
+	diff = diff_of(p, p, &opts);
+	CHECK_EQ(count_rows(diff), 2);
+	CHECK(row_of(diff, "0x2001c3")->delta == 0);
+	vpmu_diff_free(diff);
+	vpmu_profile_free(p);
+}
+
+TEST(an_address_of_a_guest_is_none_of_the_hosts)
+{
+	VPMU_OPTS(vpmu_diff_opts, opts, .base_sides = VPMU_SIDES_HOST,
+		  .other_sides = VPMU_SIDES_GUEST);
+	struct vpmu_profile *p = new_profile();
+	struct vpmu_diff *diff;
+
+	put_symbol(p, HU, "0x10", "[unknown]", 1);
+	put_symbol(p, GU, "0x10", "[unknown]", 1);
+	diff = diff_of(p, p, &opts);
+	CHECK_EQ(count_rows(diff), 2);
+	vpmu_diff_free(diff);
+	vpmu_profile_free(p);
+}
+
 /* 400 symbols; a slow comparison, straight from the definition, is the referee. */
 TEST(rows_are_what_the_definition_says_whatever_the_order_of_input)
 {
