@@ -203,6 +203,7 @@ static void print_rows(const struct vpmu_diff *diff)
 
 static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 {
+	bool one_recording = parts[0].input == parts[1].input;
 	_strbuf_ struct strbuf head = {};
 	struct vpmu_coverage coverage;
 
@@ -214,8 +215,8 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 			text_add_clean(&head, event_name(&parts[i]));
 		}
 		strbuf_addc(&head, '\n');
-		if (i && parts[0].input == parts[1].input)
-			continue;
+		if (one_recording && i == 0)
+			continue; /* its coverage stands below both */
 		vpmu_profile_coverage(parts[i].profile, &coverage);
 		coverage_text(&coverage, &head);
 	}
