@@ -39,17 +39,20 @@ struct guest_walk {
 	/* The page that was read last: most of a chain lies in one or two. */
 	__u64 page_gva, page_hva; /* hva 0 = none yet */
 	__u32 levels;		  /* of page tables: 4 or 5 */
-	__u32 reserved;
+	__u32 upper;		  /* 1 = the stack and all callers are in the upper half of addresses */
 	struct vpmu_bpf_sample sample;
 };
 
-/* Whether @gva is in the half of the address space that a sample of this mode runs in. */
+/*
+ * Whether @gva is in the half of the address space that the sampled code runs in. (By its address, for kernels: small ones run
+ * in the lower half.)
+ */
 static inline __attribute__((always_inline)) int guest_own_half(const struct guest_walk *w,
 								__u64 gva)
 {
 	__u32 bits = w->levels == 5 ? 56 : 47;
 
-	return w->sample.user ? gva >> bits == 0 : gva >> bits == ~0ULL >> bits;
+	return gva >> bits == (w->upper ? ~0ULL >> bits : 0);
 }
 
 /* Finds the page of @gva. Returns 0, with page_gva and page_hva set, or an enum vpmu_bpf_end. */
@@ -167,8 +170,7 @@ static long guest_walk_step(__u32 i, void *data)
 }
 
 /*
- * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, bp, and user of the
- * sample.
+ * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, upper, bp.
  */
 static inline __attribute__((always_inline)) void guest_walk_frames(struct guest_walk *w)
 {

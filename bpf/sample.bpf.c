@@ -192,6 +192,7 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	w->sample.pid = ids >> 32;
 	w->sample.tid = (__u32)ids;
 	w->sample.cpu = bpf_get_smp_processor_id();
+	w->upper = !w->sample.user && (__s64)w->sample.ip < 0;
 	w->memory.slots = BPF_CORE_READ(kvm, memslots[0]);
 	for (int i = 0; i < N_SLOTS; i++)
 		w->memory.seen[i].n_pages = 0;

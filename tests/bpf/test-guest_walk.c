@@ -21,7 +21,6 @@ static struct guest_walk *new_guest(void)
 		.ram = calloc(1, RAM_BYTES), .ram_bytes = RAM_BYTES, .absent_gpa = UINT64_MAX};
 	w->cr3 = PAGE(1) | 0x18; /* the low bits are no address */
 	w->levels = 4;
-	w->sample.user = 1;
 	return w;
 }
 
@@ -185,7 +184,7 @@ TEST(kernel_stacks_lie_in_the_upper_half)
 	struct guest_walk *w = new_guest();
 	uint64_t stack = 0xffffc90000010000;
 
-	w->sample.user = 0;
+	w->upper = 1;
 	map_page(w, stack, PAGE(32), 12);
 	put(w, PAGE(32) + 8, 0xffffffff81000042);
 	w->bp = stack;

@@ -8,7 +8,7 @@
 
 struct head {
 	uint64_t cr3, bp, absent_gpa;
-	uint8_t user, five_levels, reserved[6];
+	uint8_t lower, five_levels, reserved[6];
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk.cr3 = head.cr3;
 	walk.bp = head.bp;
 	walk.levels = head.five_levels & 1 ? 5 : 4;
-	walk.sample.user = head.user & 1;
+	walk.upper = !(head.lower & 1);
 	guest_walk_frames(&walk);
 
 	HOLDS(walk.sample.n_frames <= VPMU_BPF_MAX_ADDRESSES - 1);
