@@ -61,13 +61,30 @@ static enum vpmu_bpf_flavour flavour_of_kvm(void)
 	return VPMU_BPF_FLAVOUR_GENERIC;
 }
 
-static int load(struct guest_chains *chains)
+/* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
+static int load_with(struct guest_chains *chains, const char *btf_path)
 {
-	chains->bpf = vpmu_sample_bpf__open();
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	int r;
+
+	chains->bpf = vpmu_sample_bpf__open_opts(&opts);
 	if (!chains->bpf)
 		return -errno;
 	chains->bpf->rodata->vpmu_flavour = flavour_of_kvm();
-	return vpmu_sample_bpf__load(chains->bpf);
+	r = vpmu_sample_bpf__load(chains->bpf);
+	if (r < 0) {
+		vpmu_sample_bpf__destroy(chains->bpf);
+		chains->bpf = NULL;
+	}
+	return r;
+}
+
+/* Asking for the types of modules takes CAP_SYS_ADMIN. With a KVM that is built in, the kernel's own are enough. */
+static int load(struct guest_chains *chains)
+{
+	int r = load_with(chains, NULL);
+
+	return r == -EPERM ? load_with(chains, "/sys/kernel/btf/vmlinux") : r;
 }
 
 static int refused(int code, struct vpmu_error *reterr)
@@ -75,7 +92,7 @@ static int refused(int code, struct vpmu_error *reterr)
 	error_set(reterr, code, "no guest call chains: the kernel does not take the BPF program: %s",
 		  strerror(-code));
 	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN");
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if KVM is a module");
 	else
 		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
 	return code;

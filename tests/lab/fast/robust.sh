@@ -71,6 +71,36 @@ late_vcpu() {
 	[ "$late" -gt 100 ] || fail "the late vCPU has only $late samples"
 }
 
+# Guest chains are an extra: a kernel that refuses them gets its samples without, and one line.
+chains_refused() {
+	need_command setpriv
+	start_guest vmm recursion 1
+	setpriv --bounding-set=-bpf,-sys_admin "$VPMU" record "$guest" -g -d 1s -o recording 2> record.log ||
+		fail "vpmu record: $(cat record.log)"
+	cat record.log
+	[ "$(grep -c 'no guest call chains' record.log)" = 1 ] || fail "not one line says that there are no chains"
+	check_recording recording
+	[ "$(json check.json 'r["coverage"]["guest"]')" -gt 100 ] || fail "there are no guest samples"
+	[ "$(json check.json 'r["coverage"]["guest_chains"]')" = 0 ] || fail "there are chains"
+}
+
+# All guests and the host, by CPU, and a vCPU that comes later: chains are there for whatever runs.
+chains_everywhere() {
+	start_guest vmm two-vcpus 2 --late-ms 1500
+	"$VPMU" record -a -g -d 3s -o recording 2> record.log || fail "vpmu record: $(cat record.log)"
+	! grep 'no guest call chains' record.log || skip "BPF is refused here"
+	stop_guest
+	"$VPMU" report -i recording --guest-image "$guest=$LAB/two-vcpus.elf" --sort guest,vcpu,symbol --side guest -g --json \
+		> report.json || fail "vpmu report"
+	for symbol in left up; do
+		local chained
+		chained=$(json report.json 'sum(c["samples"] for x in r["rows"] if x["symbol"] == "'$symbol'"
+			for c in x["chains"] if [f["symbol"] for f in c["frames"]] == ["'$symbol'", "guest_main"])')
+		echo "$symbol, called by guest_main: $chained samples"
+		[ "$chained" -gt 50 ] || fail "too few chains of $symbol"
+	done
+}
+
 full_disk() {
 	start_guest vmm three-functions 1
 	mkdir small
