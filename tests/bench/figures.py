@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -213,6 +214,59 @@ def sampling(bench):
     yield Row("samples for each second that the vCPU ran", "", perf_hz, our_hz,
               f"{inputs.FREQUENCY_HZ * 0.99:.0f} or more", our_hz >= inputs.FREQUENCY_HZ * 0.99)
     yield below("lost records", "", our_coverage(bench, our_file)["lost"], 0, perf_losses(perf_file))
+
+
+@contextlib.contextmanager
+def bpf_stats():
+    """The kernel counts how often each BPF program runs, and how long."""
+    switch = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+    try:
+        before = switch.read_text()
+        switch.write_text("1")
+    except OSError as why:
+        raise Skipped(f"{switch}: {why.strerror}") from why
+    try:
+        yield
+    finally:
+        switch.write_text(before)
+
+
+def bpf_program(name):
+    """(runs, ns) of the program that was loaded last under this name, None if there is none."""
+    bpftool = shutil.which("bpftool", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not bpftool:
+        raise Skipped("bpftool is not installed")
+    done = subprocess.run([bpftool, "prog", "show", "name", name, "--json"], capture_output=True, text=True)
+    shown = json.loads(done.stdout) if done.returncode == 0 else []
+    programs = shown if isinstance(shown, list) else [shown]
+    programs = [program for program in programs if "run_cnt" in program]
+    if not programs:
+        return None
+    newest = max(programs, key=lambda program: program["id"])
+    return newest["run_cnt"], newest["run_time_ns"]
+
+
+@figure("chains")
+def guest_chains(bench):
+    """A guest whose chains all have 32 addresses. Stock perf has no such chains."""
+    path = bench.dir / "chains.vpmu"
+    seen = None
+    with guest(bench, "thirty-two") as pid, bpf_stats():
+        recorder = subprocess.Popen([bench.vpmu, "record", f"pid:{pid}", "-g", "-e", "cpu-clock", "-F", "999", "-d",
+                                     f"{bench.seconds}s", "-o", path], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while recorder.poll() is None:
+            time.sleep(0.2)
+            seen = bpf_program("vpmu_sample") or seen
+        said = recorder.communicate()[1].strip()
+    if recorder.returncode:
+        raise Failed(said)
+    if not seen or not seen[0]:
+        raise Skipped(said.splitlines()[0])
+    coverage = our_coverage(bench, path)
+    if coverage["chain_ends"]["complete"] < 0.99 * coverage["guest"]:
+        raise Failed(f"{path}: {coverage['chain_ends']} for {coverage['guest']} guest samples")
+    yield below(f"a guest's call chain of 32 addresses in BPF, {seen[0]} samples", "ns", seen[1] / seen[0], 5000)
 
 
 @figure("kallsyms")
