@@ -4,12 +4,14 @@
  *
  *	guests	u32 version, u32 count, string source, then each guest:
  *		u32 size of what follows, u32 pid, u64 start_ticks, u32 accel, strings name, uuid, exe,
- *		u32 vCPUs, each u32 index, u32 tid
+ *		u32 vCPUs, each u32 index, u32 tid, then u64 from_ns, u64 until_ns
+ *		behind the last guest: string boot_id
  *	tables	u32 version, u32 count, then each table:
  *		u32 size of what follows, u32 kind, u32 guest, string path, u32 build-id bytes, the build-id,
  *		u32 image bytes, the image
  *
- * A later writer may add fields at the end of an entry: its size leads over them.
+ * A later writer may add fields at the end of an entry, whose size leads over them, or behind the last: so came from_ns, until_ns
+ * and boot_id, which older files lack.
  */
 #include <endian.h>
 #include <errno.h>
@@ -86,10 +88,13 @@ int vpmu_section_guests_encode(const struct vpmu_section_guests *guests, struct 
 			put_u32(out, guest->vcpus[v].index);
 			put_u32(out, (uint32_t)guest->vcpus[v].tid);
 		}
+		put_u64(out, guests->lives ? guests->lives[i].from_ns : 0);
+		put_u64(out, guests->lives ? guests->lives[i].until_ns : 0);
 		r = end_entry(out, start);
 		if (r < 0)
 			return r;
 	}
+	put_string(out, guests->boot_id);
 	return out->failed ? -ENOMEM : 0;
 }
 
@@ -179,9 +184,10 @@ static int get_vcpus(struct cursor *c, struct vpmu_guest_info *guest)
 }
 
 /* What it has got when it fails is left in @ret for free_guest(). */
-static int get_guest(struct cursor *c, struct vpmu_guest_info *ret)
+static int get_guest(struct cursor *c, struct vpmu_guest_info *ret, struct vpmu_section_life *ret_life)
 {
 	uint32_t accel;
+	int r;
 
 	ret->pid = (pid_t)get_u32(c);
 	ret->start_ticks = le64toh(cursor_u64(c));
@@ -194,7 +200,12 @@ static int get_guest(struct cursor *c, struct vpmu_guest_info *ret)
 		return -EBADMSG;
 	if (!ret->name || !ret->uuid || !ret->exe)
 		return -ENOMEM;
-	return get_vcpus(c, ret);
+	r = get_vcpus(c, ret);
+	if (r == 0 && cursor_left(c) >= 2 * sizeof(uint64_t)) {
+		ret_life->from_ns = le64toh(cursor_u64(c));
+		ret_life->until_ns = le64toh(cursor_u64(c));
+	}
+	return r;
 }
 
 static int get_header(struct cursor *c, uint32_t *ret_count)
@@ -208,20 +219,23 @@ static int get_header(struct cursor *c, uint32_t *ret_count)
 static int get_guests(struct cursor *c, uint32_t count, struct vpmu_section_guests *ret)
 {
 	VEC(struct vpmu_guest_info) guests = {};
+	VEC(struct vpmu_section_life) lives = {};
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < count; i++) {
 		struct cursor entry = get_entry(c);
 		struct vpmu_guest_info guest = {};
+		struct vpmu_section_life life = {};
 
-		r = entry.failed ? -EBADMSG : get_guest(&entry, &guest);
-		if (r == 0 && !vec_push(&guests, guest))
+		r = entry.failed ? -EBADMSG : get_guest(&entry, &guest, &life);
+		if (r == 0 && (!vec_push(&lives, life) || !vec_push(&guests, guest)))
 			r = -ENOMEM;
 		if (r < 0)
 			free_guest(&guest);
 	}
 	ret->guests = guests.items;
 	ret->n_guests = guests.n;
+	ret->lives = lives.items;
 	return r;
 }
 
@@ -239,6 +253,10 @@ int vpmu_section_guests_decode(const void *bytes, size_t n, struct vpmu_section_
 	if (!guests.source)
 		return c.failed ? -EBADMSG : -ENOMEM;
 	r = get_guests(&c, count, &guests);
+	if (r == 0) {
+		guests.boot_id = cursor_left(&c) ? get_string(&c) : strdup("");
+		r = c.failed ? -EBADMSG : guests.boot_id ? 0 : -ENOMEM;
+	}
 	if (r < 0) {
 		vpmu_section_guests_deinit(&guests);
 		return r;
@@ -252,6 +270,8 @@ void vpmu_section_guests_deinit(struct vpmu_section_guests *guests)
 	for (size_t i = 0; i < guests->n_guests; i++)
 		free_guest(&guests->guests[i]);
 	free(guests->guests);
+	free(guests->lives);
+	free(guests->boot_id);
 	free(guests->source);
 	*guests = (struct vpmu_section_guests){};
 }

@@ -20,10 +20,17 @@
 #define VPMU_SECTION_MAX_GUESTS 65536
 #define VPMU_SECTION_MAX_VCPUS	65536
 
+/* When a guest's process lived, in the recording's clock; 0 = not known, so always. */
+struct vpmu_section_life {
+	uint64_t from_ns, until_ns;
+};
+
 struct vpmu_section_guests {
 	char *source;		/* coverage source line, e.g. "cpu-clock 999 Hz" */
 	size_t n_guests;
 	struct vpmu_guest_info *guests;
+	struct vpmu_section_life *lives; /* of each guest; NULL when encoding = not known */
+	char *boot_id;		/* the host's boot; "" or, when encoding, NULL = not known */
 };
 
 enum vpmu_table_kind {

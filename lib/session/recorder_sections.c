@@ -119,14 +119,17 @@ static int encode_guests(const struct recorder_facts *facts, struct strbuf *out)
 {
 	const struct roster *roster = facts->roster;
 	_free_ struct vpmu_guest_info *guests = calloc(roster->guests.n + 1, sizeof(*guests));
+	char boot[KERNEL_BOOT_ID_ROOM];
 	struct vpmu_section_guests section = {
 		.source = (char *)facts->plan->source_line,
 		.n_guests = roster->guests.n,
 		.guests = guests,
+		.boot_id = boot,
 	};
 
 	if (!guests)
 		return -ENOMEM;
+	kernel_cache_boot(boot);
 	for (size_t i = 0; i < roster->guests.n; i++)
 		guests[i] = roster->guests.items[i]->info;
 	return vpmu_section_guests_encode(&section, out);

@@ -22,6 +22,7 @@ VPMU_API struct vpmu_recording *vpmu_recording_free(struct vpmu_recording *rec)
 	processes_free(rec->processes);
 	symbolizer_free(rec->symbolizer);
 	recording_guests_deinit(&rec->guests);
+	free(rec->boot_id);
 	perf_data_free(rec->data);
 	recording_file_close(&rec->file);
 	vec_free(&rec->events);

@@ -33,7 +33,7 @@ struct vpmu_recording {
 	uint64_t guest_chain[GUEST_SAMPLE_WORDS]; /* of the sample that was read last */
 	bool surveyed;
 	bool ours;		/* has our guests section */
-	char *source;		/* from that section, or NULL */
+	char *source, *boot_id;	/* from that section, or NULL */
 	uint64_t lost_records, lost_samples, throttled; /* seen by the survey */
 	uint64_t damaged_side_records;
 

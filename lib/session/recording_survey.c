@@ -217,6 +217,7 @@ static int take_guests_section(struct vpmu_recording *rec)
 		r = recording_guests_declare(&rec->guests, &section.guests[i]);
 	rec->ours = true;
 	rec->source = take_ptr(section.source);
+	rec->boot_id = take_ptr(section.boot_id);
 	vpmu_section_guests_deinit(&section);
 	return r;
 }
@@ -285,19 +286,20 @@ static bool differs(const char *recorded, const char *here)
 
 /*
  * A recorder that may not see kernel addresses writes no mapping of the kernel, but samples it
- * all the same. If then the file does not tell which kernel it was, the machine's name and
- * release must do: better no names than another kernel's.
+ * all the same. Then the boot must be this one: better no names than another kernel's, or the same
+ * kernel's from another place.
  */
 static void take_kernel(struct vpmu_recording *rec)
 {
 	struct utsname here;
 
 	find_kernel_build_id(rec);
-	if (rec->kernel_symbol || rec->kernel_build_id_bytes)
+	symbolizer_set_boot(rec->symbolizer, rec->boot_id ?: "");
+	if (rec->kernel_symbol || rec->kernel_build_id_bytes || uname(&here) < 0 ||
+	    (!differs(rec->info.hostname, here.nodename) && !differs(rec->info.os_release, here.release)))
 		symbolizer_set_host_kernel(rec->symbolizer, rec->kernel_build_id, rec->kernel_build_id_bytes,
 					   rec->kernel_symbol, rec->kernel_address);
-	else if (uname(&here) == 0 && (differs(rec->info.hostname, here.nodename) ||
-				       differs(rec->info.os_release, here.release)))
+	else
 		symbolizer_set_other_kernel(rec->symbolizer);
 }
 

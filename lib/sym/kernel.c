@@ -30,6 +30,8 @@ struct kernel {
 	enum kernel_table_origin origin;
 	bool asked, code_sorted;
 	bool other; /* the kernel recorded is not the one that runs, whichever it was */
+	bool recorded; /* it is the kernel of a recording, which may be of another boot */
+	enum { BOOT_UNKNOWN, BOOT_THIS, BOOT_OTHER } boot;
 };
 
 struct kernel *kernel_new(struct sym_env *env)
@@ -77,6 +79,18 @@ void kernel_set_reference(struct kernel *k, const struct build_id *build_id, con
 	free(k->ref_symbol);
 	k->ref_symbol = symbol && address ? strdup(symbol) : NULL;
 	k->ref_address = address;
+	k->recorded = true;
+}
+
+void kernel_set_boot(struct kernel *k, const char *boot_id)
+{
+	char here[KERNEL_BOOT_ID_ROOM];
+
+	kernel_cache_boot(here);
+	if (here[0] && streq(here, boot_id))
+		k->boot = BOOT_THIS;
+	else if (here[0] && boot_id[0] && kernel_cache_is_live(k->env)) /* a copy may well be of that boot */
+		k->boot = BOOT_OTHER;
 }
 
 void kernel_set_other(struct kernel *k)
@@ -130,14 +144,17 @@ static const struct code *find_code(struct kernel *k, uint64_t address)
 
 /*
  * The kernel recorded may be this one in an earlier boot, moved by KASLR: then the reference symbol tells by how much. Without
- * a build-id to prove that it is the same kernel a moved symbol means another one.
+ * a build-id to prove that it is the same kernel a moved symbol means another one; and without a reference symbol (a recorder that
+ * kptr_restrict let not see it) only the very boot will do.
  */
-static bool fits(struct kernel *k, const struct symtab *table, bool same_build)
+static bool fits(struct kernel *k, const struct symtab *table, bool same_build, bool same_boot)
 {
 	uint64_t there;
 
 	k->slide = 0;
-	if (!k->ref_symbol || !symtab_reference(table, k->ref_symbol, &there) || there == k->ref_address)
+	if (!k->ref_symbol || !symtab_reference(table, k->ref_symbol, &there))
+		return same_boot || !k->recorded;
+	if (there == k->ref_address)
 		return true;
 	if (!same_build)
 		return false;
@@ -147,9 +164,9 @@ static bool fits(struct kernel *k, const struct symtab *table, bool same_build)
 	return true;
 }
 
-static int use(struct kernel *k, struct symtab *table, bool same_build)
+static int use(struct kernel *k, struct symtab *table, bool same_build, bool same_boot)
 {
-	if (!fits(k, table, same_build)) {
+	if (!fits(k, table, same_build, same_boot)) {
 		symtab_free(table);
 		return -ESTALE;
 	}
@@ -169,7 +186,7 @@ static int load_from_perf_cache(struct kernel *k)
 	if (asprintf(&path, "%s/[kernel.kallsyms]/%s/kallsyms", k->env->perf_cache, k->hex) < 0)
 		return -ENOMEM;
 	r = kallsyms_table_read(&(struct kallsyms_source){ .path = path }, &table, NULL);
-	return r < 0 ? r : use(k, table, true);
+	return r < 0 ? r : use(k, table, true, false);
 }
 
 static void load(struct kernel *k)
@@ -186,7 +203,7 @@ static void load(struct kernel *k)
 
 		r = kernel_cache_read(k->env, &table, &k->origin, &error);
 		if (r == 0)
-			r = use(k, table, same_build);
+			r = use(k, table, same_build, k->boot == BOOT_THIS);
 		else
 			log_debug("no symbols for the host kernel: %s", error.text);
 		if (r == 0 && !k->build_id.n)
@@ -221,7 +238,7 @@ static bool look_again(struct kernel *k)
 		return false;
 	save(k);
 	k->origin = KERNEL_TABLE_LIVE;
-	return kernel_cache_read_live(k->env, &table, NULL) == 0 && use(k, table, k->slide != 0) == 0;
+	return kernel_cache_read_live(k->env, &table, NULL) == 0 && use(k, table, k->slide != 0, k->boot == BOOT_THIS) == 0;
 }
 
 void kernel_frame(struct kernel *k, struct vpmu_frame *frame)
@@ -252,8 +269,8 @@ void kernel_frame(struct kernel *k, struct vpmu_frame *frame)
 		found = named_table_lookup(&k->table, k->env->strings, address, &symbol);
 	if (!found)
 		return;
-	/* Modules are not moved along with the kernel. */
-	if (k->slide && symbol.module[0]) {
+	/* Modules are not moved along with the kernel, and lie elsewhere in each boot also where KASLR is off. */
+	if ((k->slide || k->boot == BOOT_OTHER) && symbol.module[0]) {
 		frame->status = VPMU_FRAME_NOT_THIS_KERNEL;
 		return;
 	}
@@ -265,6 +282,6 @@ void kernel_frame(struct kernel *k, struct vpmu_frame *frame)
 const struct symtab *kernel_table(const struct kernel *k, struct build_id *ret_build_id)
 {
 	*ret_build_id = k->build_id;
-	/* A table that had to be moved would be wrong elsewhere. */
-	return k->slide ? NULL : k->table.table;
+	/* A table of another boot would be wrong elsewhere. */
+	return k->slide || k->boot == BOOT_OTHER ? NULL : k->table.table;
 }

@@ -19,6 +19,9 @@ DEFINE_CLEANUP(struct kernel *, kernel_free)
 void kernel_set_reference(struct kernel *kernel, const struct build_id *build_id, const char *symbol,
 			  uint64_t address);
 
+/* As symbolizer_set_boot(). */
+void kernel_set_boot(struct kernel *kernel, const char *boot_id);
+
 /* As symbolizer_set_other_kernel(). */
 void kernel_set_other(struct kernel *kernel);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sym/cache.h"
@@ -37,12 +38,27 @@ void kernel_cache_running(struct build_id *ret_build_id)
 		build_id_from_notes(ret_build_id, notes, n);
 }
 
+void kernel_cache_boot(char ret_id[KERNEL_BOOT_ID_ROOM])
+{
+	_free_ char *text = NULL;
+	size_t n;
+
+	ret_id[0] = '\0';
+	if (io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", KERNEL_BOOT_ID_ROOM - 1, &text, &n) == 0)
+		snprintf(ret_id, KERNEL_BOOT_ID_ROOM, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+bool kernel_cache_is_live(const struct sym_env *env)
+{
+	return streq(env->kallsyms_path, KALLSYMS);
+}
+
 /* A kernel without modules has no /proc/modules: an empty text. */
 static void read_modules(const struct sym_env *env, char **ret_text, size_t *ret_n)
 {
 	*ret_n = 0;
-	/* Where modules end is known for the real thing only, not for somebody's copy. */
-	if (streq(env->kallsyms_path, KALLSYMS))
+	/* Where modules end is known for the real thing only. */
+	if (kernel_cache_is_live(env))
 		(void)io_read_file(AT_FDCWD, "/proc/modules", MAX_MODULES_BYTES, ret_text, ret_n);
 }
 
@@ -62,17 +78,17 @@ int kernel_cache_read_live(const struct sym_env *env, struct symtab **ret_table,
  */
 static bool make_key(const char *modules, size_t modules_bytes, struct cache_key *ret_key)
 {
-	_free_ char *boot = NULL;
+	char boot[KERNEL_BOOT_ID_ROOM];
 	struct build_id build_id;
-	size_t n;
 
 	kernel_cache_running(&build_id);
-	if (!build_id.n || io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &boot, &n) < 0)
+	kernel_cache_boot(boot);
+	if (!build_id.n || !boot[0])
 		return false;
 	*ret_key = (struct cache_key){
 		.rules = RULES_VERSION,
 		.build_id_bytes = build_id.n,
-		.boot = hash_bytes(boot, n),
+		.boot = hash_bytes(boot, strlen(boot)),
 		.modules = hash_bytes(modules ? modules : "", modules_bytes),
 	};
 	memcpy(ret_key->build_id, build_id.bytes, build_id.n);
@@ -89,7 +105,7 @@ int kernel_cache_read(const struct sym_env *env, struct symtab **ret_table,
 
 	static_assert(sizeof(key) <= SYMTAB_META_BYTES, "the key is stored with the table");
 	*ret_origin = KERNEL_TABLE_LIVE;
-	if (!env->cache_dir || !streq(env->kallsyms_path, KALLSYMS))
+	if (!env->cache_dir || !kernel_cache_is_live(env))
 		return kernel_cache_read_live(env, ret_table, reterr);
 	read_modules(env, &modules, &source.modules_bytes);
 	if (!make_key(modules, source.modules_bytes, &key))

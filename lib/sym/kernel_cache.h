@@ -22,6 +22,14 @@ enum kernel_table_origin {
 /* The running kernel's build-id; n 0 = unknown. */
 void kernel_cache_running(struct build_id *ret_build_id);
 
+#define KERNEL_BOOT_ID_ROOM 64
+
+/* What the kernel calls this boot, "" if that cannot be read. */
+void kernel_cache_boot(char ret_id[KERNEL_BOOT_ID_ROOM]);
+
+/* Symbols are read from the running kernel, not from somebody's copy. */
+bool kernel_cache_is_live(const struct sym_env *env);
+
 /* By way of the cache, if there is one. Errors: as kallsyms_table_read(). */
 int kernel_cache_read(const struct sym_env *env, struct symtab **ret_table,
 		      enum kernel_table_origin *ret_origin, struct vpmu_error *reterr);

@@ -112,6 +112,11 @@ void symbolizer_set_host_kernel(struct vpmu_symbolizer *s, const uint8_t *build_
 	kernel_set_reference(s->kernel, &id, ref_symbol, ref_address);
 }
 
+void symbolizer_set_boot(struct vpmu_symbolizer *s, const char *boot_id)
+{
+	kernel_set_boot(s->kernel, boot_id);
+}
+
 void symbolizer_set_other_kernel(struct vpmu_symbolizer *s)
 {
 	kernel_set_other(s->kernel);

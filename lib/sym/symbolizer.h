@@ -38,10 +38,13 @@ uint32_t symbolizer_n_guests(const struct vpmu_symbolizer *s);
 
 /*
  * The host kernel that was running: its build-id (n 0 = unknown) and where `_text` (or the symbol named by the recording's
- * kernel mapping) was. Tells whether this boot's /proc/kallsyms may be used; without a call it may.
+ * kernel mapping; NULL = unknown) was. Tells whether this boot's /proc/kallsyms may be used; without a call it may.
  */
 void symbolizer_set_host_kernel(struct vpmu_symbolizer *s, const uint8_t *build_id, size_t n,
 				const char *ref_symbol, uint64_t ref_address);
+
+/* Of which boot (/proc/sys/kernel/random/boot_id); "" = unknown. KASLR moves a kernel in each boot. */
+void symbolizer_set_boot(struct vpmu_symbolizer *s, const char *boot_id);
 
 /* It was another one than the one that runs here; nothing else is known of it. */
 void symbolizer_set_other_kernel(struct vpmu_symbolizer *s);

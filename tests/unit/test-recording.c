@@ -164,12 +164,8 @@ static enum vpmu_frame_status kernel_status(const uint8_t *build_id)
 TEST(a_kernel_without_a_mapping_is_not_taken_for_the_one_here)
 {
 	const uint8_t foreign[20] = { 1, 2, 3 };
-	char name[256] = "";
 
 	CHECK_EQ(kernel_status(foreign), VPMU_FRAME_NOT_THIS_KERNEL);
-	CHECK_EQ(gethostname(name, sizeof(name) - 1), 0);
-	if (streq(name, "node7"))
-		skip("this machine has the name of the recording's");
 	CHECK_EQ(kernel_status(NULL), VPMU_FRAME_NOT_THIS_KERNEL);
 }
 

@@ -5,6 +5,7 @@
 #include <vpmu/vpmu.h>
 
 #include "format/vpmu_section.h"
+#include "sym/kernel_cache.h"
 #include "sym/symbolizer.h"
 #include "test.h"
 #include "util/io.h"
@@ -115,6 +116,27 @@ TEST(perfs_cache_knows_other_kernels)
 	CHECK_STR(f.build_id, "0102030000000000000000000000000000000000");
 	/* Modules lie elsewhere after each boot, whatever the kernel's move. */
 	CHECK_EQ(kernel_frame(s, 0xffffffffc9200010).status, VPMU_FRAME_NOT_THIS_KERNEL);
+}
+
+/* As recorded where kptr_restrict hid the kernel's place: KASLR may have moved it since. */
+TEST(without_a_reference_symbol_only_this_boots_kernel_is_known)
+{
+	const char *const boots[] = { "", "00000000-another-boot", NULL };
+	char here[KERNEL_BOOT_ID_ROOM];
+	struct build_id running;
+
+	kernel_cache_boot(here);
+	kernel_cache_running(&running);
+	if (!here[0])
+		skip("/proc/sys/kernel/random/boot_id cannot be read");
+	for (int i = 0; i < 3; i++) {
+		_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(host_kallsyms);
+
+		symbolizer_set_host_kernel(s, running.bytes, running.n, NULL, 0);
+		symbolizer_set_boot(s, boots[i] ?: here);
+		CHECK_EQ(kernel_frame(s, 0xffffffff81000048).status,
+			 boots[i] ? VPMU_FRAME_NOT_THIS_KERNEL : VPMU_FRAME_OK);
+	}
 }
 
 TEST(the_same_reference_symbol_means_the_same_kernel)
