@@ -55,7 +55,7 @@ static const char *why_no_guest_samples(const struct record_summary *s, const st
 
 void record_summary_text(const struct record_summary *s)
 {
-	_strbuf_ struct strbuf names = {};
+	_strbuf_ struct strbuf names = {}, written = {};
 	const struct vpmu_guest_info *guest;
 	struct vpmu_coverage c;
 	const char *why;
@@ -67,9 +67,12 @@ void record_summary_text(const struct record_summary *s)
 	}
 	if (s->whole_host && names.n)
 		strbuf_addc(&names, ')');
-	say("recorded %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
+	/* Not all of them if the disk is full. */
+	if (vpmu_session_recorded(s->session) != c.samples)
+		strbuf_addf(&written, "%" PRIu64 " of ", vpmu_session_recorded(s->session));
+	say("recorded %s%" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
 	    ")%s%s to %s, %.1f MB; source %s",
-	    c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
+	    written.text ? written.text : "", c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
 	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
 	if (c.throttled)
 		say_warning("the kernel paused the events %" PRIu64 " times because samples came too "
@@ -93,6 +96,7 @@ void record_summary_json(const struct record_summary *s)
 		json_append_string(guests, guest->name);
 	json_put_string(object, "file", s->path);
 	json_put_int(object, "size_bytes", (int64_t)file_bytes(s->path));
+	json_put_int(object, "recorded_samples", (int64_t)vpmu_session_recorded(s->session));
 	json_put_int(object, "elapsed_ns", (int64_t)s->elapsed_ns);
 	json_put(object, "guests", guests);
 	json_put_bool(object, "guests_gone", s->guests_gone);

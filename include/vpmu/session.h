@@ -103,6 +103,12 @@ VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *
 VPMU_API void vpmu_session_coverage(const struct vpmu_session *session,
 				    struct vpmu_coverage *ret_coverage);
 
+/*
+ * vpmu_session_recorded - samples that are in the recording's file. Once stopped, fewer than the coverage's only if
+ * writing failed; 0 without a recording.
+ */
+VPMU_API uint64_t vpmu_session_recorded(const struct vpmu_session *session);
+
 /* The sampling source in use, and the events: @i of 0 …, NULL beyond the end; belongs to the session. */
 VPMU_API enum vpmu_source vpmu_session_source(const struct vpmu_session *session);
 VPMU_API const struct vpmu_event_info *vpmu_session_event(const struct vpmu_session *session, size_t i);

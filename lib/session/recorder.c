@@ -29,6 +29,7 @@ struct recorder {
 	bool no_symbols, started, finished;
 	uint64_t head_bytes;   /* where the records start */
 	uint64_t data_bytes;   /* of records in the file */
+	uint64_t n_samples;    /* among them */
 	size_t *n_early_ids;   /* by event: ids that stand in the head */
 	struct strbuf pending; /* whole records, not yet written */
 	uint64_t written_ns;   /* when something was written last */
@@ -216,8 +217,13 @@ int recorder_start(struct recorder *recorder, const struct plan *plan, struct vp
 
 /* ---- records ---- */
 
-/* Bytes of whole records among the first @n of @records. */
-static size_t whole_records(const char *records, size_t n)
+uint64_t recorder_samples(const struct recorder *recorder)
+{
+	return recorder->n_samples;
+}
+
+/* Bytes of whole records among the first @n of @records; the samples among them are added to *n_samples. */
+static size_t whole_records(const char *records, size_t n, uint64_t *n_samples)
 {
 	struct perf_event_header header;
 	size_t whole = 0;
@@ -226,6 +232,7 @@ static size_t whole_records(const char *records, size_t n)
 		memcpy(&header, records + whole, sizeof(header));
 		if (header.size < sizeof(header) || header.size > n - whole)
 			break;
+		*n_samples += header.type == PERF_RECORD_SAMPLE;
 		whole += header.size;
 	}
 	return whole;
@@ -240,7 +247,8 @@ static void cut(struct recorder *recorder)
 	if (fstat(recorder->fd, &st) == 0 && (uint64_t)st.st_size > end)
 		recorder->data_bytes +=
 			whole_records(recorder->pending.text,
-				      MIN((uint64_t)st.st_size - end, recorder->pending.n));
+				      MIN((uint64_t)st.st_size - end, recorder->pending.n),
+				      &recorder->n_samples);
 	if (ftruncate(recorder->fd, (off_t)(recorder->head_bytes + recorder->data_bytes)) < 0)
 		log_debug("%s: ignoring that it cannot be cut: %s", recorder->path,
 			  strerror(errno));
@@ -256,7 +264,7 @@ static int write_pending(struct recorder *recorder)
 	r = io_pwrite_all(recorder->fd, pending->text, pending->n,
 			  recorder->head_bytes + recorder->data_bytes);
 	if (r == 0)
-		recorder->data_bytes += pending->n;
+		recorder->data_bytes += whole_records(pending->text, pending->n, &recorder->n_samples);
 	else
 		cut(recorder);
 	strbuf_clear(pending);

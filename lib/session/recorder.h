@@ -48,6 +48,9 @@ int recorder_end_round(struct recorder *recorder);
 /* Says what went wrong with writing: 0 or the error of append, with text. */
 int recorder_error(const struct recorder *recorder, struct vpmu_error *reterr);
 
+/* Samples among the records that are in the file. */
+uint64_t recorder_samples(const struct recorder *recorder);
+
 struct recorder_facts {
 	const struct plan *plan;
 	const struct roster *roster;

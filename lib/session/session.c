@@ -355,6 +355,11 @@ VPMU_API void vpmu_session_coverage(const struct vpmu_session *session,
 		 session->plan.source_line);
 }
 
+VPMU_API uint64_t vpmu_session_recorded(const struct vpmu_session *session)
+{
+	return session->recorder ? recorder_samples(session->recorder) : 0;
+}
+
 VPMU_API enum vpmu_source vpmu_session_source(const struct vpmu_session *session)
 {
 	return session->plan.source;

@@ -245,6 +245,7 @@ TEST(a_disk_that_fills_up_leaves_a_readable_file)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 5000);
 	struct rlimit limit = {30000, 30000};
+	uint64_t recorded;
 	struct vpmu_session *session;
 	struct vpmu_coverage coverage;
 	struct vpmu_error error = {};
@@ -264,12 +265,14 @@ TEST(a_disk_that_fills_up_leaves_a_readable_file)
 	CHECK_CONTAINS(error.hint, "can be read");
 	CHECK_EQ(vpmu_session_stop(session, &error), -EFBIG);
 	vpmu_session_coverage(session, &coverage);
+	recorded = vpmu_session_recorded(session);
 	vpmu_session_free(session);
 	busy_stop(&busy);
 	content = read_recording(file_path("data"));
 	CHECK(!content.damaged);
 	CHECK_CMP(content.samples, >, 100);
 	CHECK_CMP(content.samples, <, coverage.samples);
+	CHECK_EQ(content.samples, recorded);
 	clean_up();
 }
 
