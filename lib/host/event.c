@@ -244,8 +244,17 @@ static int parse_name(const char *text, const char *tracefs, struct event_spec *
 		return modifiers[0] ? apply_modifiers(spec, modifiers, reterr) : 0;
 	if (find_libpfm(text, spec))
 		return 0;
+	if (colon && !colon[1] && !is_wrong_modifier(text, colon)) {
+		error_set(reterr, -EINVAL, "event '%s': nothing behind the colon", text);
+		error_hint(reterr, "a tracepoint's name stands there, as in kvm:kvm_exit; those there are: ls %.200s/events",
+			   tracefs);
+		return -EINVAL;
+	}
 	if (colon && !modifiers[0] && is_wrong_modifier(text, colon)) {
-		error_set(reterr, -EINVAL, "event '%s': '%s' is no modifier", text, colon + 1);
+		if (colon[1])
+			error_set(reterr, -EINVAL, "event '%s': '%s' is no modifier", text, colon + 1);
+		else
+			error_set(reterr, -EINVAL, "event '%s': nothing behind the colon", text);
 		error_hint(reterr, "G and H for guest and host, u and k for user and kernel mode");
 		return -EINVAL;
 	}
@@ -266,13 +275,21 @@ static int parse_pmu(const char *text, struct event_spec *spec, struct vpmu_erro
 	return apply_modifiers(spec, modifiers, reterr);
 }
 
+/* @list: where it should have been. */
+static int no_name(const char *list, struct vpmu_error *reterr)
+{
+	error_set(reterr, -EINVAL, "an event without a name in '%.100s'", list);
+	error_hint(reterr, "one comma between two events, none at the ends: cycles,kvm:kvm_exit");
+	return -EINVAL;
+}
+
 int event_parse(const char *name, const char *tracefs, struct event_spec *ret_spec, struct vpmu_error *reterr)
 {
 	struct event_spec spec = { .attr = { .size = sizeof(spec.attr) } };
 	int r;
 
 	if (!name[0])
-		return error_set(reterr, -EINVAL, "an event without a name");
+		return no_name(name, reterr);
 	if (snprintf(spec.name, sizeof(spec.name), "%s", name) >= (int)sizeof(spec.name))
 		return error_set(reterr, -EINVAL, "the event's name is too long: '%.100s…'", name);
 	if (strpbrk(name, "{}"))
@@ -306,7 +323,7 @@ int event_parse_list(const char *list, const char *tracefs, struct event_spec **
 		_free_ char *name = strndup(p, n);
 		struct event_spec spec;
 
-		r = name ? event_parse(name, tracefs, &spec, reterr) : error_oom(reterr);
+		r = !n ? no_name(list, reterr) : name ? event_parse(name, tracefs, &spec, reterr) : error_oom(reterr);
 		if (r == 0 && specs.n == EVENTS_MAX)
 			r = error_set(reterr, -EINVAL, "more than %d events", EVENTS_MAX);
 		if (r == 0 && !vec_push(&specs, spec))

@@ -80,7 +80,8 @@ TEST(what_cannot_be_is_refused_with_a_way_out)
 	CHECK_CONTAINS(error.hint, "--side");
 	error = refused("cpu-clock:X", NO_TRACEFS, -EINVAL);
 	CHECK_CONTAINS(error.text, "'X' is no modifier");
-	refused("cpu-clock:", NO_TRACEFS, -EINVAL);
+	CHECK_CONTAINS(refused("cpu-clock:", NO_TRACEFS, -EINVAL).hint, "G and H");
+	CHECK_CONTAINS(refused("kvm:", NO_TRACEFS, -EINVAL).hint, "kvm:kvm_exit");
 	refused("cycles:W", NO_TRACEFS, -EINVAL);
 	refused("cycles:ppppH", NO_TRACEFS, -EINVAL);
 	refused("{cycles,instructions}", NO_TRACEFS, -EINVAL);
@@ -168,7 +169,9 @@ TEST(lists_are_split_at_commas_outside_slashes)
 	CHECK_STR(specs[2].name, "r10");
 	free(specs);
 	specs = NULL;
-	CHECK_EQ(event_parse_list("cycles,", NO_TRACEFS, &specs, &n, NULL), -EINVAL);
+	CHECK_EQ(event_parse_list("cycles,", NO_TRACEFS, &specs, &n, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "'cycles,'");
+	CHECK_CONTAINS(error.hint, "comma");
 	CHECK_EQ(event_parse_list("", NO_TRACEFS, &specs, &n, NULL), -EINVAL);
 	CHECK_EQ(event_parse_list("cs,nopmu/a=1,b=2/,cs", NO_TRACEFS, &specs, &n, &error), -EINVAL);
 	CHECK_CONTAINS(error.text, "no PMU 'nopmu'");
