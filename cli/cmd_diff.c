@@ -303,7 +303,7 @@ const struct command command_diff = {
 	.summary = "compare host and guest, two guests, or two recordings",
 	.operands = "[GUEST...]",
 	.groups = (const struct option_group[]){
-		{ input_options, FIELD(input) },
+		{ two_input_options, FIELD(input) },
 		{ side_options, FIELD(side) },
 		{ diff_options, 0 },
 		{ guest_file_options, FIELD(files) },

@@ -30,6 +30,7 @@ struct export_args {
 
 static const struct option_spec export_options[] = {
 	{ .letter = 'f', .name = "format", .arg = "FORMAT", .set = option_string, .offset = FIELD(format),
+	  .required = true,
 	  .help = "folded (one line a stack), pprof (gzip'ed profile.proto) or speedscope (JSON)" },
 	{ .letter = 'o', .name = "output", .arg = "FILE", .set = option_string, .offset = FIELD(output),
 	  .help = "where to write (default -: standard output); an existing file is renamed to FILE.old once all is written" },

@@ -19,8 +19,10 @@ void options_synopsis(const struct command *command, struct strbuf *out)
 	strbuf_addf(out, "vpmu %s", command->name);
 	for (const struct option_group *group = command->groups; group->specs; group++)
 		for (const struct option_spec *spec = group->specs; spec->name; spec++) {
-			strbuf_adds(out, spec->alternative ? " | " : " [");
+			strbuf_adds(out, spec->alternative ? " | " : spec->required ? " " : " [");
 			add_spelling(out, spec);
+			if (spec->required)
+				continue;
 			if (!spec[1].name || !spec[1].alternative)
 				strbuf_addc(out, ']');
 		}

@@ -10,10 +10,18 @@
 #include "input.h"
 #include "output.h"
 
+#define INPUT_IS "; - is standard input (default: the newest of perf.data.kvm, perf.data.guest, " \
+		 "perf.data.host and perf.data)"
+
 const struct option_spec input_options[] = {
 	{ .letter = 'i', .name = "input", .arg = "FILE", .set = option_name_list,
-	  .help = "the recording; - is standard input (default: the newest of perf.data.kvm, "
-		  "perf.data.guest, perf.data.host and perf.data)" },
+	  .help = "the recording" INPUT_IS },
+	{},
+};
+
+const struct option_spec two_input_options[] = {
+	{ .letter = 'i', .name = "input", .arg = "FILE", .set = option_name_list,
+	  .help = "the recording; given twice, the second is compared with the first" INPUT_IS },
 	{},
 };
 

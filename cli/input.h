@@ -24,7 +24,7 @@ extern const struct option_spec guest_file_options[];
 struct input_args {
 	struct name_list files;
 };
-extern const struct option_spec input_options[];
+extern const struct option_spec input_options[], two_input_options[];
 
 #define INPUT_EVENTS_MAX 64
 

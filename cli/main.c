@@ -49,7 +49,7 @@ static void print_overview(struct strbuf *out)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		strbuf_addf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
 	strbuf_adds(out, "\n'vpmu help COMMAND' tells more. GUEST is a name or UUID, or pid:N for any "
-			 "process with KVM vCPUs.\n");
+			 "process with KVM vCPUs.\n'vpmu --version' (-V) tells which vpmu this is.\n");
 }
 
 static const struct command *find_command(const char *name)

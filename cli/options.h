@@ -35,6 +35,7 @@ struct option_spec {
 	size_t offset;	   /* of the field, in the struct of the group */
 	uint64_t min, max; /* of numbers; option_flag stores max */
 	bool alternative;  /* to the one before it: they share brackets in the synopsis */
+	bool required;	   /* has no brackets there; the command refuses to go without */
 };
 
 struct option_group {
