@@ -125,6 +125,7 @@ static void add_name(struct tree *tree, const struct vpmu_frame *frame)
 }
 
 #define PERCENT_COLUMNS 8 /* "12.34%  " */
+#define BRANCH_COLUMNS	2
 
 static uint64_t small_weight(const struct tree *tree)
 {
@@ -151,13 +152,16 @@ static uint32_t lone_caller(const struct tree *tree, uint32_t parent)
 
 static void print_callers(struct tree *tree, uint32_t parent, unsigned int indent, unsigned int depth);
 
-/* The callers of @at: one below the other in the same column, until they branch. */
+/*
+ * The callers of @at, whose line began at @indent: one below the other in the column of its name, until they branch. Branches are
+ * moved by a little only: recursion forty deep is to fit on a screen.
+ */
 static void print_column(struct tree *tree, uint32_t at, unsigned int indent, unsigned int depth)
 {
 	uint32_t caller;
 
 	while ((caller = lone_caller(tree, at)) != NOTHING) {
-		begin_line(tree, indent);
+		begin_line(tree, indent + PERCENT_COLUMNS);
 		if (++depth > DEPTH_MAX) {
 			strbuf_adds(tree->out, "... deeper frames left out\n");
 			return;
@@ -165,7 +169,7 @@ static void print_column(struct tree *tree, uint32_t at, unsigned int indent, un
 		add_name(tree, tree->nodes.items[caller].frame);
 		at = caller;
 	}
-	print_callers(tree, at, indent, depth);
+	print_callers(tree, at, indent + BRANCH_COLUMNS, depth);
 }
 
 static void print_callers(struct tree *tree, uint32_t parent, unsigned int indent, unsigned int depth)
@@ -187,7 +191,7 @@ static void print_callers(struct tree *tree, uint32_t parent, unsigned int inden
 		begin_line(tree, indent);
 		add_percent(tree, node->weight);
 		add_name(tree, node->frame);
-		print_column(tree, i, indent + PERCENT_COLUMNS, depth + 1);
+		print_column(tree, i, indent, depth + 1);
 	}
 	if (rest && rest >= small) {
 		begin_line(tree, indent);
