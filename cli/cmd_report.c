@@ -9,6 +9,7 @@
 
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/macro.h"
 #include "command.h"
 #include "coverage.h"
 #include "input.h"
@@ -124,6 +125,22 @@ static void print_json(const struct event_reports *e)
 	json_list_end_with(&list, "events", events);
 }
 
+/* Did every event ask the kernel to leave guests out? A dummy, which carries perf's side records, samples nothing. */
+static bool guests_excluded(const struct input *input)
+{
+	const struct vpmu_event_info *event;
+	size_t n = 0;
+
+	for (size_t i = 0; (event = vpmu_recording_event(input->recording, i)); i++) {
+		if (starts_with(event->name, "dummy"))
+			continue;
+		if (!event->excludes_guest)
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
 static void print_text(const struct event_reports *e, const struct vpmu_report_opts *opts)
 {
 	const struct vpmu_recording_info *info = vpmu_recording_info(e->input->recording);
@@ -139,7 +156,7 @@ static void print_text(const struct event_reports *e, const struct vpmu_report_o
 			    info->n_events > 1 ? vpmu_recording_event(e->input->recording, i) : NULL,
 			    &unnamed);
 	if (recorded.samples || !info->damaged) /* else it was told why there is nothing */
-		report_text_notes(&recorded, &e->shown, opts, &unnamed);
+		report_text_notes(&recorded, &e->shown, opts, &unnamed, guests_excluded(e->input));
 }
 
 /* One event of the recording, or all of them one after the other. */

@@ -142,7 +142,8 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 }
 
 void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_coverage *shown,
-		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed)
+		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed,
+		       bool guests_excluded)
 {
 	bool wants_guest = !opts->sides || opts->sides & VPMU_SIDES_GUEST;
 
@@ -150,6 +151,9 @@ void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_c
 	if (!recorded->samples)
 		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event "
 		    "did not happen.");
+	else if (wants_guest && !vpmu_coverage_guest(recorded) && guests_excluded)
+		say("No guest samples: the recording's events exclude guests, as plain 'perf record' has them; "
+		    "'vpmu record' or 'perf kvm --host --guest record' sample guests too.");
 	else if (wants_guest && !vpmu_coverage_guest(recorded) && (opts->sides || opts->n_guests))
 		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest "
 		    "record', and was the guest busy?");

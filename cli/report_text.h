@@ -16,6 +16,7 @@ void report_text(const struct vpmu_report *report, const struct vpmu_report_opts
 
 /* What the reader should know about what is missing. @recorded: of the recording, @shown: of what was selected. */
 void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_coverage *shown,
-		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed);
+		       const struct vpmu_report_opts *opts, const struct report_unnamed *unnamed,
+		       bool guests_excluded);
 
 #endif

@@ -40,6 +40,7 @@ struct vpmu_event_info {
 	const char *name; /* as the user would type it */
 	bool is_clock;	  /* weights are nanoseconds */
 	uint64_t frequency_hz, period; /* one of them is 0 */
+	bool excludes_guest; /* asked the kernel for no guest samples (attr.exclude_guest), as plain perf record does */
 };
 
 struct vpmu_record_opts {

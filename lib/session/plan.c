@@ -211,6 +211,7 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 		.is_clock = event->spec.is_clock,
 		.frequency_hz = attr->freq ? attr->sample_freq : 0,
 		.period = attr->freq ? 0 : attr->sample_period,
+		.excludes_guest = attr->exclude_guest,
 	};
 	return perf_layout_init(&event->layout, attr);
 }

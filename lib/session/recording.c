@@ -55,7 +55,8 @@ static int take_events(struct vpmu_recording *rec)
 	for (size_t i = 0; i < n; i++) {
 		const struct perf_data_event *event = perf_data_event(rec->data, i);
 		const struct perf_event_attr *attr = &event->attr;
-		struct vpmu_event_info info = { .name = event->name, .is_clock = is_clock(attr) };
+		struct vpmu_event_info info = { .name = event->name, .is_clock = is_clock(attr),
+						.excludes_guest = attr->exclude_guest };
 		struct recording_event e = { .layout = &event->layout };
 
 		if (attr->freq)
