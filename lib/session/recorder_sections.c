@@ -119,19 +119,25 @@ static int encode_guests(const struct recorder_facts *facts, struct strbuf *out)
 {
 	const struct roster *roster = facts->roster;
 	_free_ struct vpmu_guest_info *guests = calloc(roster->guests.n + 1, sizeof(*guests));
+	_free_ struct vpmu_section_life *lives = calloc(roster->guests.n + 1, sizeof(*lives));
 	char boot[KERNEL_BOOT_ID_ROOM];
 	struct vpmu_section_guests section = {
 		.source = (char *)facts->plan->source_line,
 		.n_guests = roster->guests.n,
 		.guests = guests,
+		.lives = lives,
 		.boot_id = boot,
 	};
 
-	if (!guests)
+	if (!guests || !lives)
 		return -ENOMEM;
 	kernel_cache_boot(boot);
-	for (size_t i = 0; i < roster->guests.n; i++)
-		guests[i] = roster->guests.items[i]->info;
+	for (size_t i = 0; i < roster->guests.n; i++) {
+		const struct roster_guest *guest = roster->guests.items[i];
+
+		guests[i] = guest->info;
+		lives[i] = (struct vpmu_section_life){ guest->from_ns, guest->until_ns };
+	}
 	return vpmu_section_guests_encode(&section, out);
 }
 

@@ -227,7 +227,7 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 		.n_chain = raw.n_chain,
 		.chain = raw.chain,
 	};
-	recording_guests_at(&rec->guests, raw.pid, raw.tid, &sample->guest, &sample->vcpu);
+	recording_guests_at(&rec->guests, raw.pid, raw.tid, raw.time, &sample->guest, &sample->vcpu);
 	n = guest_sample_read(record, raw.chain, raw.n_chain, rec->guest_chain);
 	if (n) {
 		sample->chain = rec->guest_chain;

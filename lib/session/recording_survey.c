@@ -214,7 +214,8 @@ static int take_guests_section(struct vpmu_recording *rec)
 		return 0;
 	}
 	for (size_t i = 0; i < section.n_guests && r == 0; i++)
-		r = recording_guests_declare(&rec->guests, &section.guests[i]);
+		r = recording_guests_declare(&rec->guests, &section.guests[i], section.lives[i].from_ns,
+					     section.lives[i].until_ns);
 	rec->ours = true;
 	rec->source = take_ptr(section.source);
 	rec->boot_id = take_ptr(section.boot_id);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "session/roster.h"
@@ -80,6 +81,24 @@ static void keys_drop(struct roster_keys *keys, uint32_t guest)
 	keys->n = kept;
 }
 
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t = {};
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The kernel counts from boot, the time asleep included, in ticks that the hardware knows nothing of. */
+static uint64_t since_ns(uint64_t start_ticks)
+{
+	uint64_t asleep_ns = now_ns(CLOCK_BOOTTIME) - now_ns(CLOCK_MONOTONIC), start_ns;
+
+	if (__builtin_mul_overflow(start_ticks, 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK), &start_ns))
+		return 0;
+	return start_ns > asleep_ns ? start_ns - asleep_ns : 0;
+}
+
 int roster_add(struct roster *roster, const struct vpmu_guest_info *info, int proc_fd)
 {
 	_cleanup_(guest_freep) struct roster_guest *guest = calloc(1, sizeof(*guest));
@@ -92,6 +111,7 @@ int roster_add(struct roster *roster, const struct vpmu_guest_info *info, int pr
 	}
 	guest->proc_fd = proc_fd;
 	guest->info = *info;
+	guest->from_ns = since_ns(info->start_ticks);
 	guest->info.vcpus = NULL;
 	guest->info.n_vcpus = 0;
 	guest->info.name = strdup(info->name ? info->name : "");
@@ -169,6 +189,8 @@ void roster_bury(struct roster *roster, uint32_t index)
 	if (guest->proc_fd >= 0)
 		close(guest->proc_fd);
 	guest->proc_fd = -1;
+	if (!guest->until_ns)
+		guest->until_ns = now_ns(CLOCK_MONOTONIC);
 	keys_drop(&roster->threads, index);
 	keys_drop(&roster->processes, index);
 }

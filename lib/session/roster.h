@@ -18,6 +18,7 @@ struct roster_guest {
 		info; /* strings and vcpus are owned; proc_fd tells whether it lives */
 	VEC(struct vpmu_vcpu_info) vcpus;
 	int proc_fd; /* /proc/PID: of this process, even if its pid is used again; -1 = gone */
+	uint64_t from_ns, until_ns; /* the process's life, CLOCK_MONOTONIC; 0 = not known, not over */
 	bool whole;  /* all threads are profiled */
 	bool follow; /* its threads are targets (not so when whole CPUs are) */
 	bool warned; /* that a thread could not be profiled */

@@ -133,6 +133,32 @@ TEST(our_recordings_name_their_guests)
 	maker_deinit(&m);
 }
 
+TEST(a_guest_with_the_pid_of_a_dead_one_gets_its_own_samples)
+{
+	struct vpmu_vcpu_info vcpus[] = { { .index = 0, .tid = 81 } }, again[] = { { .index = 4, .tid = 81 } };
+	struct vpmu_guest_info guests[] = {
+		{ .pid = 80, .name = "web1", .n_vcpus = 1, .vcpus = vcpus },
+		{ .pid = 80, .name = "web2", .n_vcpus = 1, .vcpus = again },
+	};
+	struct vpmu_section_life lives[] = { { 10, 40 }, { 60, 90 } };
+	struct vpmu_section_guests section = { .n_guests = 2, .guests = guests, .lives = lives };
+	struct maker m = {};
+	struct vpmu_recording *rec;
+
+	CHECK_EQ(vpmu_section_guests_encode(&section, &m.guests), 0);
+	sample(&m, 5, 80, 81, GUEST_USER, 1); /* its birth is known to a clock tick */
+	sample(&m, 40, 80, 81, GUEST_USER, 2);
+	sample(&m, 50, 80, 81, HOST_KERNEL, 3); /* was something else in between */
+	sample(&m, 60, 80, 81, GUEST_USER, 4);
+	sample(&m, 91, 80, 81, HOST_KERNEL, 5);
+	rec = make_open(make_file(&m));
+	CHECK_STR(read_all(rec), "@1:0/0 @2:0/0 @3 @4:1/4 @5");
+	CHECK_STR(vpmu_recording_guest(rec, 1)->name, "web2");
+	CHECK_EQ(vpmu_recording_guest(rec, 1)->vcpus[0].tid, 81);
+	vpmu_recording_free(rec);
+	maker_deinit(&m);
+}
+
 /* The status of a host kernel's address in a recording of machine "node7" that says no more than that, or also which kernel. */
 static enum vpmu_frame_status kernel_status(const uint8_t *build_id)
 {
