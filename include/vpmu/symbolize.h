@@ -9,7 +9,8 @@
  *                 disk by boot)
  *   host-user     tables carried in the recording; the mapped file's own symbols, its debug file by build-id
  *                 (/usr/lib/debug, ~/.debug), debuginfod if DEBUGINFOD_URLS is set
- *   guest-kernel  tables carried in the recording; --guest-kallsyms; --guest-vmlinux; --guest-image
+ *   guest-kernel  tables carried in the recording; --guest-kallsyms; --guest-vmlinux; --guest-image; in a
+ *                 session, where none of these is given, the guest's memory (introspect.h)
  *   guest-user    --guest-image
  *
  * Tables are loaded on first use. An address that gets no name keeps a status that says why.

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "guest/kernel.h"
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
+#include "guest/proc_pid.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -374,6 +376,17 @@ static void close_kernel(struct vpmu_kernel *k)
 	*k = (struct vpmu_kernel){};
 }
 
+/* The process that was meant, and not one that was given its number since. */
+static bool same_process(const char *proc_path, const struct vpmu_guest_info *guest)
+{
+	struct task_stat stat;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%d/stat", proc_path, guest->pid);
+	return !guest->start_ticks || (task_stat_read(AT_FDCWD, path, &stat) == 0 &&
+				       stat.start_ticks == guest->start_ticks);
+}
+
 static int open_layout(struct vpmu_kernel *k, pid_t pid, const struct memory_layout *layout)
 {
 	int r = memory_of_process(pid, layout->segments, layout->n_segments, &k->memory);
@@ -414,18 +427,20 @@ static int open_process(struct vpmu_kernel *k, const char *proc_path,
 	for (int i = 0; i < n; i++) {
 		r = open_layout(k, guest->pid, &layouts[i]);
 		if (r == 0 && layout_fits(k, &layouts[i]))
-			return 0;
+			break;
 		if (r == 0 && !second_best)
 			second_best = &layouts[i];
 		close_kernel(k);
 		if (r < 0 && r != -ENOENT)
 			break;
 	}
-	if (second_best && (r == 0 || r == -ENOENT)) {
+	if (!k->memory && second_best && (r == 0 || r == -ENOENT)) {
 		log_debug(
 			"the guest's memory ends elsewhere than its layout would have it: parts may be missing");
 		r = open_layout(k, guest->pid, second_best);
 	}
+	if (r == 0 && !same_process(proc_path, guest))
+		r = -ESRCH;
 	return r < 0 ? no_kernel(guest->pid, r, reterr) : 0;
 }
 

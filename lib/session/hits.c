@@ -116,7 +116,24 @@ void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address)
 	while (hits->guests.n <= i)
 		if (!vec_push(&hits->guests, (struct hit){}))
 			return;
-	hits->guests.items[i] = (struct hit){.address = address, .used = true};
+	hits->guests.items[i].address = address;
+	hits->guests.items[i].used = true;
+}
+
+void hits_resolve_a_guest(struct hits *hits, struct vpmu_symbolizer *symbolizer)
+{
+	struct vpmu_frame frame;
+
+	for (size_t i = 0; i < hits->guests.n; i += 2) {
+		struct hit *hit = &hits->guests.items[i];
+
+		if (!hit->used || hit->resolved)
+			continue;
+		hit->resolved = true;
+		symbolizer_frame(symbolizer, VPMU_SIDE_GUEST_KERNEL, (uint32_t)(i / 2), SPACE_NONE,
+				 hit->address, false, &frame);
+		return;
+	}
 }
 
 void hits_resolve(const struct hits *hits, struct processes *processes,

@@ -17,6 +17,7 @@ struct hit {
 	uint64_t address, time_ns;
 	uint32_t pid, tid;
 	bool used;
+	bool resolved; /* already, of a guest's kernel */
 };
 
 struct hits {
@@ -42,6 +43,12 @@ void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address);
 /* Looks every hit up once, so that @symbolizer loads its table. */
 void hits_resolve(const struct hits *hits, struct processes *processes,
 		  struct vpmu_symbolizer *symbolizer);
+
+/*
+ * The same for one guest's kernel that was not asked about yet: one at a time, since reading a guest's symbols out of its memory takes
+ * a while, and rings fill up meanwhile.
+ */
+void hits_resolve_a_guest(struct hits *hits, struct vpmu_symbolizer *symbolizer);
 
 /*
  * The pages of the host's kernel that were hit: page numbers, ascending, the caller's to free. NULL: too many to know, or out

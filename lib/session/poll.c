@@ -190,7 +190,7 @@ static int follow_guests(struct vpmu_session *session)
 static int note_guest(struct vpmu_session *session, const struct vpmu_guest_info *info)
 {
 	uint32_t index = roster_find(&session->roster, info);
-	int fd, added;
+	int fd, added, r;
 
 	if (index != VPMU_NO_GUEST)
 		return roster_add_vcpus(&session->roster, index, info->vcpus, info->n_vcpus);
@@ -200,7 +200,8 @@ static int note_guest(struct vpmu_session *session, const struct vpmu_guest_info
 	added = roster_add(&session->roster, info, fd);
 	if (added < 0)
 		return added;
-	return symbolizer_set_guest(session->symbolizer, (uint32_t)added, info);
+	r = symbolizer_set_guest(session->symbolizer, (uint32_t)added, info);
+	return r < 0 ? r : symbolizer_guest_runs(session->symbolizer, (uint32_t)added, info);
 }
 
 static bool is_listed(const struct vpmu_guests *guests, const struct vpmu_guest_info *info)
@@ -268,6 +269,9 @@ static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 	if (r < 0)
 		return session_intake_error(session, r, reterr);
 	adapt_pace(session, fill);
+	/* While it is there: at the end of the recording the guest may be gone. */
+	if (session->intake.collect_hits)
+		hits_resolve_a_guest(&session->intake.hits, session->symbolizer);
 	r = follow(session, reterr);
 	if (r == 0 && session->recorder) {
 		r = recorder_end_round(session->recorder);

@@ -114,7 +114,8 @@ static int open_guest(struct vpmu_session *session, uint32_t index, struct vpmu_
 	const struct vpmu_guest_info *info = &session->roster.guests.items[index]->info;
 	int r;
 
-	if (symbolizer_set_guest(session->symbolizer, index, info) < 0)
+	if (symbolizer_set_guest(session->symbolizer, index, info) < 0 ||
+	    symbolizer_guest_runs(session->symbolizer, index, info) < 0)
 		return error_oom(reterr);
 	r = follow_guest(&session->roster, index);
 	if (r < 0)
@@ -314,6 +315,7 @@ static int finish_recording(struct vpmu_session *session, struct vpmu_error *ret
 	_free_ uint64_t *pages = hits_kernel_pages(&session->intake.hits, &facts.n_kernel_pages);
 
 	facts.kernel_pages = pages;
+	symbolizer_refresh_guests(session->symbolizer);
 	if (session->intake.collect_hits && processes_settle(session->processes) == 0)
 		hits_resolve(&session->intake.hits, session->processes, session->symbolizer);
 	return recorder_finish(session->recorder, &facts, reterr);

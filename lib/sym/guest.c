@@ -4,6 +4,7 @@
 
 #include "sym/guest.h"
 #include "sym/guest_files.h"
+#include "sym/guest_live.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -12,6 +13,8 @@ struct guest {
 	const char *name, *uuid; /* interned */
 	struct named_table carried; /* the kernel's table in the recording */
 	struct guest_files files;
+	struct guest_live *live;    /* NULL: does not run here */
+	bool looked;		    /* into its memory */
 };
 
 struct guests_symbols {
@@ -36,6 +39,7 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 	vec_for_each(guest, &g->guests) {
 		named_table_deinit(&guest->carried);
 		guest_files_deinit(&guest->files);
+		guest_live_free(guest->live);
 	}
 	vec_free(&g->guests);
 	guest_files_deinit(&g->everyone);
@@ -98,6 +102,34 @@ int guests_symbols_table(struct guests_symbols *g, uint32_t guest, const char *i
 	return 0;
 }
 
+int guests_symbols_runs(struct guests_symbols *g, uint32_t index, const struct vpmu_guest_info *info)
+{
+	struct guest *guest;
+
+	if (index >= g->guests.n)
+		return -EINVAL;
+	guest = &g->guests.items[index];
+	guest_live_free(guest->live);
+	guest->live = guest_live_new(info);
+	return guest->live ? 0 : -ENOMEM;
+}
+
+static void look_into_memory(struct guest *guest)
+{
+	struct symtab *table;
+
+	guest->looked = true;
+	if (guest_live_read(guest->live, &table) == 0)
+		named_table_set(&guest->carried, table);
+}
+
+void guests_symbols_refresh(struct guests_symbols *g)
+{
+	vec_for_each (guest, &g->guests)
+		if (guest->live && guest->looked)
+			look_into_memory(guest);
+}
+
 void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, struct vpmu_frame *frame)
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
@@ -107,6 +139,8 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 
 	if (lines)
 		guest_files_line(files, g->env->strings, frame);
+	if (is_kernel && guest && guest->live && !guest->looked && !guest_files_any(files))
+		look_into_memory(guest);
 	if (is_kernel && guest && guest->carried.table) {
 		has_kernel_table = true;
 		if (named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {

@@ -6,6 +6,7 @@
 #ifndef SYM_GUEST_H
 #define SYM_GUEST_H
 
+#include <vpmu/guest.h>
 #include "sym/elf_file.h"
 #include "sym/named_table.h"
 
@@ -25,6 +26,15 @@ const char *guests_symbols_uuid(const struct guests_symbols *guests, uint32_t in
 /* As vpmu_symbolizer_guest_file(). */
 int guests_symbols_file(struct guests_symbols *guests, uint32_t guest, enum vpmu_guest_symbols kind,
 			const char *path, int64_t kaslr_offset, struct vpmu_error *reterr);
+
+/*
+ * Guest @index is the one of @info, which runs on this host now: where it has neither a table nor files, its kernel's symbols are read
+ * out of its memory when one is first asked for.
+ */
+int guests_symbols_runs(struct guests_symbols *guests, uint32_t index, const struct vpmu_guest_info *info);
+
+/* Reads the symbols of guests whose memory was read once again: they may have loaded modules since. */
+void guests_symbols_refresh(struct guests_symbols *guests);
 
 /* A table that came with the recording; taken over, also on failure. @image_path: NULL for the kernel. */
 int guests_symbols_table(struct guests_symbols *guests, uint32_t guest, const char *image_path,

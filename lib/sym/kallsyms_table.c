@@ -39,6 +39,11 @@ static bool is_dynamic(const struct kallsyms_line *line)
 	       (line->module_bytes >= strlen(builtin) && memcmp(line->module, builtin, strlen(builtin)) == 0);
 }
 
+bool kallsyms_counts(char type, char first)
+{
+	return strchr("TtWwDdBb", type) && type && first != '$';
+}
+
 static int add_line(const struct kallsyms_line *line, void *data)
 {
 	struct reading *r = data;
@@ -47,13 +52,7 @@ static int add_line(const struct kallsyms_line *line, void *data)
 	if (!line->address)
 		return 0;
 	r->has_address = true;
-	switch (line->type) {
-	case 'T': case 't': case 'W': case 'w': case 'D': case 'd': case 'B': case 'b':
-		break;
-	default:
-		return 0;
-	}
-	if (line->name_bytes && line->name[0] == '$')
+	if (!kallsyms_counts(line->type, line->name_bytes ? line->name[0] : '\0'))
 		return 0;
 	if (r->without_dynamic && line->module && is_dynamic(line))
 		return 0;

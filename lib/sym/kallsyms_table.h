@@ -3,6 +3,7 @@
 #ifndef SYM_KALLSYMS_TABLE_H
 #define SYM_KALLSYMS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <vpmu/error.h>
 #include "sym/symtab.h"
@@ -19,5 +20,8 @@ struct kallsyms_source {
 /* Errors: what opening gave; -EACCES (all addresses are zero), -EINVAL (not such a file), -ENOMEM. */
 int kallsyms_table_read(const struct kallsyms_source *source, struct symtab **ret_table,
 			struct vpmu_error *reterr);
+
+/* Whether a symbol of that type, whose name begins with @first, is one that addresses are named after. */
+bool kallsyms_counts(char type, char first);
 
 #endif

@@ -88,6 +88,16 @@ int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct
 	return guests_symbols_set(s->guests, index, info->name, info->uuid);
 }
 
+int symbolizer_guest_runs(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info)
+{
+	return guests_symbols_runs(s->guests, index, info);
+}
+
+void symbolizer_refresh_guests(struct vpmu_symbolizer *s)
+{
+	guests_symbols_refresh(s->guests);
+}
+
 const char *symbolizer_guest_name(const struct vpmu_symbolizer *s, uint32_t index)
 {
 	return guests_symbols_name(s->guests, index);

@@ -32,6 +32,10 @@ DEFINE_CLEANUP(struct vpmu_symbolizer *, symbolizer_free)
 
 /* Guest @index is @info (strings are copied). Called in order of index, again when more is known. */
 int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info);
+/* It runs on this host: names of its kernel may come out of its memory. */
+int symbolizer_guest_runs(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info);
+/* What guests have loaded since is read too. */
+void symbolizer_refresh_guests(struct vpmu_symbolizer *s);
 const char *symbolizer_guest_name(const struct vpmu_symbolizer *s, uint32_t index);
 const char *symbolizer_guest_uuid(const struct vpmu_symbolizer *s, uint32_t index);
 uint32_t symbolizer_n_guests(const struct vpmu_symbolizer *s);

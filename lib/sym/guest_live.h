@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The symbols of a guest that runs on this host, read out of its memory (vpmu/introspect.h): its
+ * kernel's, and those of the modules it has loaded by now.
+ */
+#ifndef SYM_GUEST_LIVE_H
+#define SYM_GUEST_LIVE_H
+
+#include <vpmu/guest.h>
+#include "sym/symtab.h"
+#include "util/cleanup.h"
+
+struct guest_live;
+
+/* NULL when out of memory. */
+struct guest_live *guest_live_new(const struct vpmu_guest_info *info);
+struct guest_live *guest_live_free(struct guest_live *live);
+DEFINE_CLEANUP(struct guest_live *, guest_live_free)
+
+/*
+ * A table of what the guest has now, the caller's. The first call finds the kernel, which takes a
+ * tenth of a second or, in a guest of many gigabytes, more; a kernel that has booted anew is found
+ * again. Says at debug level why there is none. Errors: as vpmu_kernel_open() and
+ * vpmu_kernel_each_symbol().
+ */
+int guest_live_read(struct guest_live *live, struct symtab **ret_table);
+
+#endif
