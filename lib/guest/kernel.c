@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guest/bpf_symbols.h"
 #include "guest/kernel.h"
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
@@ -150,12 +151,15 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_MODULES] = "modules",
 		[KERNEL_INIT_TASK] = "init_task",
 		[KERNEL_MAX_PFN] = "max_pfn",
+		[KERNEL_BPF_KALLSYMS] = "bpf_kallsyms",
+		[KERNEL_BPF_JIT_KALLSYMS] = "bpf_jit_kallsyms",
+		[KERNEL_BPF_JIT_HARDEN] = "bpf_jit_harden",
 		[KERNEL_SPECIAL_MAPPING_VMOPS] = "special_mapping_vmops",
 	};
 	struct vpmu_kernel *k = data;
 
 	k->n_named++;
-	if (!strchr("_ilms", symbol->name[0]))
+	if (!strchr("_bilms", symbol->name[0]))
 		return 0;
 	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
 		if (!k->gva[i] && streq(symbol->name, names[i]))
@@ -340,6 +344,8 @@ VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *k, vpmu_kernel_symbol_f
 	if (r < 0)
 		return r;
 	r = modules_each(k, tell_module_symbols, &telling);
+	if (r == 0)
+		r = bpf_symbols_each(k, tell_symbol, &telling);
 	if (telling.stopped)
 		return telling.stopped;
 	return r < 0 ? kernel_failed(r, reterr) : 0;

@@ -175,6 +175,9 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	if (r < 0)
 		return without_types(k, "has type information (BTF) that cannot be read", reterr);
 	r = load_module(&btf, types) && load_task(&btf, types) ? 0 : -EOPNOTSUPP;
+	types->bpf_ksym.start = offset_of(&btf, "bpf_ksym", "start");
+	types->bpf_ksym.name = offset_of(&btf, "bpf_ksym", "name");
+	types->bpf_ksym.link = offset_of(&btf, "bpf_ksym", "lnode");
 	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
 	btf_types_deinit(&btf);
 	if (r < 0)

@@ -35,6 +35,9 @@ struct kernel_types {
 		uint32_t signal_thread_head;
 	} task;
 	struct {
+		uint32_t start, name, link;
+	} bpf_ksym;
+	struct {
 		bool known; /* all that a memory map needs */
 		uint32_t first_area, tree_root, start_brk, brk, start_stack;
 	} mm;

@@ -5,11 +5,15 @@
  * and with threads.
  */
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -45,6 +49,25 @@ static int file(const char *path)
 	return fd;
 }
 
+/* A BPF program that does nothing has a name in /proc/kallsyms. */
+static void load_program(const char *name)
+{
+	struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+		.insns = (uintptr_t)nothing,
+		.insn_cnt = 2,
+		.license = (uintptr_t) "GPL",
+	};
+
+	strncpy(attr.prog_name, name, sizeof(attr.prog_name) - 1);
+	if (syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)) < 0)
+		perror("loading a program failed");
+}
+
 int main(int argc, char **argv)
 {
 	char *many = mmap(NULL, MANY * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *named;
@@ -66,6 +89,8 @@ int main(int argc, char **argv)
 	      "a named area");
 	/* The program itself lies on an overlay; this is one more file there. */
 	map(file(argv[1]), MAP_PRIVATE);
+	load_program("first");
+	load_program("second");
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, thread, names[i]);
 	pause();

@@ -52,6 +52,7 @@ same() {
 echo "Linux $(section release), $n_vcpus vCPUs${*:+, $*}"
 same kallsyms kallsyms
 same modules modules
+grep -q 'bpf_prog_.*_second.\[bpf\]' kallsyms.truth || fail "the guest shows no BPF programs"
 
 python3 "$here/compare.py" "$VPMU" truth "pid:$guest_pid" || failed=1
 
