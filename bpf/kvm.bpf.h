@@ -47,6 +47,7 @@ typedef struct {
 } atomic_long_t;
 
 struct kvm_memory_slot {
+	struct hlist_node id_node[2];
 	struct rb_node gfn_node[2];
 	__u64 base_gfn;
 	unsigned long npages;
@@ -55,6 +56,7 @@ struct kvm_memory_slot {
 };
 
 struct kvm_memslots {
+	struct hlist_head id_hash[128];
 	atomic_long_t last_used_slot;
 	struct rb_root gfn_tree;
 	int node_idx;

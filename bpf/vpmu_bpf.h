@@ -60,4 +60,14 @@ _Static_assert(sizeof(struct vpmu_bpf_sample) == 48 + 126 * 8, "both sides agree
 
 #define VPMU_BPF_SAMPLE_BYTES(n_frames) (48 + (n_frames) * 8)
 
+/* A memory slot of a virtual machine, as slots.bpf.c hands it out. */
+#define VPMU_BPF_MAX_SLOTS 512
+
+struct vpmu_bpf_slot {
+	__u64 base_gfn, n_pages, hva;
+	__u32 flags, unused;
+};
+
+_Static_assert(sizeof(struct vpmu_bpf_slot) == 32, "the same on both sides");
+
 #endif

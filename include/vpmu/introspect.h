@@ -4,10 +4,12 @@
  * processes and their memory maps. Nothing is installed in the guest, it is not stopped, and QEMU's
  * monitor is not used.
  *
- * A kernel is found in the memory of the guest's process (/proc/PID/maps, process_vm_readv(2)),
- * which needs the rights to trace it: the same user, or CAP_SYS_PTRACE. Linux on x86-64 with 4 or 5
- * levels of page tables, 5.4 and later. Offsets inside the kernel's structures come from its own
- * type information (BTF); a kernel without it gives its own symbols only.
+ * A kernel is found in the memory of the guest's process (process_vm_readv(2)), which needs the
+ * rights to trace it: the same user, or CAP_SYS_PTRACE. Where a KVM guest has its memory the host's
+ * kernel is asked (a BPF program reads KVM's memory slots); where that is not possible, and for
+ * emulated guests, it is guessed from /proc/PID/maps, which finds memory in one piece only. Linux on
+ * x86-64 with 4 or 5 levels of page tables, 5.4 and later. Offsets inside the kernel's structures
+ * come from its own type information (BTF); a kernel without it gives its own symbols only.
  *
  * The guest goes on running meanwhile, and its memory may say anything. What cannot be read or does
  * not hold together is left out; lists that never end are cut. Strings may hold any byte but NUL.

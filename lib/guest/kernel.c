@@ -9,6 +9,7 @@
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
 #include "guest/proc_pid.h"
+#include "host/vm_slots.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -422,16 +423,39 @@ static bool layout_fits(struct vpmu_kernel *k, const struct memory_layout *layou
 	return max_pfn == (last->gpa + last->n_bytes) / PAGE_BYTES;
 }
 
-static int open_process(struct vpmu_kernel *k, const char *proc_path,
-			const struct vpmu_guest_info *guest, struct vpmu_error *reterr)
+/* Where KVM says that the memory is. -ENOENT: no kernel there; anything else: KVM could not be asked. */
+static int open_slots(struct vpmu_kernel *k, pid_t pid)
+{
+	_free_ struct vm_slot *slots = calloc(VM_SLOTS_MAX, sizeof(*slots));
+	_free_ struct memory_segment *segments = calloc(VM_SLOTS_MAX, sizeof(*segments));
+	int n, r;
+
+	if (!slots || !segments)
+		return -ENOMEM;
+	n = vm_slots_read(pid, slots);
+	if (n <= 0) {
+		log_debug("KVM does not say where the memory of process %d is: %s", pid,
+			  n < 0 ? strerror(-n) : "it has none");
+		return -EOPNOTSUPP;
+	}
+	for (int i = 0; i < n; i++)
+		segments[i] = (struct memory_segment){slots[i].gpa, slots[i].n_bytes, slots[i].hva};
+	r = memory_of_process(pid, segments, (size_t)n, &k->memory);
+	if (r < 0)
+		return -EOPNOTSUPP;
+	r = linux_image_find(k->memory, accept_image, k);
+	if (r < 0)
+		close_kernel(k);
+	return r;
+}
+
+static int guess_layout(struct vpmu_kernel *k, const char *proc_path, pid_t pid)
 {
 	struct memory_layout layouts[MEMORY_LAYOUTS_MAX], *second_best = NULL;
-	int n = memory_layouts_guess(proc_path, guest->pid, layouts), r = -ENOENT;
+	int n = memory_layouts_guess(proc_path, pid, layouts), r = n < 0 ? n : -ENOENT;
 
-	if (n < 0)
-		return no_kernel(guest->pid, n, reterr);
 	for (int i = 0; i < n; i++) {
-		r = open_layout(k, guest->pid, &layouts[i]);
+		r = open_layout(k, pid, &layouts[i]);
 		if (r == 0 && layout_fits(k, &layouts[i]))
 			break;
 		if (r == 0 && !second_best)
@@ -443,8 +467,20 @@ static int open_process(struct vpmu_kernel *k, const char *proc_path,
 	if (!k->memory && second_best && (r == 0 || r == -ENOENT)) {
 		log_debug(
 			"the guest's memory ends elsewhere than its layout would have it: parts may be missing");
-		r = open_layout(k, guest->pid, second_best);
+		r = open_layout(k, pid, second_best);
 	}
+	return r;
+}
+
+static int open_process(struct vpmu_kernel *k, const char *proc_path,
+			const struct vpmu_guest_info *guest, struct vpmu_error *reterr)
+{
+	int r = -EOPNOTSUPP;
+
+	if (guest->accel == VPMU_ACCEL_KVM)
+		r = open_slots(k, guest->pid);
+	if (r == -EOPNOTSUPP)
+		r = guess_layout(k, proc_path, guest->pid);
 	if (r == 0 && !same_process(proc_path, guest))
 		r = -ESRCH;
 	return r < 0 ? no_kernel(guest->pid, r, reterr) : 0;

@@ -5,9 +5,9 @@
  * Everything between the segments does not exist.
  *
  * Sources:
- *	a process	/proc/PID/maps tells which mapping is the guest's memory
- *			(memory_process.c), process_vm_readv() reads it; neither the guest nor the
- *			hypervisor notices
+ *	a process	process_vm_readv(); neither the guest nor the hypervisor notices. Where the
+ *			memory is KVM says (host/vm_slots.h); where that cannot be asked, and for
+ *			emulated guests, /proc/PID/maps lets guess (memory_process.c).
  *	a file		a copy of the memory, such as QEMU's `pmemsave` writes
  *
  * Small reads go through a cache of pages, as tens of thousands of them fall on a few hundred

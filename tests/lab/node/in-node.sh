@@ -58,10 +58,9 @@ $perf_kvm -i $out/theirs.data report --stdio -s sym -F sample,sym -t, > $out/the
 "$VPMU" report -i $out/theirs.data --guest-kallsyms $out/kallsyms --guest-modules $out/modules \
 	--sort side,symbol --json > $out/theirs.json
 raw $out/theirs.data > $out/theirs.raw
-# Names that came out of the guest's memory, against those that perf takes from the files.
-$perf_kvm -i $out/ours.data report --stdio -s sym -F sample,sym -t, > $out/ours.txt 2> $out/ours.log
 virsh -q destroy debian
 
 say "compared"
-"$here/same-as-perf.py" $out/ours.json $out/ours.raw $out/ours.txt
+"$here/same-as-perf.py" $out/ours.json $out/ours.raw
+"$here/named-right.py" $out/ours.json $out/ours.raw $out/kallsyms
 "$here/same-as-perf.py" $out/theirs.json $out/theirs.raw $out/theirs.txt

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where a virtual machine's memory is in the process that runs it, in KVM's own words: its memory slots. Run once, over the open files of one
+ * process: the one that is called "kvm-vm" leads to the struct kvm. Slots are in a hash table by their number, which is easier to
+ * walk here than the tree by address. The set may be swapped while we walk (kvm_swap_active_memslots()): what is read then
+ * is checked by whoever uses it, as all that comes from a guest's hypervisor has to be.
+ */
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "kvm.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define BUCKETS	  128 /* of id_hash: DECLARE_HASHTABLE(id_hash, 7) */
+#define IN_BUCKET 16
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	void *private_data;
+};
+
+struct task_struct___files {
+	int tgid;
+};
+
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+const volatile __s32 vpmu_tgid;
+
+struct vpmu_bpf_slot vpmu_slots[VPMU_BPF_MAX_SLOTS];
+__u32 vpmu_n_slots;
+__u32 vpmu_n_machines;
+
+struct walk {
+	struct kvm_memslots *slots;
+	__u64 node_offset; /* of id_node[node_idx] in a slot */
+};
+
+static long walk_bucket(__u32 i, void *data)
+{
+	const struct walk *walk = data;
+	struct hlist_node *node = NULL;
+	__u64 at = bpf_core_field_offset(struct kvm_memslots, id_hash) + (__u64)i * sizeof(node);
+
+	if (bpf_probe_read_kernel(&node, sizeof(node), (void *)walk->slots + at))
+		return 0;
+	for (int j = 0; j < IN_BUCKET && node; j++) {
+		struct kvm_memory_slot *slot = (void *)node - walk->node_offset;
+		__u32 n = vpmu_n_slots;
+
+		if (n >= VPMU_BPF_MAX_SLOTS)
+			return 1;
+		vpmu_slots[n].base_gfn = BPF_CORE_READ(slot, base_gfn);
+		vpmu_slots[n].n_pages = BPF_CORE_READ(slot, npages);
+		vpmu_slots[n].hva = BPF_CORE_READ(slot, userspace_addr);
+		vpmu_slots[n].flags = BPF_CORE_READ(slot, flags);
+		vpmu_n_slots = n + 1;
+		node = BPF_CORE_READ(node, next);
+	}
+	return 0;
+}
+
+static __always_inline bool is_machine(struct file *file)
+{
+	static const char wanted[] = "kvm-vm";
+	const unsigned char *name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+	char text[sizeof(wanted)] = {};
+
+	if (bpf_probe_read_kernel(text, sizeof(text), name))
+		return false;
+	for (unsigned int i = 0; i < sizeof(wanted); i++)
+		if (text[i] != wanted[i])
+			return false;
+	return true;
+}
+
+SEC("iter/task_file")
+int vpmu_list_slots(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct kvm_memslots *slots;
+	struct walk walk = {};
+	struct kvm *kvm;
+
+	if (!task || !file || !is_machine(file))
+		return 0;
+	if (vpmu_tgid && BPF_CORE_READ((struct task_struct___files *)task, tgid) != vpmu_tgid)
+		return 0;
+	if (vpmu_n_machines++)
+		return 0; /* the same file once more, or a machine in it that we do not expect */
+	kvm = BPF_CORE_READ(file, private_data);
+	slots = BPF_CORE_READ(kvm, memslots[0]);
+	walk.slots = slots;
+	walk.node_offset = bpf_core_field_offset(struct kvm_memory_slot, id_node);
+	if (BPF_CORE_READ(slots, node_idx) == 1)
+		walk.node_offset += bpf_core_type_size(struct hlist_node);
+	bpf_loop(BUCKETS, walk_bucket, &walk, 0);
+	return 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf/vpmu_bpf.h"
+#include "bpf/slots.skel.h"
+#include "host/vm_slots.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define PAGE_SHIFT	      12
+#define KVM_MEM_READONLY      (1u << 1)
+#define KVM_MEMSLOT_INVALID   (1u << 16)
+#define KVM_MEMSLOT_GMEM_ONLY (1u << 17)
+
+_Static_assert(VM_SLOTS_MAX == VPMU_BPF_MAX_SLOTS, "the program has room for as many");
+
+/* Libbpf prints to stderr unless it is told not to. */
+static int print_debug(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[256];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+/* Reading the iterator to its end runs the program over the process's files. */
+static int run(struct vpmu_slots_bpf *bpf, pid_t pid)
+{
+	union bpf_iter_link_info info = {.task.tid = (uint32_t)pid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, only_this, .link_info = &info,
+		    .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(bpf->progs.vpmu_list_slots, &only_this);
+	_close_ int fd = -1;
+	char byte;
+	int r = 0;
+
+	/* Before Linux 6.1 an iterator goes over all processes. */
+	if (!link)
+		link = bpf_program__attach_iter(bpf->progs.vpmu_list_slots, NULL);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0 || read(fd, &byte, 1) < 0)
+		r = -errno;
+	bpf_link__destroy(link);
+	return r;
+}
+
+static int by_gpa(const void *a, const void *b)
+{
+	const struct vm_slot *x = a, *y = b;
+
+	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
+}
+
+static int take_slots(const struct vpmu_slots_bpf *bpf, struct vm_slot slots[VM_SLOTS_MAX])
+{
+	int n = 0;
+
+	if (!bpf->bss->vpmu_n_machines)
+		return -ENOENT;
+	for (uint32_t i = 0; i < bpf->bss->vpmu_n_slots && i < VM_SLOTS_MAX; i++) {
+		const struct vpmu_bpf_slot *slot = &bpf->bss->vpmu_slots[i];
+
+		if (slot->flags &
+			    (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID | KVM_MEMSLOT_GMEM_ONLY) ||
+		    !slot->hva)
+			continue;
+		slots[n++] = (struct vm_slot){
+			.gpa = slot->base_gfn << PAGE_SHIFT,
+			.n_bytes = slot->n_pages << PAGE_SHIFT,
+			.hva = slot->hva,
+		};
+	}
+	qsort(slots, (size_t)n, sizeof(*slots), by_gpa);
+	return n;
+}
+
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX])
+{
+	libbpf_print_fn_t before = libbpf_set_print(print_debug);
+	struct vpmu_slots_bpf *bpf = vpmu_slots_bpf__open();
+	int r;
+
+	if (!bpf) {
+		r = -errno;
+	} else {
+		bpf->rodata->vpmu_tgid = pid;
+		r = vpmu_slots_bpf__load(bpf);
+	}
+	if (r == 0)
+		r = run(bpf, pid);
+	if (r == 0)
+		r = take_slots(bpf, slots);
+	vpmu_slots_bpf__destroy(bpf);
+	libbpf_set_print(before);
+	return r;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The memory slots of a virtual machine: which guest-physical addresses are where in the address
+ * space of the process that runs it. They are in the kernel's struct kvm, out of which a BPF
+ * program reads them (bpf/slots.bpf.c): Linux 5.17 or later, CAP_BPF, CAP_PERFMON and, where KVM is
+ * a module, CAP_SYS_ADMIN.
+ */
+#ifndef HOST_VM_SLOTS_H
+#define HOST_VM_SLOTS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VM_SLOTS_MAX 512
+
+struct vm_slot {
+	uint64_t gpa, n_bytes, hva;
+};
+
+/*
+ * Those that can be written to (no ROMs), by ascending addresses. Returns how many; -ENOENT: the
+ * process has no machine; what loading the program gave, -EOPNOTSUPP where this library was built
+ * without.
+ */
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX]);
+
+#endif

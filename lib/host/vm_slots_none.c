@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Built without clang or bpftool. */
+#include <errno.h>
+
+#include "host/vm_slots.h"
+
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX])
+{
+	(void)pid, (void)slots;
+	return -EOPNOTSUPP;
+}
