@@ -21,6 +21,10 @@
  *
  * All of it is the guest's and may be made to mislead. Every number of steps is bounded; a chain can be
  * wrong only in ways in which the guest could have arranged its stack anyway.
+ *
+ * Code without frame pointers uses rbp for anything. What then looks like a frame is told from one where that is cheap:
+ * frames rise, by no more than FRAME_MAX_BYTES; a caller is in the same half of the address space; and a caller of a kernel's is
+ * within reach of it, for kernels and their modules lie close together (Linux: the last 2 GiB), away from the data that they point to.
  */
 #ifndef GUEST_WALK_H
 #define GUEST_WALK_H
@@ -31,6 +35,8 @@
 #define PAGE_LARGE	(1ULL << 7)
 #define PAGE_ADDRESS	0x000ffffffffff000ULL
 #define GUEST_PAGE_SIZE 4096ULL
+#define FRAME_MAX_BYTES (16ULL << 20)
+#define KERNEL_REACH	(2ULL << 30)
 
 struct guest_walk {
 	struct guest_memory memory;
@@ -53,6 +59,15 @@ static inline __attribute__((always_inline)) int guest_own_half(const struct gue
 	__u32 bits = w->levels == 5 ? 56 : 47;
 
 	return gva >> bits == (w->upper ? ~0ULL >> bits : 0);
+}
+
+/* Whether @gva can be where the sampled code returns to. */
+static inline __attribute__((always_inline)) int guest_may_return(const struct guest_walk *w,
+								  __u64 gva)
+{
+	if (!gva || !guest_own_half(w, gva))
+		return 0;
+	return !w->upper || gva - w->sample.ip + KERNEL_REACH < 2 * KERNEL_REACH;
 }
 
 /* Finds the page of @gva. Returns 0, with page_gva and page_hva set, or an enum vpmu_bpf_end. */
@@ -154,7 +169,7 @@ static long guest_walk_step(__u32 i, void *data)
 		w->sample.end = VPMU_BPF_END_COMPLETE;
 		return 1;
 	}
-	if (!frame[1] || !guest_own_half(w, frame[1])) {
+	if (!guest_may_return(w, frame[1])) {
 		w->sample.end = VPMU_BPF_END_BAD_RETURN;
 		return 1;
 	}
@@ -162,7 +177,7 @@ static long guest_walk_step(__u32 i, void *data)
 	w->sample.n_frames = (__u16)(n + 1);
 	w->bp = frame[0];
 	/* Frames rise. This also ends circles. */
-	if (frame[0] && frame[0] <= bp) {
+	if (frame[0] && frame[0] - bp - 1 >= FRAME_MAX_BYTES) {
 		w->sample.end = VPMU_BPF_END_BAD_FRAME;
 		return 1;
 	}
@@ -170,7 +185,7 @@ static long guest_walk_step(__u32 i, void *data)
 }
 
 /*
- * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, upper, bp.
+ * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, upper, bp; ip of the sample.
  */
 static inline __attribute__((always_inline)) void guest_walk_frames(struct guest_walk *w)
 {

@@ -160,12 +160,12 @@ TEST(what_is_not_there_ends_the_chain_with_its_reason)
 TEST(frames_that_no_stack_has_end_the_chain)
 {
 	static const uint64_t next[] = {STACK, STACK - 32, STACK + 32, STACK + 33, 0xffff888000000000,
-					0x800000000000};
+					0x800000000000, STACK + (17 << 20)};
 	struct guest_walk *w = new_guest();
 
 	make_stack(w, 3);
 	for (size_t i = 0; i < sizeof(next) / sizeof(*next); i++) {
-		put(w, PAGE(32) + 32, next[i]); /* frame 1: to itself, down, odd, the other half, no address */
+		put(w, PAGE(32) + 32, next[i]); /* frame 1: to itself, down, odd, … */
 		CHECK_END(w, 2, VPMU_BPF_END_BAD_FRAME);
 	}
 	make_stack(w, 3);
@@ -185,6 +185,7 @@ TEST(kernel_stacks_lie_in_the_upper_half)
 	uint64_t stack = 0xffffc90000010000;
 
 	w->upper = 1;
+	w->sample.ip = 0xffffffffc0001234; /* in a module */
 	map_page(w, stack, PAGE(32), 12);
 	put(w, PAGE(32) + 8, 0xffffffff81000042);
 	w->bp = stack;
@@ -194,6 +195,9 @@ TEST(kernel_stacks_lie_in_the_upper_half)
 	CHECK_EQ(w->sample.frames[0], 0xffffffff81000042);
 	w->bp = STACK;
 	CHECK_END(w, 0, VPMU_BPF_END_BAD_FRAME);
+	w->bp = stack;
+	put(w, PAGE(32) + 8, 0xffff888012345678); /* data: no kernel code returns to there */
+	CHECK_END(w, 0, VPMU_BPF_END_BAD_RETURN);
 	free_guest(w);
 }
 

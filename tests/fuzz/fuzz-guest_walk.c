@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 struct head {
-	uint64_t cr3, bp, absent_gpa;
+	uint64_t cr3, bp, absent_gpa, ip;
 	uint8_t lower, five_levels, reserved[6];
 };
 
@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk.cr3 = head.cr3;
 	walk.bp = head.bp;
 	walk.levels = head.five_levels & 1 ? 5 : 4;
+	walk.sample.ip = head.ip;
 	walk.upper = !(head.lower & 1);
 	guest_walk_frames(&walk);
 
