@@ -22,7 +22,7 @@ const struct option_spec guest_file_options[] = {
 	  .help = "the guest kernel's vmlinux, not stripped" },
 	{ .name = "guest-kaslr", .arg = "[GUEST=]OFFSET", .set = option_name_list, .offset = FIELD(kaslr),
 	  .help = "how far the guest's kernel is from where its vmlinux was linked, e.g. 0x1a000000 "
-		  "(default: worked out from kallsyms)" },
+		  "(default: worked out from --guest-kallsyms)" },
 	{ .name = "guest-image", .arg = "[GUEST=]ELF", .set = option_name_list, .offset = FIELD(images),
 	  .help = "an ELF file that runs in the guest at its link addresses" },
 	{},
