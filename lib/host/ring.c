@@ -7,8 +7,8 @@
  * in one piece of memory, and a consumer that only copies or counts can take them as one. libperf
  * publishes the read position at perf_mmap__consume(), which we call once a run.
  *
- * A record that straddles the end is cut at sizeof(union perf_event), about 4 KiB; call chains of 500
- * frames fit. What else is to be known about libperf: perf_list.h.
+ * The libperf of Linux 6.1 cuts a record that straddles the end at sizeof(union perf_event), about 4 KiB, enough for call
+ * chains of 500 frames, and leaves what an earlier one left behind it. Such a record is dropped and counted. What else is to be known about libperf: perf_list.h.
  */
 #include <errno.h>
 #include <perf/event.h>
@@ -31,6 +31,7 @@ struct ring {
 	struct perf_evlist *list;
 	struct perf_mmap *map;
 	size_t size_bytes, drained_bytes;
+	uint64_t cut;
 	bool counts_lost; /* the events have PERF_FORMAT_LOST */
 };
 
@@ -223,6 +224,12 @@ int ring_lost(struct ring *ring, uint64_t *ret_lost)
 	return 0;
 }
 
+/* Where libperf cuts, its buffer is a part of the mapping's description, which nothing else comes out of. */
+static bool is_cut(const struct ring *ring, const union perf_event *record)
+{
+	return record->header.size > sizeof(*record) && (uintptr_t)record - (uintptr_t)ring->map < sizeof(*record);
+}
+
 int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes, void *data),
 	       void *data)
 {
@@ -245,8 +252,13 @@ int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes,
 				r = fn(run, (size_t)(end - run), data);
 			run = end = (const char *)record;
 		}
-		end += record->header.size;
 		ring->drained_bytes += record->header.size;
+		if (unlikely(is_cut(ring, record))) {
+			ring->cut++;
+			run = end = NULL;
+			continue;
+		}
+		end += record->header.size;
 		if (r == 0 && end - run >= RUN_MAX_BYTES) {
 			r = fn(run, (size_t)(end - run), data);
 			perf_mmap__consume(ring->map);
@@ -257,6 +269,11 @@ int ring_drain(struct ring *ring, int (*fn)(const void *records, size_t n_bytes,
 		r = fn(run, (size_t)(end - run), data);
 	perf_mmap__consume(ring->map);
 	return r;
+}
+
+uint64_t ring_cut(const struct ring *ring)
+{
+	return ring->cut;
 }
 
 size_t ring_drained_bytes(const struct ring *ring)

@@ -55,6 +55,9 @@ bool ring_hung_up(struct ring *ring);
  */
 int ring_lost(struct ring *ring, uint64_t *ret_lost);
 
+/* How many records ring_drain() dropped because they came damaged out of libperf (ring.c). */
+uint64_t ring_cut(const struct ring *ring);
+
 /*
  * Hands the records there are to @fn, as runs of whole records in one piece where the ring allows
  * it (two pieces at the wrap; a record that straddles the end comes alone, put together). Space is

@@ -355,8 +355,13 @@ int intake_last(struct intake *intake, struct target *target)
 	do {
 		r = intake_drain(intake, target);
 	} while (r == 0 && ring_drained_bytes(target->ring) >= ring_size_bytes(target->ring));
-	if (r < 0 || ring_lost(target->ring, &lost) < 0 || lost <= target->lost)
+	if (r < 0)
 		return r;
+	if (ring_lost(target->ring, &lost) < 0)
+		lost = target->lost;
+	lost += ring_cut(target->ring);
+	if (lost <= target->lost)
+		return 0;
 	record.lost = lost - target->lost;
 	record.tail.time_ns = intake->last_time_ns;
 	return intake_records(intake, NULL, &record, sizeof(record));

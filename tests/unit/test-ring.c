@@ -93,6 +93,51 @@ TEST(samples_arrive_in_runs_of_whole_records)
 	CHECK(ring_free(ring) == NULL);
 }
 
+/* Ends with the stack's bytes and how many of them are true. */
+static int look_at_stacks(const void *records, size_t n_bytes, void *data)
+{
+	const char *p = records, *end = p + n_bytes;
+	struct seen *seen = data;
+	uint64_t true_bytes;
+
+	seen->bytes += n_bytes;
+	for (const struct perf_event_header *h; p < end; p += h->size) {
+		h = (const void *)p;
+		if (h->type != PERF_RECORD_SAMPLE || h->size < 8192)
+			continue;
+		memcpy(&true_bytes, p + h->size - sizeof(true_bytes), sizeof(true_bytes));
+		seen->samples++;
+		seen->other += true_bytes == 0 || true_bytes > 8192;
+	}
+	return 0;
+}
+
+TEST(a_large_record_across_the_rings_end_comes_whole_or_is_counted)
+{
+	struct perf_event_attr attr = clock_attr(2000);
+	struct seen seen = {};
+	struct ring *ring;
+	struct busy busy;
+	size_t failed;
+
+	busy_start(&busy);
+	ring_free(open_on(busy.tid, 1000, 4096, &seen.id)); /* or skip */
+	attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+	attr.sample_regs_user = 1;
+	attr.sample_stack_user = 8192;
+	CHECK_EQ(ring_open(&attr, 1, busy.tid, -1, 64 * 1024, &ring, &seen.id, &failed), 0);
+	CHECK_EQ(ring_enable(ring), 0);
+	for (int i = 0; i < 2000 && seen.bytes < 5 * 64 * 1024; i++) {
+		pause_ms(2);
+		CHECK_EQ(ring_drain(ring, look_at_stacks, &seen), 0);
+	}
+	CHECK_EQ(ring_disable(ring), 0);
+	busy_stop(&busy);
+	CHECK_CMP(seen.samples, >, 20);
+	CHECK_EQ(seen.other, 0);
+	ring_free(ring);
+}
+
 TEST(nothing_counts_before_enable_and_after_disable)
 {
 	struct seen seen = {};
