@@ -148,11 +148,14 @@ static void prefetch_places(const struct resolving *r, const struct raw_stack *r
 
 /*
  * Several of these in a row say no more than one: callers outside every mapping of a process. In a guest without symbols it is how a
- * recursion looks, whose depth is worth knowing.
+ * recursion looks, whose depth is worth knowing. And addresses of a side that nobody knows.
  */
-static bool is_unmapped(const struct resolving *r, uint32_t frame)
+static bool says_it_once(const struct resolving *r, const struct place *place, uint32_t frame)
 {
-	return r->profile->tables.frames.items[frame].status == VPMU_FRAME_UNMAPPED;
+	if (place->side == VPMU_SIDE_UNKNOWN)
+		return true;
+	return r->profile->tables.frames.items[frame].status == VPMU_FRAME_UNMAPPED &&
+	       !(VPMU_SIDES_GUEST & 1u << place->side);
 }
 
 static int name_places(struct resolving *r, const struct raw_stack *raw, struct resolved *ret)
@@ -182,7 +185,7 @@ static int name_places(struct resolving *r, const struct raw_stack *raw, struct 
 
 		if (frame == UINT32_MAX)
 			return -ENOMEM;
-		if (ret->n && frame == last && is_unmapped(r, frame) && !(VPMU_SIDES_GUEST & 1u << place.side))
+		if (ret->n && frame == last && says_it_once(r, &place, frame))
 			continue;
 		if (!vec_push(&r->frames, frame))
 			return -ENOMEM;

@@ -297,6 +297,26 @@ TEST(callers_that_are_nowhere_are_one_frame)
 	maker_deinit(&m);
 }
 
+TEST(callers_of_an_unknown_side_are_one_frame)
+{
+	const uint64_t chain[] = { 0x400010, 0x5000001, 0x6000001, VPMU_CONTEXT_KERNEL, A(4) };
+	struct made unknown = in_a;
+	struct maker m = {};
+	struct vpmu_coverage coverage;
+	struct vpmu_profile *p;
+	struct profile_view view;
+
+	unknown.side = VPMU_SIDE_UNKNOWN;
+	unknown.ip = 0x400010;
+	make_sample(&m, &unknown, 5, chain);
+	p = profile_of(&m, true, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 1);
+	CHECK_EQ(view.stacks[view.entries[0].stack].n, 3); /* the leaf, [truncated], the kernel's */
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
 /*
  * More distinct chains than fit a chunk, each seen three times, in between others; some longer
  * than the queue's room.
