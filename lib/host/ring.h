@@ -5,7 +5,8 @@
  * There is nothing to wait on here. libperf hands out no file descriptors, only a poll() of one
  * list, which is of no use for many targets; and waking up for every ring that fills is what a
  * profiler should not do anyway. Whoever owns the rings empties them by the clock, often enough
- * (ring_drain() tells how full one was), and asks ring_hung_up() now and then.
+ * (ring_drain() tells how full one was), and asks ring_hung_up() whenever it
+ * looks which threads there are.
  */
 #ifndef HOST_RING_H
 #define HOST_RING_H

@@ -138,7 +138,8 @@ int session_close_threads(struct vpmu_session *session, uint32_t index)
 		struct target *target = session->targets.items[i];
 
 		if (target->guest == index &&
-		    (guest->proc_fd < 0 || !tasks_have(&guest->threads, target->tid))) {
+		    (guest->proc_fd < 0 || !tasks_have(&guest->threads, target->tid) ||
+		     ring_hung_up(target->ring))) {
 			int taken = session->started ? intake_last(&session->intake, target) : 0;
 
 			r = r ? r : taken;
@@ -149,6 +150,15 @@ int session_close_threads(struct vpmu_session *session, uint32_t index)
 	}
 	session->targets.n = kept;
 	return r;
+}
+
+/* A thread may end and another get its id between two looks: the list of threads does not show it. */
+static bool lost_a_thread(const struct vpmu_session *session, uint32_t index)
+{
+	for (size_t i = 0; i < session->targets.n; i++)
+		if (session->targets.items[i]->guest == index && ring_hung_up(session->targets.items[i]->ring))
+			return true;
+	return false;
 }
 
 /* A new thread that cannot be profiled does not end the session; it is said once a guest. */
@@ -174,12 +184,12 @@ static int follow_guests(struct vpmu_session *session)
 		change = follow_guest(&session->roster, i);
 		if (change < 0)
 			return change;
-		if (change == FOLLOW_SAME)
+		if (change == FOLLOW_SAME && !lost_a_thread(session, i))
 			continue;
 		r = session_close_threads(session, i);
 		if (r < 0)
 			return r;
-		if (change == FOLLOW_CHANGED)
+		if (change != FOLLOW_GONE)
 			open_new_threads(session, i);
 	}
 	return 0;

@@ -57,7 +57,7 @@ uint32_t roster_find(const struct roster *roster, const struct vpmu_guest_info *
 int roster_add_vcpus(struct roster *roster, uint32_t index, const struct vpmu_vcpu_info *vcpus,
 		     size_t n);
 
-/* Forgets the guest added last, which is buried: it was never part of the session. */
+/* Forgets the guest added last, which is buried: nobody has seen its index. */
 void roster_drop_last(struct roster *roster);
 
 /* Guest @index is dead: its pid and threads may soon be others'. */

@@ -162,7 +162,9 @@ VPMU_API int vpmu_session_add_guest(struct vpmu_session *session,
 	if (r < 0) {
 		roster_bury(&session->roster, (uint32_t)index);
 		(void)session_close_threads(session, (uint32_t)index);
-		roster_drop_last(&session->roster);
+		/* Samples may have been delivered under this index. */
+		if (!session->started)
+			roster_drop_last(&session->roster);
 	}
 	return r;
 }

@@ -48,8 +48,8 @@ void session_set_pace(struct vpmu_session *session);
 int session_open_threads(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr);
 
 /*
- * poll.c: takes leave of guest @index's targets that are not among its threads any more (all, if
- * it is dead).
+ * poll.c: takes leave of guest @index's targets that are not among its threads any more, also if
+ * another thread has got the id (all, if the guest is dead).
  */
 int session_close_threads(struct vpmu_session *session, uint32_t index);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sessions on threads of this process and of children: needs perf events, but no guest. */
+#include <errno.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "self_guest.h"
 #include "test.h"
@@ -160,6 +162,52 @@ TEST(new_threads_are_followed_and_ended_ones_let_go)
 	vpmu_session_free(session);
 }
 
+/* A busy thread whose id is @tid, which was free; false if somebody else was quicker, or nobody may ask for an id. */
+static bool busy_start_as(struct busy *busy, pid_t tid)
+{
+	FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "w");
+
+	if (!f)
+		skip("choosing a thread's id needs CAP_SYS_ADMIN and /proc/sys/kernel/ns_last_pid");
+	fprintf(f, "%d", (int)tid - 1);
+	fclose(f);
+	busy_start(busy);
+	return busy->tid == tid;
+}
+
+TEST(a_thread_that_gets_a_dead_ones_id_is_followed_too)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_guest_info info = self_guest(getpid(), NULL);
+	struct heard heard = {};
+	struct busy busy;
+	bool same = false;
+
+	busy_start(&busy);
+	add_self(session, &info, true);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	for (int i = 0; i < 10 && !same; i++) {
+		/* Until it has been seen, and till the next look is over. */
+		for (heard = (struct heard){.count_tid = busy.tid}; !heard.of_tid;)
+			CHECK_CMP(poll_for(session, 50), >=, 0);
+		CHECK_CMP(poll_for(session, 250), >=, 0);
+		busy_stop(&busy);
+		same = busy_start_as(&busy, heard.count_tid);
+	}
+	if (!same)
+		skip("others take the thread ids faster");
+	CHECK_CMP(poll_for(session, 30), >=, 0); /* what the dead one left */
+	heard.of_tid = 0;
+	for (int i = 0; i < 40 && !heard.of_tid; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_CMP(heard.of_tid, >, 0);
+	busy_stop(&busy);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+}
+
 TEST(a_guest_that_dies_ends_the_session_but_not_in_error)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
@@ -205,6 +253,36 @@ TEST(a_guest_can_be_added_to_a_running_session)
 		CHECK_CMP(poll_for(session, 50), >=, 0);
 	CHECK_CMP(heard.of_tid, >, 0);
 	CHECK(!vpmu_session_guest(session, 2));
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+	end_child(first);
+	end_child(second);
+}
+
+TEST(a_guest_that_could_not_be_added_keeps_its_number_while_the_session_runs)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .events = "cpu-clock,task-clock", .frequency_hz = 1000);
+	struct vpmu_session *session = clock_session(&opts);
+	pid_t first = busy_child(), second = busy_child();
+	struct vpmu_guest_info one = self_guest(first, NULL), two = self_guest(second, NULL);
+	struct rlimit usual, few;
+	struct vpmu_error error;
+	int fd;
+
+	add_self(session, &one, true);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	few = usual;
+	fd = dup(0);
+	close(fd);
+	few.rlim_cur = (rlim_t)fd + 2; /* enough to look, not to open both events */
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+	CHECK_EQ(vpmu_session_add_guest(session, &two, true, &error), -EMFILE);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+	CHECK(vpmu_session_guest(session, 1));
+	add_self(session, &two, true);
+	CHECK(vpmu_session_guest(session, 2));
+	CHECK(!vpmu_session_guest(session, 3));
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
 	end_child(first);
