@@ -4,6 +4,9 @@
  * process: the one that is called "kvm-vm" leads to the struct kvm. Slots are in a hash table by their number, which is easier to
  * walk here than the tree by address. The set may be swapped while we walk (kvm_swap_active_memslots()): what is read then
  * is checked by whoever uses it, as all that comes from a guest's hypervisor has to be.
+ *
+ * The vCPUs, whose files are called "kvm-vcpu:N", have had page tables: CR3 as KVM knows it, which may be long ago (on Intel processors it
+ * stays in the VMCS mostly). A hint, where to look first; what is read for the wrong kind of processor is a wrong hint.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -54,6 +57,9 @@ struct vpmu_bpf_slot vpmu_slots[VPMU_BPF_MAX_SLOTS];
 __u32 vpmu_n_slots;
 __u32 vpmu_n_machines;
 
+__u64 vpmu_roots[VPMU_BPF_MAX_ROOTS];
+__u32 vpmu_n_roots;
+
 struct walk {
 	struct kvm_memslots *slots;
 	__u64 node_offset; /* of id_node[node_idx] in a slot */
@@ -83,18 +89,39 @@ static long walk_bucket(__u32 i, void *data)
 	return 0;
 }
 
-static __always_inline bool is_machine(struct file *file)
+/* Compares @n bytes, with the NUL or without: file names are all that tells KVM's files apart. */
+static __always_inline bool is_called(struct file *file, const char *wanted, unsigned int n)
 {
-	static const char wanted[] = "kvm-vm";
 	const unsigned char *name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
-	char text[sizeof(wanted)] = {};
+	char text[16] = {};
 
-	if (bpf_probe_read_kernel(text, sizeof(text), name))
+	if (bpf_probe_read_kernel(text, n, name))
 		return false;
-	for (unsigned int i = 0; i < sizeof(wanted); i++)
+	for (unsigned int i = 0; i < n; i++)
 		if (text[i] != wanted[i])
 			return false;
 	return true;
+}
+
+static __always_inline void add_root(__u64 cr3)
+{
+	__u32 n = vpmu_n_roots;
+
+	if (!cr3 || n >= VPMU_BPF_MAX_ROOTS)
+		return;
+	vpmu_roots[n] = cr3;
+	vpmu_n_roots = n + 1;
+}
+
+static __always_inline void list_roots(struct kvm_vcpu *vcpu)
+{
+	add_root(BPF_CORE_READ(vcpu, arch.cr3));
+	if (bpf_core_type_exists(struct vcpu_svm)) {
+		struct vcpu_svm *svm = (void *)vcpu;
+		struct vmcb *vmcb = BPF_CORE_READ(svm, vmcb);
+
+		add_root(BPF_CORE_READ(vmcb, save.cr3));
+	}
 }
 
 SEC("iter/task_file")
@@ -106,9 +133,11 @@ int vpmu_list_slots(struct bpf_iter__task_file *ctx)
 	struct walk walk = {};
 	struct kvm *kvm;
 
-	if (!task || !file || !is_machine(file))
+	if (!task || !file || BPF_CORE_READ((struct task_struct___files *)task, tgid) != vpmu_tgid)
 		return 0;
-	if (vpmu_tgid && BPF_CORE_READ((struct task_struct___files *)task, tgid) != vpmu_tgid)
+	if (is_called(file, "kvm-vcpu:", 9))
+		list_roots(BPF_CORE_READ(file, private_data));
+	if (!is_called(file, "kvm-vm", 7))
 		return 0;
 	if (vpmu_n_machines++)
 		return 0; /* the same file once more, or a machine in it that we do not expect */

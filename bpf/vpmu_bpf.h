@@ -62,6 +62,7 @@ _Static_assert(sizeof(struct vpmu_bpf_sample) == 48 + 126 * 8, "both sides agree
 
 /* A memory slot of a virtual machine, as slots.bpf.c hands it out. */
 #define VPMU_BPF_MAX_SLOTS 512
+#define VPMU_BPF_MAX_ROOTS 64
 
 struct vpmu_bpf_slot {
 	__u64 base_gfn, n_pages, hva;

@@ -428,11 +428,13 @@ static int open_slots(struct vpmu_kernel *k, pid_t pid)
 {
 	_free_ struct vm_slot *slots = calloc(VM_SLOTS_MAX, sizeof(*slots));
 	_free_ struct memory_segment *segments = calloc(VM_SLOTS_MAX, sizeof(*segments));
+	uint64_t cr3[VM_ROOTS_MAX];
+	unsigned int n_roots = 0;
 	int n, r;
 
 	if (!slots || !segments)
 		return -ENOMEM;
-	n = vm_slots_read(pid, slots);
+	n = vm_slots_read(pid, slots, cr3, &n_roots);
 	if (n <= 0) {
 		log_debug("KVM does not say where the memory of process %d is: %s", pid,
 			  n < 0 ? strerror(-n) : "it has none");
@@ -443,7 +445,11 @@ static int open_slots(struct vpmu_kernel *k, pid_t pid)
 	r = memory_of_process(pid, segments, (size_t)n, &k->memory);
 	if (r < 0)
 		return -EOPNOTSUPP;
-	r = linux_image_find(k->memory, accept_image, k);
+	r = linux_image_try_roots(k->memory, cr3, n_roots, accept_image, k);
+	log_debug(r == 0 ? "the kernel was found by a vCPU's page tables"
+			 : "no vCPU's page tables are known to lead to a kernel: searching all memory");
+	if (r == -ENOENT)
+		r = linux_image_find(k->memory, accept_image, k);
 	if (r < 0)
 		close_kernel(k);
 	return r;

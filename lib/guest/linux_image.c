@@ -114,6 +114,37 @@ int linux_image_find(struct memory *memory,
 	return r == 0 ? -ENOENT : r == 1 ? 0 : r;
 }
 
+/* The kernel's table hangs below the root itself, or, with 5 levels, below what the root's last entry leads to. */
+static int try_root(struct search *search, uint64_t root_gpa)
+{
+	uint64_t word;
+	int r = memory_read(search->memory, root_gpa + 511 * 8, &word, sizeof(word));
+
+	if (r == 0)
+		r = look_at(root_gpa, word, search);
+	if (r || !leads_to_table(search->memory, word))
+		return r;
+	r = memory_read(search->memory, (word & PTE_ADDRESS) + 511 * 8, &word, sizeof(word));
+	return r < 0 ? r : look_at(root_gpa, word, search);
+}
+
+int linux_image_try_roots(struct memory *memory, const uint64_t *cr3, unsigned int n,
+			  int (*accept)(const struct linux_image *image, void *data), void *data)
+{
+	struct search search = {.memory = memory, .accept = accept, .data = data};
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && (r == 0 || r == -EFAULT); i++) {
+		uint64_t root = cr3[i] & PTE_ADDRESS;
+
+		r = try_root(&search, root);
+		/* With page table isolation what runs in user space has a root of its own, right behind the kernel's. */
+		if ((r == 0 || r == -EFAULT) && root & PAGE_BYTES)
+			r = try_root(&search, root & ~(uint64_t)PAGE_BYTES);
+	}
+	return r == 1 ? 0 : r == 0 || r == -EFAULT ? -ENOENT : r;
+}
+
 int linux_image_check(struct memory *memory, const struct linux_image *image)
 {
 	struct linux_image now;

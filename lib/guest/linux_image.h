@@ -33,6 +33,12 @@ struct linux_image {
 };
 
 /*
+ * As linux_image_find(), by root tables that the guest has, or had, alone: a few reads instead of one of each page.
+ */
+int linux_image_try_roots(struct memory *memory, const uint64_t *cr3, unsigned int n,
+			  int (*accept)(const struct linux_image *image, void *data), void *data);
+
+/*
  * Calls @accept for each place that looks like a kernel, until it returns something else than
  * -ENOENT, which is then returned. -ENOENT: none looked right to it. Also -ESRCH, -ENOMEM.
  */

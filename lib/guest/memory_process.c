@@ -4,8 +4,8 @@
  *
  * QEMU keeps a machine's memory in one mapping (anonymous, a memfd, or a file on hugetlbfs or
  * /dev/shm), by far the largest that is both written and not executed. It shows the guest the first
- * part from address 0 on and the rest from 4 GiB on, to leave room for devices below 4 GiB. Where it
- * cuts depends on the machine (hw/i386/pc_piix.c, pc_q35.c, microvm.c):
+ * part from address 0 on and the rest from 4 GiB on, to leave room for devices below 4 GiB. Where
+ *it cuts depends on the machine (hw/i386/pc_piix.c, pc_q35.c, microvm.c):
  *
  *	pc	at 3 GiB if there are 3.5 GiB or more, else not; in old versions at 3.5 GiB
  *	q35	at 2 GiB if there are 2.75 GiB or more, else not
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "format/proc_maps.h"
 #include "guest/memory.h"
@@ -30,7 +31,14 @@
 #define SMALLEST_GUEST (16ull << 20)
 #define CANDIDATES     4
 
+/*
+ * Nobody gives a guest so many times the memory that there is. Mappings of terabytes are something
+ * else: address sanitizer's shadow, for one. To look through them would take minutes.
+ */
+#define OVERCOMMIT_MAX 16
+
 struct candidates {
+	uint64_t most_bytes;
 	struct memory_segment items[CANDIDATES]; /* the largest first */
 	size_t n;
 };
@@ -42,7 +50,8 @@ static int consider(const struct proc_maps_line *line, void *data)
 	size_t i;
 
 	if ((line->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) != (PROT_READ | PROT_WRITE) ||
-	    line->end <= line->start || mapping.n_bytes < SMALLEST_GUEST)
+	    line->end <= line->start || mapping.n_bytes < SMALLEST_GUEST ||
+	    mapping.n_bytes > c->most_bytes)
 		return 0;
 	if (line->path_bytes && line->path[0] == '[' && line->path_bytes >= 5 &&
 	    memcmp(line->path, "[anon", 5) != 0)
@@ -92,7 +101,9 @@ static size_t add_layouts(const struct memory_segment *mapping, struct memory_la
 int memory_layouts_guess(const char *proc_path, pid_t pid,
 			 struct memory_layout layouts[MEMORY_LAYOUTS_MAX])
 {
-	struct candidates candidates = {};
+	struct candidates candidates = {
+		.most_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE_BYTES * OVERCOMMIT_MAX,
+	};
 	_free_ char *text = NULL;
 	char path[512];
 	size_t n = 0, n_layouts = 0;

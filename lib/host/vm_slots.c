@@ -12,6 +12,7 @@
 #include "host/vm_slots.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/macro.h"
 
 #define PAGE_SHIFT	      12
 #define KVM_MEM_READONLY      (1u << 1)
@@ -19,6 +20,7 @@
 #define KVM_MEMSLOT_GMEM_ONLY (1u << 17)
 
 _Static_assert(VM_SLOTS_MAX == VPMU_BPF_MAX_SLOTS, "the program has room for as many");
+_Static_assert(VM_ROOTS_MAX == VPMU_BPF_MAX_ROOTS, "likewise");
 
 /* Libbpf prints to stderr unless it is told not to. */
 static int print_debug(enum libbpf_print_level level, const char *format, va_list args)
@@ -86,7 +88,8 @@ static int take_slots(const struct vpmu_slots_bpf *bpf, struct vm_slot slots[VM_
 	return n;
 }
 
-int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX])
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
+		  unsigned int *ret_n_roots)
 {
 	libbpf_print_fn_t before = libbpf_set_print(print_debug);
 	struct vpmu_slots_bpf *bpf = vpmu_slots_bpf__open();
@@ -102,6 +105,10 @@ int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX])
 		r = run(bpf, pid);
 	if (r == 0)
 		r = take_slots(bpf, slots);
+	if (r >= 0) {
+		*ret_n_roots = MIN(bpf->bss->vpmu_n_roots, (uint32_t)VM_ROOTS_MAX);
+		memcpy(cr3, bpf->bss->vpmu_roots, *ret_n_roots * sizeof(*cr3));
+	}
 	vpmu_slots_bpf__destroy(bpf);
 	libbpf_set_print(before);
 	return r;

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #define VM_SLOTS_MAX 512
+#define VM_ROOTS_MAX 64
 
 struct vm_slot {
 	uint64_t gpa, n_bytes, hva;
@@ -22,6 +23,7 @@ struct vm_slot {
  * process has no machine; what loading the program gave, -EOPNOTSUPP where this library was built
  * without.
  */
-int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX]);
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
+		  unsigned int *ret_n_roots);
 
 #endif

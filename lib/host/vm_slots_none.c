@@ -4,8 +4,9 @@
 
 #include "host/vm_slots.h"
 
-int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX])
+int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
+		  unsigned int *ret_n_roots)
 {
-	(void)pid, (void)slots;
+	(void)pid, (void)slots, (void)cr3, (void)ret_n_roots;
 	return -EOPNOTSUPP;
 }

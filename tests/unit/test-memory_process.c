@@ -64,6 +64,14 @@ TEST(large_memory_goes_on_at_4_gib)
 	CHECK_EQ(layouts[2].segments[0].n_bytes, 3 * GIB + GIB / 2);
 }
 
+TEST(mappings_of_terabytes_are_something_else)
+{
+	CHECK_EQ(guess("100000000000-7f0000000000 rw-p 00000000 00:00 0 \n"
+		       "7f1000000000-7f1020000000 rw-p 00000000 00:00 0 \n"),
+		 1);
+	CHECK_EQ(layouts[0].segments[0].at, 0x7f1000000000);
+}
+
 TEST(no_memory_no_guess)
 {
 	CHECK_EQ(guess("7f3000000000-7f3000021000 rw-p 00000000 00:00 0 \n"), 0);

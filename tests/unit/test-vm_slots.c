@@ -28,7 +28,9 @@ static void add_slot(int vm, uint32_t number, uint32_t flags, uint64_t gpa, void
 /* Skips where that is not possible. */
 static int read_own(void)
 {
-	int n = vm_slots_read(getpid(), slots);
+	uint64_t cr3[VM_ROOTS_MAX];
+	unsigned int n_roots;
+	int n = vm_slots_read(getpid(), slots, cr3, &n_roots);
 
 	if (n == -EOPNOTSUPP)
 		skip("built without BPF programs");

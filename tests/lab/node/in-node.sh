@@ -46,7 +46,8 @@ say "recorded by vpmu"
 "$VPMU" record debian -d 6s -o $out/ours.data
 "$VPMU" report -i $out/ours.data --sort side,symbol --json > $out/ours.json
 raw $out/ours.data > $out/ours.raw
-"$VPMU" kallsyms debian | cmp - $out/kallsyms
+"$VPMU" kallsyms -v debian 2> $out/kallsyms.log | cmp - $out/kallsyms
+grep "page tables" $out/kallsyms.log || { echo "KVM did not say where the guest's memory is:"; cat $out/kallsyms.log; exit 1; }
 # All but how often each is used: the guest wrote its list through one of them.
 "$VPMU" modules debian | awk '{ $3 = ""; print }' > $out/modules.ours
 awk '{ $3 = ""; print }' $out/modules | cmp - $out/modules.ours
