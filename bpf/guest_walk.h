@@ -140,6 +140,15 @@ struct guest_walk_context {
 	struct guest_walk *walk;
 };
 
+/*
+ * What a frame pointer of 0 means. A kernel's code always has a caller (but for a few instructions of entry code): 0 from the start
+ * is a kernel without frame pointers.
+ */
+static inline __attribute__((always_inline)) __u8 outermost(const struct guest_walk *w)
+{
+	return w->upper && !w->sample.n_frames ? VPMU_BPF_END_BAD_FRAME : VPMU_BPF_END_COMPLETE;
+}
+
 static long guest_walk_step(__u32 i, void *data)
 {
 	struct guest_walk *w = ((struct guest_walk_context *)data)->walk;
@@ -149,7 +158,7 @@ static long guest_walk_step(__u32 i, void *data)
 
 	(void)i;
 	if (!bp) {
-		w->sample.end = VPMU_BPF_END_COMPLETE;
+		w->sample.end = outermost(w);
 		return 1;
 	}
 	if (n >= VPMU_BPF_MAX_ADDRESSES - 1) {
@@ -166,7 +175,7 @@ static long guest_walk_step(__u32 i, void *data)
 		return 1;
 	}
 	if (!frame[1] && !frame[0]) { /* how some start-up code marks its frame */
-		w->sample.end = VPMU_BPF_END_COMPLETE;
+		w->sample.end = outermost(w);
 		return 1;
 	}
 	if (!guest_may_return(w, frame[1])) {

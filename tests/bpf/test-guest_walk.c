@@ -198,6 +198,8 @@ TEST(kernel_stacks_lie_in_the_upper_half)
 	w->bp = stack;
 	put(w, PAGE(32) + 8, 0xffff888012345678); /* data: no kernel code returns to there */
 	CHECK_END(w, 0, VPMU_BPF_END_BAD_RETURN);
+	w->bp = 0; /* used for something else: this kernel has no frames */
+	CHECK_END(w, 0, VPMU_BPF_END_BAD_FRAME);
 	free_guest(w);
 }
 
