@@ -37,6 +37,7 @@
 #define GUEST_PAGE_SIZE 4096ULL
 #define FRAME_MAX_BYTES (16ULL << 20)
 #define KERNEL_REACH	(2ULL << 30)
+#define WINDOW_BYTES	512ULL
 
 struct guest_walk {
 	struct guest_memory memory;
@@ -44,6 +45,9 @@ struct guest_walk {
 	__u64 bp;
 	/* The page that was read last: most of a chain lies in one or two. */
 	__u64 page_gva, page_hva; /* hva 0 = none yet */
+	/* A piece of the stack: the next frames are mostly in it, and a copy costs much the same whatever its size. */
+	__u64 window_gva, window_bytes;
+	__u64 window[WINDOW_BYTES / 8];
 	__u32 levels;		  /* of page tables: 4 or 5 */
 	__u32 upper;		  /* 1 = the stack and all callers are in the upper half of addresses */
 	struct vpmu_bpf_sample sample;
@@ -117,23 +121,46 @@ static inline __attribute__((always_inline)) int guest_enter_page(struct guest_w
 	return guest_find_page(w, gva);
 }
 
-/* Reads the pair at w->bp, which is aligned to 8 bytes; it may lie across two pages. */
-static inline __attribute__((always_inline)) int guest_read_frame(struct guest_walk *w,
-								  __u64 frame[2])
+/* The pair at w->bp lies across two pages. */
+static inline __attribute__((always_inline)) int guest_read_across(struct guest_walk *w,
+								   __u64 frame[2])
 {
-	__u64 bp = w->bp;
-	int r = guest_enter_page(w, bp);
+	int r;
 
-	if (r)
-		return r;
-	if ((bp & (GUEST_PAGE_SIZE - 1)) <= GUEST_PAGE_SIZE - 16)
-		return guest_copy(frame, 16, guest_in_page(w, bp)) < 0 ? VPMU_BPF_END_ABSENT : 0;
-	if (guest_copy(frame, 8, guest_in_page(w, bp)) < 0)
+	if (guest_copy(frame, 8, guest_in_page(w, w->bp)) < 0)
 		return VPMU_BPF_END_ABSENT;
-	r = guest_find_page(w, bp + 8);
+	r = guest_find_page(w, w->bp + 8);
 	if (r)
 		return r;
 	return guest_copy(frame + 1, 8, w->page_hva) < 0 ? VPMU_BPF_END_ABSENT : 0;
+}
+
+/* Reads the pair at w->bp, which is aligned to 8 bytes. */
+static inline __attribute__((always_inline)) int guest_read_frame(struct guest_walk *w,
+								  __u64 frame[2])
+{
+	__u64 bp = w->bp, offset = bp - w->window_gva, n;
+
+	if (offset > WINDOW_BYTES - 16 || offset + 16 > w->window_bytes) {
+		int r = guest_enter_page(w, bp);
+
+		if (r)
+			return r;
+		n = GUEST_PAGE_SIZE - (bp & (GUEST_PAGE_SIZE - 1));
+		if (n < 16)
+			return guest_read_across(w, frame);
+		if (n > WINDOW_BYTES)
+			n = WINDOW_BYTES;
+		w->window_bytes = 0;
+		if (guest_copy(w->window, (__u32)n, guest_in_page(w, bp)) < 0)
+			return VPMU_BPF_END_ABSENT;
+		w->window_gva = bp;
+		w->window_bytes = n;
+		offset = 0;
+	}
+	frame[0] = w->window[offset / 8];
+	frame[1] = w->window[offset / 8 + 1];
+	return 0;
 }
 
 struct guest_walk_context {
@@ -201,6 +228,7 @@ static inline __attribute__((always_inline)) void guest_walk_frames(struct guest
 	struct guest_walk_context context = {.walk = w};
 
 	w->page_hva = 0;
+	w->window_bytes = 0;
 	w->sample.n_frames = 0;
 	w->sample.end = VPMU_BPF_END_DEPTH;
 	/* One more than there can be frames: the last step sees whether there would be another. */
