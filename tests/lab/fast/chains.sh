@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # One guest under one runner: are its call chains those that it has? check-chains.py has the criteria.
-# usage: chains.sh RUNNER GUEST VCPUS
+# usage: chains.sh RUNNER GUEST VCPUS [TIME…]      default 2s 8s 30s
 here=$(dirname "$(realpath "$0")")
 . "$here/../lab.sh"
 runner=$1 name=$2 n_vcpus=$3
+shift 3
+[ $# -gt 0 ] || set -- 2s 8s 30s
 
 need_kvm
 need_command perf
 [ "$name" != three-functions-kernel ] || need_hardware_virtualization
 start_guest "$runner" "$name" "$n_vcpus"
-for duration in 2s 8s 30s; do
+for duration in "$@"; do
 	"$VPMU" record "$guest" -g -F 2000 -d "$duration" -o recording 2> record.log || fail "vpmu record: $(cat record.log)"
 	if grep -q "no guest call chains" record.log; then
 		skip "$(grep "no guest call chains" record.log)"
