@@ -83,9 +83,12 @@ TEST(else_by_their_number)
 TEST(most_processes_have_none)
 {
 	int proc = open("/proc/self", O_RDONLY);
+	int fd = kvm_stats_fd_open(proc, getpid(), 0, 0, 1);
 
-	CHECK_EQ(kvm_stats_fd_open(proc, getpid(), 0, 0, 1), -ENOENT);
 	close(proc);
+	if (fd == -ENOSYS)
+		skip("pidfd_open is not available here");
+	CHECK_EQ(fd, -ENOENT);
 }
 
 int main(void)

@@ -85,6 +85,14 @@ __attribute__((unused)) static _Noreturn void skip(const char *why)
 	_exit(77);
 }
 
+/* Valgrind preloads a library of its own into what it runs. */
+__attribute__((unused)) static bool under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
+}
+
 __attribute__((unused)) static int count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
