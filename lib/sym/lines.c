@@ -4,11 +4,16 @@
  * (DW_AT_ranges); .debug_aranges would be quicker to read, but clang does not write it. So all units are walked once, and their
  * ranges sorted; after that a line costs two binary searches, the unit's and the one that libdw does in its table, which
  * it decodes when first asked and keeps.
+ *
+ * libdw unpacks what is compressed at once and without asking how much that is: a file of some kilobytes can claim gigabytes. So the
+ * claims are added up before it gets the file.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <endian.h>
 #include <errno.h>
 #include <gelf.h>
+#include <string.h>
 
 #include "sym/lines.h"
 #include "sym/named_table.h"
@@ -17,6 +22,7 @@
 
 #define MAX_RANGES (16u << 20)
 #define MAX_SEGMENTS 256 /* as in elf_symbols.c */
+#define MAX_UNPACKED_BYTES (UINT64_C(2) << 30)
 #define LOOK_BACK  8 /* units overlap rarely, and then shortly */
 
 struct range {
@@ -46,6 +52,44 @@ struct lines *lines_free(struct lines *lines)
 	vec_free(&lines->segments);
 	free(lines);
 	return NULL;
+}
+
+/* What @section will be, by its own account; 0 = it is not compressed. */
+static uint64_t unpacked_bytes(Elf_Scn *section, const char *name)
+{
+	GElf_Chdr compressed;
+	uint64_t size_bytes;
+	Elf_Data *raw;
+
+	if (gelf_getchdr(section, &compressed))
+		return compressed.ch_size;
+	/* The old way, in sections called .zdebug_*: "ZLIB" and the size. */
+	raw = name && starts_with(name, ".zdebug") ? elf_rawdata(section, NULL) : NULL;
+	if (!raw || raw->d_size < 4 + sizeof(size_bytes) || memcmp(raw->d_buf, "ZLIB", 4) != 0)
+		return 0;
+	memcpy(&size_bytes, (const char *)raw->d_buf + 4, sizeof(size_bytes));
+	return be64toh(size_bytes);
+}
+
+static int check_unpacked(Elf *elf)
+{
+	uint64_t total_bytes = 0;
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return 0;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+
+		if (!gelf_getshdr(section, &header))
+			continue;
+		if (__builtin_add_overflow(total_bytes, unpacked_bytes(section, elf_strptr(elf, names, header.sh_name)),
+					   &total_bytes) ||
+		    total_bytes > MAX_UNPACKED_BYTES)
+			return -EFBIG;
+	}
+	return 0;
 }
 
 static int read_segments(struct lines *lines, Elf *elf)
@@ -118,6 +162,9 @@ int lines_new(struct elf_file *debug, const struct elf_file *runtime, struct lin
 	}
 	lines->file = *debug;
 	*debug = ELF_FILE_NONE;
+	r = check_unpacked(lines->file.elf);
+	if (r < 0)
+		return r;
 	lines->dwarf = dwarf_begin_elf(lines->file.elf, DWARF_C_READ, NULL);
 	if (!lines->dwarf)
 		return -ENODATA;

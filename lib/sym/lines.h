@@ -11,7 +11,7 @@ struct lines;
 /*
  * @debug: the file with the debug information, taken over (also on failure). @runtime: the file that is mapped, for its segments; may be the same or
  * not open, and is only looked at.
- * -ENODATA if there is no debug information, -ENOMEM.
+ * -ENODATA if there is no debug information, -EFBIG if it claims to unpack to more than 2 GiB, -ENOMEM.
  */
 int lines_new(struct elf_file *debug, const struct elf_file *runtime, struct lines **ret_lines);
 struct lines *lines_free(struct lines *lines);
