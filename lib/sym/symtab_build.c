@@ -11,6 +11,8 @@
 
 #include "sym/symtab.h"
 #include "sym/symtab_image.h"
+#include "util/hash.h"
+#include "util/idtable.h"
 #include "util/macro.h"
 #include "util/strbuf.h"
 #include "util/vec.h"
@@ -38,6 +40,7 @@ struct module {
 struct symtab_builder {
 	VEC(struct draft) drafts;
 	VEC(struct module) modules; /* [0] is "no module" */
+	struct idtable module_ids; /* of modules, by name */
 	struct strbuf image; /* the header and the strings so far; becomes the table's image */
 	uint32_t last_module;
 	uint64_t text, stext;
@@ -68,6 +71,7 @@ struct symtab_builder *symtab_builder_free(struct symtab_builder *b)
 		return NULL;
 	vec_free(&b->drafts);
 	vec_free(&b->modules);
+	idtable_deinit(&b->module_ids);
 	strbuf_deinit(&b->image);
 	free(b);
 	return NULL;
@@ -104,9 +108,10 @@ static bool module_is(const struct symtab_builder *b, uint32_t id, const char *n
 	return id && m->name_bytes == n && memcmp(strings_of(b) + m->name, name, n) == 0;
 }
 
-/* Symbols of a module stand together, so the last one is nearly always the right one. */
+/* Symbols of a module stand together, so the last one is nearly always the right one; but a text can be made on purpose. */
 static int find_module(struct symtab_builder *b, const char *name, size_t n, bool add, uint32_t *ret_id)
 {
+	uint32_t hash, i, id;
 	struct module module = {};
 	int r;
 
@@ -114,8 +119,11 @@ static int find_module(struct symtab_builder *b, const char *name, size_t n, boo
 		*ret_id = b->last_module;
 		return 0;
 	}
-	for (uint32_t id = 1; id < b->modules.n; id++)
-		if (module_is(b, id, name, n)) {
+	n = strnlen(name, MIN(n, (size_t)MAX_NAME)); /* as it would be stored */
+	hash = (uint32_t)hash_bytes(name, n);
+	for (i = idtable_first(&b->module_ids, hash); (id = idtable_at(&b->module_ids, i, hash)) != IDTABLE_END;
+	     i = idtable_step(&b->module_ids, i))
+		if (id != IDTABLE_OTHER && module_is(b, id, name, n)) {
 			*ret_id = b->last_module = id;
 			return 0;
 		}
@@ -127,8 +135,9 @@ static int find_module(struct symtab_builder *b, const char *name, size_t n, boo
 	module.name_bytes = (uint32_t)r;
 	if (b->modules.n >= MAX_MODULES)
 		return -E2BIG;
-	if (!vec_push(&b->modules, module))
+	if (!vec_reserve(&b->modules, 1) || !idtable_put(&b->module_ids, hash, (uint32_t)b->modules.n))
 		return -ENOMEM;
+	(void)vec_push(&b->modules, module);
 	*ret_id = b->last_module = (uint32_t)b->modules.n - 1;
 	return 0;
 }

@@ -90,6 +90,24 @@ TEST(a_module_of_known_size_ends_there)
 	CHECK_STR(at(table, 0xffffffffc0006000), "-");
 }
 
+TEST(modules_in_any_order_are_each_one)
+{
+	_cleanup_(symtab_builder_freep) struct symtab_builder *b = symtab_builder_new();
+	_cleanup_(symtab_freep) struct symtab *table = NULL;
+	enum { MODULES = 8000 };
+	struct symbol symbol;
+	char name[16];
+
+	/* Twice around: more than there may be, were any taken for a new one. */
+	for (uint64_t i = 0; i < 2 * MODULES; i++) {
+		snprintf(name, sizeof(name), "m%u", (unsigned int)(i % MODULES));
+		add(b, 0xffffffffc0000000 + i * 16, 16, 't', "f", name);
+	}
+	CHECK_EQ(symtab_builder_finish(b, NULL, 0, &table), 0);
+	CHECK(symtab_lookup(table, 0xffffffffc0000000 + (MODULES + 77) * 16, &symbol));
+	CHECK_STR(symbol.module, "m77");
+}
+
 TEST(a_guessed_end_gives_way_to_what_is_added_later)
 {
 	struct symtab_builder *b = symtab_builder_new();
