@@ -23,7 +23,7 @@ struct vpmu_session_opts {
 	unsigned int sides;	/* VPMU_SIDES_HOST and/or VPMU_SIDES_GUEST; 0 = both */
 	const char *events;	/* comma-separated names: hardware (libpfm4), software, tracepoints
 				   "subsystem:name"; each may end in :G, :H, :u, :k. NULL = the best source here */
-	uint32_t frequency_hz;	/* samples a second and thread; default 999; not with period */
+	uint32_t frequency_hz;	/* samples a second and thread; default 999, or what the kernel allows; not with period */
 	uint64_t period;	/* a sample every so many events (ns for clocks) */
 	bool host_chains;	/* record the host's call chains */
 	uint32_t ring_bytes;	/* per thread or CPU: a power of two times the page size; default 512 KiB */

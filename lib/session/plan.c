@@ -17,6 +17,7 @@
 #include "util/strbuf.h"
 
 #define DEFAULT_FREQUENCY_HZ 999
+#define MAX_RATE	     "perf_event_max_sample_rate"
 #define DEFAULT_RING_BYTES   (512u * 1024)
 #define TYPICAL_CHAIN_FRAMES 32
 
@@ -29,13 +30,43 @@ void plan_deinit(struct plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+/* A number out of /proc/sys/kernel; 0 = cannot be read. */
+static unsigned long kernel_setting(const struct vpmu_session_opts *opts, const char *name)
 {
 	const char *proc = opts->guests.proc_path ? opts->guests.proc_path : "/proc";
-	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), ring = opts->ring_bytes;
-	char path[4096];
 	_free_ char *text = NULL;
+	char path[4096];
 	size_t n;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/%s", proc, name);
+	return io_read_file(AT_FDCWD, path, 64, &text, &n) < 0 ? 0 : strtoul(text, NULL, 10);
+}
+
+/* The kernel lowers its limit by itself where interrupts take long: no reason to refuse a rate that nobody asked for. */
+static uint32_t default_frequency_hz(const struct vpmu_session_opts *opts)
+{
+	unsigned long limit_hz = kernel_setting(opts, MAX_RATE);
+
+	if (!limit_hz || limit_hz >= DEFAULT_FREQUENCY_HZ)
+		return DEFAULT_FREQUENCY_HZ;
+	log_warn("sampling at %lu Hz, not %u: kernel." MAX_RATE " allows no more", limit_hz, DEFAULT_FREQUENCY_HZ);
+	return (uint32_t)limit_hz;
+}
+
+/* Tracepoints have a period of their own, unless a frequency is asked for. */
+static uint32_t choose_frequency_hz(const struct vpmu_session_opts *opts, const struct event_spec *specs, size_t n)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < n; i++)
+		needed |= !specs[i].is_tracepoint;
+	return opts->frequency_hz || opts->period || !needed ? opts->frequency_hz : default_frequency_hz(opts);
+}
+
+static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), ring = opts->ring_bytes;
+	unsigned long limit_hz = opts->frequency_hz ? kernel_setting(opts, MAX_RATE) : 0;
 
 	if (opts->frequency_hz && opts->period)
 		return error_set(reterr, -EINVAL, "a frequency and a period exclude each other");
@@ -46,13 +77,11 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 			reterr, -EINVAL,
 			"a ring of %u bytes is not a power of two times the page size (%u)", ring,
 			page);
-	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_max_sample_rate", proc);
-	if (opts->frequency_hz && io_read_file(AT_FDCWD, path, 64, &text, &n) == 0 &&
-	    opts->frequency_hz > strtoul(text, NULL, 10)) {
+	if (limit_hz && opts->frequency_hz > limit_hz) {
 		error_set(reterr, -EINVAL, "%u Hz is more than this kernel allows: %lu Hz",
-			  opts->frequency_hz, strtoul(text, NULL, 10));
+			  opts->frequency_hz, limit_hz);
 		error_hint(reterr,
-			   "a lower frequency, or: sysctl kernel.perf_event_max_sample_rate=%u",
+			   "a lower frequency, or: sysctl kernel." MAX_RATE "=%u",
 			   opts->frequency_hz);
 		return -EINVAL;
 	}
@@ -160,20 +189,12 @@ static void set_sides(struct plan_event *event, unsigned int wanted)
 /* In the attributes too, so that a recording tells it wherever it is read. */
 static uint16_t max_chain(const struct vpmu_session_opts *opts)
 {
-	const char *proc = opts->guests.proc_path ? opts->guests.proc_path : "/proc";
-	_free_ char *text = NULL;
-	unsigned long max;
-	char path[4096];
-	size_t n;
+	unsigned long max = kernel_setting(opts, "perf_event_max_stack");
 
-	snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_max_stack", proc);
-	if (io_read_file(AT_FDCWD, path, 64, &text, &n) < 0)
-		return PERF_MAX_STACK_DEFAULT;
-	max = strtoul(text, NULL, 10);
 	return max && max <= UINT16_MAX ? (uint16_t)max : PERF_MAX_STACK_DEFAULT;
 }
 
-static int set_attr(struct plan_event *event, const struct vpmu_session_opts *opts, uint16_t max_stack, bool first)
+static int set_attr(struct plan_event *event, const struct plan *plan, const struct vpmu_session_opts *opts, bool first)
 {
 	struct perf_event_attr *attr = &event->spec.attr;
 
@@ -181,7 +202,7 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 	attr->sample_type = PLAN_SAMPLE_TYPE;
 	if (opts->host_chains || opts->guest_chains) {
 		attr->sample_type |= PERF_SAMPLE_CALLCHAIN;
-		attr->sample_max_stack = max_stack;
+		attr->sample_max_stack = plan->max_chain;
 	}
 	attr->exclude_callchain_kernel = attr->exclude_callchain_user =
 		opts->guest_chains && !opts->host_chains;
@@ -197,7 +218,7 @@ static int set_attr(struct plan_event *event, const struct vpmu_session_opts *op
 			1; /* each of them: what is asked of a tracepoint, and what perf does */
 	} else {
 		attr->freq = 1;
-		attr->sample_freq = opts->frequency_hz ? opts->frequency_hz : DEFAULT_FREQUENCY_HZ;
+		attr->sample_freq = plan->frequency_hz;
 	}
 	/* A clock that BPF programs can read too, so that their records can be merged by time. */
 	attr->use_clockid = 1;
@@ -302,13 +323,14 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 		return error_oom(reterr);
 	plan->chains = opts->host_chains || opts->guest_chains;
 	plan->max_chain = max_chain(opts);
+	plan->frequency_hz = choose_frequency_hz(opts, specs, plan->n_events);
 	plan->ring_bytes_asked_for = opts->ring_bytes != 0;
 	plan->ring_bytes = opts->ring_bytes ? opts->ring_bytes : DEFAULT_RING_BYTES;
 	for (size_t i = 0; i < plan->n_events && r == 0; i++) {
 		plan->events[i].spec = specs[i];
 		set_sides(&plan->events[i], wanted);
 		plan->filters |= plan->events[i].sides != VPMU_SIDES_ALL;
-		r = set_attr(&plan->events[i], opts, plan->max_chain, i == 0);
+		r = set_attr(&plan->events[i], plan, opts, i == 0);
 	}
 	if (r == 0 && plan->source == VPMU_SOURCE_EVENTS)
 		r = refuse_if_mediated(plan, opts, reterr);

@@ -60,6 +60,7 @@ struct plan {
 	size_t n_events;
 	bool filters; /* some event's sides are not all */
 	bool chains; /* samples have room for one */
+	uint32_t frequency_hz; /* of the events that have no period */
 	uint16_t max_chain; /* addresses at which the kernel cuts them off */
 	struct guest_chains *guest_chains; /* takes the guests' samples; NULL = the kernel does, without chains */
 	bool said_unattached;

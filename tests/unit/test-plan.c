@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "fake_proc.h"
 #include "session/plan.h"
 #include "test.h"
 
@@ -31,6 +32,23 @@ TEST(samples_begin_as_the_overlay_says)
 	CHECK(!attr->inherit && !attr->exclude_guest && !attr->exclude_host);
 	CHECK_STR(plan.source_line, "cpu-clock 999 Hz");
 	plan_deinit(&plan);
+}
+
+TEST(the_default_rate_is_what_the_kernel_allows)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .events = "cpu-clock");
+	struct vpmu_error error = {};
+	struct plan plan;
+
+	fake_text(fake_path("sys/kernel/perf_event_max_sample_rate"), "500\n");
+	opts.guests = (struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = fake_dir() };
+	plan = make(&opts);
+	CHECK_EQ(plan.events[0].spec.attr.sample_freq, 500);
+	CHECK_STR(plan.source_line, "cpu-clock 500 Hz");
+	plan_deinit(&plan);
+	opts.frequency_hz = 501;
+	CHECK_EQ(plan_init(&plan, &opts, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "501 Hz");
 }
 
 TEST(a_clock_is_filtered_by_the_record_not_by_the_kernel)
