@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * JSON output; the home of json-c. A value is built, put into another (which then owns it) or
- * printed (which ends it). Running out of memory gives NULL, which every function here takes and
- * passes on as `null`.
+ * JSON output. A value is built (client/json.h) and printed, which ends it.
  *
  * Long lists are printed item by item (json_list_*), so that their memory does not grow with
  * them.
@@ -10,27 +8,7 @@
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct json_object;
-
-struct json_object *json_new_object(void);
-struct json_object *json_new_array(void);
-
-void json_put(struct json_object *object, const char *key, struct json_object *value);
-void json_put_string(struct json_object *object, const char *key, const char *value); /* NULL = null */
-void json_put_bool(struct json_object *object, const char *key, bool value);
-void json_put_int(struct json_object *object, const char *key, int64_t value);
-/* Decimal digits in a string: readers that keep numbers as doubles lose those above 2^53. */
-void json_put_big(struct json_object *object, const char *key, uint64_t value);
-void json_put_address(struct json_object *object, const char *key, uint64_t value); /* "0x…" */
-void json_put_percent(struct json_object *object, const char *key, double value);
-void json_put_null(struct json_object *object, const char *key);
-
-void json_append(struct json_object *array, struct json_object *value);
-void json_append_string(struct json_object *array, const char *value);
+#include "client/json.h"
 
 /* One line on standard output. Takes @value. */
 void json_print(struct json_object *value);

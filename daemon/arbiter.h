@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who may use which of the node's counters: pure policy, no I/O, no clock. A request names what it wants; the arbiter says for
+ * each event what it gets, and calls others' grants back when somebody more important comes.
+ *
+ * A CPU has so many hardware counters. What counts on a vCPU thread takes a counter of whichever CPU the thread is on, what
+ * counts node-wide takes one of every CPU; so both draw on the same number. Software events and tracepoints take none.
+ *
+ *   - by priority, then by age: a new request never takes from one of the same priority
+ *   - sampling events want a counter for themselves; counting events may be multiplexed (share what is left)
+ *   - a sampling request for the default source gets the software clock where no counter is left, or none may be used
+ *   - with mediated vPMU (Linux 7.0, enable_mediated_pmu=1) no hardware event that includes the guest is granted at all:
+ *     it would make the creation of vCPUs fail
+ */
+#ifndef DAEMON_ARBITER_H
+#define DAEMON_ARBITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util/cleanup.h"
+
+struct arbiter;
+
+struct arbiter_node {
+	uint32_t n_counters; /* general ones for each CPU; 0 = no PMU */
+	uint32_t n_fixed;    /* those that count cycles, instructions, reference cycles alone */
+	bool mediated;	     /* KVM hands the PMU to guests */
+	uint32_t max_requests;
+};
+
+enum event_class { EVENT_SOFTWARE, EVENT_TRACEPOINT, EVENT_HARDWARE };
+
+struct arbiter_event {
+	const char *name;
+	enum event_class class;
+	bool fixed;	   /* a fixed counter can count it */
+	bool sampling;
+	bool guest;	   /* includes the guest's side */
+	bool replaceable;  /* the software clock may stand in (it was not asked for by name) */
+};
+
+enum grant_status { GRANT_GRANTED, GRANT_MULTIPLEXED, GRANT_REPLACED, GRANT_REFUSED };
+const char *grant_status_name(enum grant_status status);
+
+struct grant {
+	enum grant_status status;
+	const char *why; /* a static string; NULL if GRANTED */
+};
+
+struct arbiter_request {
+	uint64_t owner;	  /* connection, or 0 for a lasting one */
+	int priority;	  /* -100 … 100; vpmud's own always-on session has -50 */
+	bool node_wide;
+	size_t n_events;
+	const struct arbiter_event *events; /* copied; names too */
+};
+
+/* A grant of somebody else changed. */
+typedef void (*arbiter_changed_fn)(uint64_t request, size_t event, const struct grant *grant, void *data);
+
+int arbiter_new(const struct arbiter_node *node, arbiter_changed_fn fn, void *data, struct arbiter **ret_arbiter);
+struct arbiter *arbiter_free(struct arbiter *arbiter);
+DEFINE_CLEANUP(struct arbiter *, arbiter_free)
+
+/*
+ * arbiter_request - @ret_grants: one for each event. Returns 0 if anything was granted; -EBUSY if all was refused (then there
+ * is no request); -ENOSPC (max_requests), -EINVAL, -ENOMEM. *ret_id is never 0.
+ */
+int arbiter_request(struct arbiter *arbiter, const struct arbiter_request *request, uint64_t *ret_id,
+		    struct grant *ret_grants);
+void arbiter_release(struct arbiter *arbiter, uint64_t id);
+void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner); /* not 0 */
+
+uint32_t arbiter_free_counters(const struct arbiter *arbiter);
+
+#endif

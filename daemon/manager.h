@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vpmud's inventory. One thread, the loop's (sd-event), owns all of it; what takes longer than a few milliseconds is
+ * done elsewhere (jobs.h: a pool for single tasks; runner.h: a thread for each running session) and comes back to the loop.
+ *
+ *	watcher      libvirt's word on which domains there are		-> domains
+ *	domains      every guest of the node, from libvirt and /proc; tells listeners what changes
+ *	arbiter      who gets which of the node's counters (pure policy)
+ *	sessions     the sessions that clients started			uses arbiter, runner
+ *	always_on    the session that samples all guests		uses arbiter, runner -> store
+ *	store	     profiles on disk, by guest and minute
+ *	counting     counters on all guests, for metrics and Counters
+ *	metrics	     OpenMetrics text
+ *	server	     connections, calls; methods*.c carry them out	uses access
+ */
+#ifndef DAEMON_MANAGER_H
+#define DAEMON_MANAGER_H
+
+#include <systemd/sd-event.h>
+#include "config.h"
+
+struct manager {
+	sd_event *loop;
+	char *config_path;
+	struct config *config;
+	struct jobs *jobs;
+	struct access *access;
+	struct domains *domains;
+	struct watcher *watcher;
+	struct arbiter *arbiter;
+	struct sessions *sessions;
+	struct always_on *always_on;
+	struct store *store;
+	struct counting *counting;
+	struct metrics *metrics;
+	struct server *server;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+};
+
+/*
+ * manager_new - everything up, nothing answered yet. @listen_fd: a listening socket from systemd, or -1: the configured path.
+ * manager_run - until SIGTERM or SIGINT; SIGHUP reads the configuration again. Returns 0 or a negative errno.
+ */
+int manager_new(const char *config_path, bool config_must_exist, int listen_fd, struct manager **ret_manager,
+		struct vpmu_error *reterr);
+int manager_run(struct manager *manager);
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager *, manager_free)
+
+#endif
