@@ -88,8 +88,8 @@ static bool make_key(const char *modules, size_t modules_bytes, struct cache_key
 	*ret_key = (struct cache_key){
 		.rules = RULES_VERSION,
 		.build_id_bytes = build_id.n,
-		.boot = hash_bytes(boot, strlen(boot)),
-		.modules = hash_bytes(modules ? modules : "", modules_bytes),
+		.boot = hash_fingerprint(boot, strlen(boot)),
+		.modules = hash_fingerprint(modules ? modules : "", modules_bytes),
 	};
 	memcpy(ret_key->build_id, build_id.bytes, build_id.n);
 	return true;
