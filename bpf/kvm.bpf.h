@@ -34,6 +34,7 @@ struct rb_root {
 struct mm_struct;
 
 struct task_struct {
+	int pid; /* of the thread, as the first PID namespace counts */
 	struct mm_struct *mm;
 	struct hlist_head preempt_notifiers;
 };
@@ -101,9 +102,15 @@ struct vmcb_save_area {
 	struct vmcb_seg cs;
 	__u8 cpl;
 	__u64 cr3;
+	__u64 rip;
+};
+
+struct vmcb_control_area {
+	__u32 exit_code; /* the low half; Linux 7.0 took the high one into it */
 };
 
 struct vmcb {
+	struct vmcb_control_area control;
 	struct vmcb_save_area save;
 };
 
@@ -120,8 +127,22 @@ struct vmx_segment_cache {
 	struct vmx_segment seg[8];
 };
 
+union vmx_exit_reason {
+	__u32 full;
+};
+
 struct vcpu_vmx {
+	union vmx_exit_reason exit_reason;
 	struct vmx_segment_cache segment_cache;
+};
+
+/* Since Linux 6.16 what VMX and TDX have in common is in a structure of its own, at the same place of either. */
+struct vcpu_vt {
+	union vmx_exit_reason exit_reason;
+};
+
+struct vcpu_vmx___vt {
+	struct vcpu_vt vt;
 };
 
 struct vcpu_pvm {

@@ -71,4 +71,103 @@ struct vpmu_bpf_slot {
 
 _Static_assert(sizeof(struct vpmu_bpf_slot) == 32, "the same on both sides");
 
+/* ---- VM exits: exits.bpf.c ---- */
+
+/* Bucket 0 is for less than 64 ns; bucket i for 2^(i+5) ns and more, but less than 2^(i+6); the last one is open: from 69 s on. */
+#define VPMU_BPF_EXIT_BUCKETS 32
+#define VPMU_BPF_EXIT_BUCKET_SHIFT 6
+/* Different reasons of one vCPU that there is room for; VMX and SVM have some 80 each, a guest has seldom more than 15. */
+#define VPMU_BPF_EXIT_ROWS 64
+/* Numbers that reasons are mapped to, those of a nested guest's exits apart. */
+#define VPMU_BPF_EXIT_INDEXES 512
+
+/* The shortest and the longest in an epoch. User space begins a new one to read the one before: sums can be subtracted, these cannot. */
+struct vpmu_bpf_exit_range {
+	__u32 epoch; /* of another one, it is empty */
+	__u32 unused;
+	__u64 min_ns, max_ns;
+};
+
+/* Exits of one kind. Times without @untimed ones; @total_ns is all of the time, and holds the four behind it. */
+struct vpmu_bpf_exit_row {
+	__u64 code; /* of the first of them, as the processor gave it */
+	__u64 count;
+	__u64 untimed; /* of @count: their entry was not seen, or there is none */
+	__u64 total_ns;
+	__u64 user_ns;	      /* the VMM ran in user mode, or the kernel for it */
+	__u64 blocked_ns;     /* asleep: halted, or waiting in the VMM */
+	__u64 preempted_ns;   /* would run, but another thread does */
+	__u64 polled_ns;      /* KVM polled for the end of a halt */
+	__u32 nested;	      /* 1 = of a nested guest */
+	__u32 unused;
+	struct vpmu_bpf_exit_range ranges[2]; /* of this epoch and the one before: number @epoch & 1 */
+	__u64 buckets[VPMU_BPF_EXIT_BUCKETS];
+};
+_Static_assert(sizeof(struct vpmu_bpf_exit_row) == 120 + 32 * 8, "the same on both sides");
+
+/* What exits are told apart by, besides their reason. Each has rows of its own. */
+enum vpmu_bpf_exit_kind {
+	VPMU_BPF_EXIT_MSR = 0,	     /* number; bit 32: written; bit 33: 0 was written */
+	VPMU_BPF_EXIT_PORT = 1,	     /* number; bit 32: written */
+	VPMU_BPF_EXIT_MMIO = 2,	     /* guest-physical page; bit 63: written */
+	VPMU_BPF_EXIT_CPUID = 3,     /* leaf; bits 32 and up: subleaf */
+	VPMU_BPF_EXIT_HYPERCALL = 4, /* number */
+	VPMU_BPF_EXIT_FAULT = 5,     /* error code, low 32 bits */
+	VPMU_BPF_EXIT_VECTOR = 6,    /* interrupt injected; events by themselves, never timed */
+	VPMU_BPF_EXIT_RIP = 7,	     /* address of the instruction */
+	VPMU_BPF_EXIT_KINDS = 8,     /* those above are noted while an exit is handled */
+	VPMU_BPF_EXIT_TRIP = 8,	     /* nested: from an L2 exit until L2 runs again, when L1 had to handle it: L2's code */
+	VPMU_BPF_EXIT_ANCILLARY = 9, /* nested: an exit of L1 during a trip: its code; bits 32 and up: L2's */
+	VPMU_BPF_EXIT_USER = 10,     /* KVM_RUN returned to the VMM: KVM_EXIT_*; never timed */
+	VPMU_BPF_EXIT_ALL_KINDS = 11,
+};
+
+#define VPMU_BPF_EXIT_WRITE	 (1ULL << 32)
+#define VPMU_BPF_EXIT_ZERO	 (1ULL << 33)
+#define VPMU_BPF_EXIT_MMIO_WRITE (1ULL << 63)
+
+struct vpmu_bpf_exit_key {
+	__u32 tid;
+	__u32 kind;
+	__u64 value;
+};
+
+enum vpmu_bpf_exit_state {
+	VPMU_BPF_EXIT_UNKNOWN = 0, /* neither entry nor exit was seen yet */
+	VPMU_BPF_EXIT_OUTSIDE = 1, /* between an exit and its entry */
+	VPMU_BPF_EXIT_INSIDE = 2,  /* the guest runs */
+	VPMU_BPF_EXIT_DEAD = 3,	   /* the thread ended */
+};
+
+/*
+ * One vCPU thread: the exit that is being handled, and the sums. Only the thread itself writes here (and the scheduler while it switches to
+ * or from it), so nothing is locked, and nothing is kept for each CPU apart, wherever the thread runs.
+ */
+struct vpmu_bpf_exit_thread {
+	__u64 since_ns; /* the exit */
+	__u64 off_ns;	/* switched out at; 0 = runs */
+	__u64 user_from_ns; /* KVM_RUN returned at; 0 = it did not */
+	__u64 off_before_user_ns, off_before_halt_ns; /* part of blocked_ns + preempted_ns */
+	__u64 user_ns, blocked_ns, preempted_ns, polled_ns; /* of this exit so far */
+	__u64 details[VPMU_BPF_EXIT_KINDS];
+	__u64 trip_since_ns; /* when L2 was left; 0 = it is not on a trip */
+	__u32 trip_code;
+	__u32 code;
+	__u32 detail_set;  /* bits by kind: which details there are */
+	__u8 state;	   /* enum vpmu_bpf_exit_state */
+	__u8 isa;	   /* as kvm_exit tells it: 1 VMX, 2 SVM */
+	__u8 nested;	   /* this exit is one of L2 */
+	__u8 off_blocked;  /* it sleeps; else it was preempted */
+	__u64 n_exits, n_entries;
+	__u64 n_lost_entries; /* exit followed by exit */
+	__u64 n_lost_exits;   /* entry followed by entry */
+	__u64 n_backwards;    /* the clock went back */
+	__u64 n_unfit;	      /* there was no row left for it */
+	__u64 mmio_page;      /* of a read that waits for the VMM, plus 1 */
+	__u32 n_rows;
+	__u32 unused;
+	__u8 row_of[VPMU_BPF_EXIT_INDEXES]; /* plus 1; 0 = none yet */
+	struct vpmu_bpf_exit_row rows[VPMU_BPF_EXIT_ROWS];
+};
+
 #endif

@@ -2,17 +2,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "host/bpf_load.h"
 #include "host/guest_chains.h"
 #include "bpf/sample.skel.h"
 #include "util/error.h"
-#include "util/io.h"
-#include "util/log.h"
 #include "util/macro.h"
 
 struct guest_chains {
@@ -21,45 +17,6 @@ struct guest_chains {
 	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
 	void *data;
 };
-
-/* libbpf prints to stderr unless it is told not to. */
-static int print_debug(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[256];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("%s", line);
-	return 0;
-}
-
-static bool has_cpu_flag(const char *cpuinfo, const char *flag)
-{
-	const char *flags = strstr(cpuinfo, "\nflags"), *end = flags ? strchr(flags + 1, '\n') : NULL;
-	size_t n = strlen(flag);
-
-	for (const char *p = flags; end && (p = strstr(p, flag)) && p < end; p += n)
-		if (p[-1] == ' ' && (p[n] == ' ' || p[n] == '\n'))
-			return true;
-	return false;
-}
-
-/* Built into a kernel, both vendors' code is there whatever the processor: it alone tells which one is at work. */
-static enum vpmu_bpf_flavour flavour_of_kvm(void)
-{
-	_free_ char *cpuinfo = NULL;
-	size_t n;
-
-	if (io_read_file(AT_FDCWD, "/proc/cpuinfo", 16 << 20, &cpuinfo, &n) < 0)
-		return VPMU_BPF_FLAVOUR_GENERIC;
-	if (has_cpu_flag(cpuinfo, "svm") && access("/sys/module/kvm_amd", F_OK) == 0)
-		return VPMU_BPF_FLAVOUR_SVM;
-	if (has_cpu_flag(cpuinfo, "vmx") && access("/sys/module/kvm_intel", F_OK) == 0)
-		return VPMU_BPF_FLAVOUR_VMX;
-	return VPMU_BPF_FLAVOUR_GENERIC;
-}
 
 /* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
 static int load_with(struct guest_chains *chains, const char *btf_path)
@@ -70,7 +27,7 @@ static int load_with(struct guest_chains *chains, const char *btf_path)
 	chains->bpf = vpmu_sample_bpf__open_opts(&opts);
 	if (!chains->bpf)
 		return -errno;
-	chains->bpf->rodata->vpmu_flavour = flavour_of_kvm();
+	chains->bpf->rodata->vpmu_flavour = bpf_load_flavour();
 	r = vpmu_sample_bpf__load(chains->bpf);
 	if (r < 0) {
 		vpmu_sample_bpf__destroy(chains->bpf);
@@ -79,12 +36,11 @@ static int load_with(struct guest_chains *chains, const char *btf_path)
 	return r;
 }
 
-/* Asking for the types of modules takes CAP_SYS_ADMIN. With a KVM that is built in, the kernel's own are enough. */
 static int load(struct guest_chains *chains)
 {
 	int r = load_with(chains, NULL);
 
-	return r == -EPERM ? load_with(chains, "/sys/kernel/btf/vmlinux") : r;
+	return r == -EPERM ? load_with(chains, BPF_LOAD_KERNEL_BTF) : r;
 }
 
 static int refused(int code, struct vpmu_error *reterr)
@@ -116,7 +72,7 @@ int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reter
 
 	if (!chains)
 		return error_oom(reterr);
-	before = libbpf_set_print(print_debug);
+	before = libbpf_set_print(bpf_load_print);
 	r = load(chains);
 	libbpf_set_print(before);
 	if (r < 0)

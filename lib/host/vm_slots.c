@@ -2,16 +2,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bpf/vpmu_bpf.h"
 #include "bpf/slots.skel.h"
+#include "host/bpf_load.h"
 #include "host/vm_slots.h"
 #include "util/cleanup.h"
-#include "util/log.h"
 #include "util/macro.h"
 
 #define PAGE_SHIFT	      12
@@ -21,19 +20,6 @@
 
 _Static_assert(VM_SLOTS_MAX == VPMU_BPF_MAX_SLOTS, "the program has room for as many");
 _Static_assert(VM_ROOTS_MAX == VPMU_BPF_MAX_ROOTS, "likewise");
-
-/* Libbpf prints to stderr unless it is told not to. */
-static int print_debug(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[256];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("%s", line);
-	return 0;
-}
 
 /* Reading the iterator to its end runs the program over the process's files. */
 static int run(struct vpmu_slots_bpf *bpf, pid_t pid)
@@ -91,7 +77,7 @@ static int take_slots(const struct vpmu_slots_bpf *bpf, struct vm_slot slots[VM_
 int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
 		  unsigned int *ret_n_roots)
 {
-	libbpf_print_fn_t before = libbpf_set_print(print_debug);
+	libbpf_print_fn_t before = libbpf_set_print(bpf_load_print);
 	struct vpmu_slots_bpf *bpf = vpmu_slots_bpf__open();
 	int r;
 

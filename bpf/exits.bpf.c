@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * VM exits, accounted where they happen. KVM's tracepoints run these programs; what follows from their order is in exit_account.h. Nothing
+ * is sent to user space: it reads the sums when it wants to know.
+ *
+ * Which threads? Those that user space puts into vpmu_threads, each with zeroed sums. All others cost a look into that table, which is
+ * what filters guests, too.
+ *
+ * A thread's sums are one value of the table, so one look-up finds them all. How much room there is is fixed: VPMU_BPF_EXIT_ROWS reasons for each
+ * thread, and as many MSRs, ports, … as vpmu_details holds. What does not fit is counted (n_unfit).
+ */
+#include "kvm_trace.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Bits by enum vpmu_bpf_exit_kind: what is to be noted. */
+const volatile __u32 vpmu_kinds;
+const volatile __u32 vpmu_trips; /* 1 = of nested guests */
+
+/* How many arguments this kernel's tracepoints have. */
+const volatile __u32 vpmu_kvm_exit_args, vpmu_kvm_page_fault_args, vpmu_sched_switch_args;
+
+__u32 vpmu_epoch; /* from 1 on: user space sets it */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vpmu_bpf_exit_thread);
+} vpmu_threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct vpmu_bpf_exit_key);
+	__type(value, struct vpmu_bpf_exit_row);
+} vpmu_details SEC(".maps");
+
+static const struct vpmu_bpf_exit_row empty_row;
+
+static __noinline struct vpmu_bpf_exit_row *exit_detail_row(__u32 tid, __u32 kind, __u64 value)
+{
+	struct vpmu_bpf_exit_key key = {.tid = tid, .kind = kind, .value = value};
+	struct vpmu_bpf_exit_row *row = bpf_map_lookup_elem(&vpmu_details, &key);
+
+	if (row)
+		return row;
+	if (bpf_map_update_elem(&vpmu_details, &key, &empty_row, BPF_NOEXIST) < 0)
+		return NULL;
+	return bpf_map_lookup_elem(&vpmu_details, &key);
+}
+
+static __always_inline __u32 exit_epoch(void)
+{
+	return *(volatile __u32 *)&vpmu_epoch;
+}
+
+#include "exit_account.h"
+
+static __always_inline __u32 current_tid(void)
+{
+	return (__u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline struct vpmu_bpf_exit_thread *find_thread(__u32 tid)
+{
+	return bpf_map_lookup_elem(&vpmu_threads, &tid);
+}
+
+/* ---- out and in ---- */
+
+static __always_inline bool wanted(__u32 kind)
+{
+	return vpmu_kinds >> kind & 1;
+}
+
+/* The address that the guest left at. SVM has it in memory; VMX reads it out of the processor when KVM asks for it first. */
+static __always_inline void note_rip(struct vpmu_bpf_exit_thread *t, __u32 tid, struct kvm_vcpu *vcpu)
+{
+	__u64 rip;
+
+	if (t->isa == KVM_ISA_SVM) {
+		if (!bpf_core_type_exists(struct vcpu_svm))
+			return;
+		rip = BPF_CORE_READ((struct vcpu_svm *)vcpu, vmcb, save.rip);
+	} else {
+		if (!(BPF_CORE_READ(vcpu, arch.regs_avail) >> VCPU_REGS_RIP_INDEX & 1))
+			return;
+		if (bpf_core_field_exists(struct kvm_vcpu_arch___rip, rip))
+			return; /* with it came another numbering of regs_avail */
+		rip = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RIP_INDEX]);
+	}
+	exit_detail(t, tid, VPMU_BPF_EXIT_RIP, rip);
+}
+
+SEC("raw_tp/kvm_exit")
+int vpmu_kvm_exit(struct raw_args *ctx)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct kvm_exit_args args;
+
+	if (!t)
+		return 0;
+	args = kvm_exit_args(ctx, vpmu_kvm_exit_args);
+	exit_begin(t, tid, now_ns, args.isa, kvm_exit_code(args.vcpu, args.isa),
+		   kvm_in_nested(args.vcpu));
+	if (wanted(VPMU_BPF_EXIT_RIP) && args.isa == KVM_ISA_SVM)
+		note_rip(t, tid, args.vcpu);
+	return 0;
+}
+
+SEC("raw_tp/kvm_entry")
+int vpmu_kvm_entry(struct raw_args *ctx)
+{
+	__u64 now_ns = bpf_ktime_get_ns(), ns;
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct kvm_vcpu *vcpu = (void *)ctx->arg[0];
+
+	if (!t)
+		return 0;
+	if (wanted(VPMU_BPF_EXIT_RIP) && t->isa != KVM_ISA_SVM &&
+	    t->state == VPMU_BPF_EXIT_OUTSIDE)
+		note_rip(t, tid, vcpu);
+	exit_end(t, tid, now_ns, vpmu_trips && kvm_in_nested(vcpu), vpmu_trips, &ns);
+	return 0;
+}
+
+SEC("raw_tp/kvm_userspace_exit")
+int vpmu_kvm_userspace_exit(struct raw_args *ctx)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+
+	if (!t)
+		return 0;
+	exit_to_user(t, now_ns);
+	exit_detail(t, tid, VPMU_BPF_EXIT_USER,
+		    (__s32)ctx->arg[1] < 0 ? (__u64)(__s64)(__s32)ctx->arg[1] : (__u32)ctx->arg[0]);
+	return 0;
+}
+
+SEC("raw_tp/kvm_vcpu_wakeup")
+int vpmu_kvm_vcpu_wakeup(struct raw_args *ctx)
+{
+	struct vpmu_bpf_exit_thread *t = find_thread(current_tid());
+
+	if (t)
+		exit_halt_over(t, ctx->arg[0]);
+	return 0;
+}
+
+/* The thread that is left is current still. Nothing is known of the idle threads, whose number is 0, and they are many. */
+SEC("raw_tp/sched_switch")
+int vpmu_sched_switch(struct raw_args *ctx)
+{
+	struct task_struct *next = (void *)ctx->arg[2];
+	__u32 tid = current_tid(), next_tid = BPF_CORE_READ(next, pid);
+	struct vpmu_bpf_exit_thread *t;
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	t = tid ? find_thread(tid) : NULL;
+	if (t) {
+		/* Up to Linux 5.17 there is no fourth argument; "preempt" then tells most of it. */
+		bool preempt = (bool)ctx->arg[0], dead = false;
+
+		if (vpmu_sched_switch_args == 4) {
+			__u64 state = RAW_ARG(ctx, 3);
+
+			preempt |= state == TASK_RUNNING;
+			dead = state & TASK_DEAD;
+		}
+		exit_switch_out(t, now_ns, !preempt, dead);
+	}
+	t = next_tid ? find_thread(next_tid) : NULL;
+	if (t)
+		exit_switch_in(t, now_ns);
+	return 0;
+}
+
+/* ---- what an exit was about ---- */
+
+/* A thread that is known, if @kind is wanted. */
+static __always_inline void note(__u32 kind, __u64 value)
+{
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+
+	if (t)
+		exit_detail(t, tid, kind, value);
+}
+
+SEC("raw_tp/kvm_msr")
+int vpmu_kvm_msr(struct raw_args *ctx)
+{
+	__u64 value = (__u32)ctx->arg[1];
+
+	if ((__u32)ctx->arg[0])
+		value |= VPMU_BPF_EXIT_WRITE | (ctx->arg[2] ? 0 : VPMU_BPF_EXIT_ZERO);
+	note(VPMU_BPF_EXIT_MSR, value);
+	return 0;
+}
+
+SEC("raw_tp/kvm_pio")
+int vpmu_kvm_pio(struct raw_args *ctx)
+{
+	note(VPMU_BPF_EXIT_PORT,
+	     (ctx->arg[1] & 0xffff) | ((__u32)ctx->arg[0] ? VPMU_BPF_EXIT_WRITE : 0));
+	return 0;
+}
+
+SEC("raw_tp/kvm_mmio")
+int vpmu_kvm_mmio(struct raw_args *ctx)
+{
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+
+	if (t)
+		exit_mmio(t, tid, (__u32)ctx->arg[0], ctx->arg[2]);
+	return 0;
+}
+
+SEC("raw_tp/kvm_fast_mmio")
+int vpmu_kvm_fast_mmio(struct raw_args *ctx)
+{
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+
+	if (t)
+		exit_mmio(t, tid, KVM_TRACE_MMIO_WRITE, ctx->arg[0]);
+	return 0;
+}
+
+SEC("raw_tp/kvm_cpuid")
+int vpmu_kvm_cpuid(struct raw_args *ctx)
+{
+	note(VPMU_BPF_EXIT_CPUID, (__u32)ctx->arg[0] | ctx->arg[1] << 32);
+	return 0;
+}
+
+SEC("raw_tp/kvm_hypercall")
+int vpmu_kvm_hypercall(struct raw_args *ctx)
+{
+	note(VPMU_BPF_EXIT_HYPERCALL, ctx->arg[0]);
+	return 0;
+}
+
+SEC("raw_tp/kvm_page_fault")
+int vpmu_kvm_page_fault(struct raw_args *ctx)
+{
+	__u64 error;
+
+	if (vpmu_kvm_page_fault_args == 3)
+		error = RAW_ARG(ctx, 2);
+	else
+		error = RAW_ARG(ctx, 1);
+	note(VPMU_BPF_EXIT_FAULT, (__u32)error);
+	return 0;
+}
+
+SEC("raw_tp/kvm_inj_virq")
+int vpmu_kvm_inj_virq(struct raw_args *ctx)
+{
+	note(VPMU_BPF_EXIT_VECTOR, (__u32)ctx->arg[0]);
+	return 0;
+}

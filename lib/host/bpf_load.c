@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/btf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/bpf_load.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/log.h"
+
+static void btf_freep(struct btf **btf)
+{
+	btf__free(*btf); /* accepts NULL */
+}
+
+int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[256];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static bool has_cpu_flag(const char *cpuinfo, const char *flag)
+{
+	const char *flags = strstr(cpuinfo, "\nflags"), *end = flags ? strchr(flags + 1, '\n') : NULL;
+	size_t n = strlen(flag);
+
+	for (const char *p = flags; end && (p = strstr(p, flag)) && p < end; p += n)
+		if (p[-1] == ' ' && (p[n] == ' ' || p[n] == '\n'))
+			return true;
+	return false;
+}
+
+/* Built into a kernel, both vendors' code is there whatever the processor: it alone tells which one is at work. */
+enum vpmu_bpf_flavour bpf_load_flavour(void)
+{
+	_free_ char *cpuinfo = NULL;
+	size_t n;
+
+	if (io_read_file(AT_FDCWD, "/proc/cpuinfo", 16 << 20, &cpuinfo, &n) < 0)
+		return VPMU_BPF_FLAVOUR_GENERIC;
+	if (has_cpu_flag(cpuinfo, "svm") && access("/sys/module/kvm_amd", F_OK) == 0)
+		return VPMU_BPF_FLAVOUR_SVM;
+	if (has_cpu_flag(cpuinfo, "vmx") && access("/sys/module/kvm_intel", F_OK) == 0)
+		return VPMU_BPF_FLAVOUR_VMX;
+	return VPMU_BPF_FLAVOUR_GENERIC;
+}
+
+/*
+ * TRACE_EVENT() declares, for the verifier, the type btf_trace_NAME: a pointer to a function of (void *, the arguments). The first is no
+ * argument of the tracepoint's.
+ */
+static int count_args(const struct btf *btf, const char *name)
+{
+	const struct btf_type *type;
+	char typedef_name[64];
+	int id;
+
+	snprintf(typedef_name, sizeof(typedef_name), "btf_trace_%s", name);
+	id = btf__find_by_name_kind(btf, typedef_name, BTF_KIND_TYPEDEF);
+	if (id < 0)
+		return -ENOENT;
+	type = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	if (!type || !btf_is_ptr(type))
+		return -ENOENT;
+	type = btf__type_by_id(btf, type->type);
+	if (!type || !btf_is_func_proto(type) || btf_vlen(type) < 1)
+		return -ENOENT;
+	return btf_vlen(type) - 1;
+}
+
+int bpf_load_tracepoint_args(const char *name, const char *module)
+{
+	_cleanup_(btf_freep) struct btf *kernel = btf__parse(BPF_LOAD_KERNEL_BTF, NULL);
+	_cleanup_(btf_freep) struct btf *split = NULL;
+	char path[64];
+	int n;
+
+	if (!kernel)
+		return -errno;
+	n = count_args(kernel, name);
+	if (n >= 0 || !module)
+		return n;
+	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", module);
+	split = btf__parse_split(path, kernel);
+	return split ? count_args(split, name) : -ENOENT;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all of our BPF programs need before they are loaded. */
+#ifndef HOST_BPF_LOAD_H
+#define HOST_BPF_LOAD_H
+
+#include <bpf/libbpf.h>
+#include <stddef.h>
+#include "bpf/vpmu_bpf.h"
+
+/* libbpf prints to stderr unless it is told not to: what it has to say goes to the log, at debug level. */
+int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args);
+
+/*
+ * Asking for the types of modules takes CAP_SYS_ADMIN. Where that was refused (-EPERM), a KVM that is built in can be had with the
+ * kernel's own: loads again with this for btf_custom_path.
+ */
+#define BPF_LOAD_KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
+/* Which vendor's structures surround a vCPU here. */
+enum vpmu_bpf_flavour bpf_load_flavour(void);
+
+/*
+ * How many arguments the tracepoint @name has in this kernel, by its BTF or that of module @module (NULL = it is in no module).
+ * Errors: -ENOENT (there is none), what reading BTF gave.
+ */
+int bpf_load_tracepoint_args(const char *name, const char *module);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/bpf_load.h"
+#include "host/exit_probe.h"
+#include "bpf/exits.skel.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define KIND(name)    (1u << VPMU_BPF_EXIT_##name)
+#define ALWAYS	      0
+#define N_TRACEPOINTS 13
+
+/* The tracepoints, and which kinds of details they are for. */
+static const struct tracepoint {
+	const char *name;
+	uint32_t kinds; /* ALWAYS: whatever is asked for */
+} tracepoints[N_TRACEPOINTS] = {
+	{ "kvm_exit", ALWAYS },
+	{ "kvm_entry", ALWAYS },
+	{ "kvm_userspace_exit", ALWAYS },
+	{ "kvm_vcpu_wakeup", ALWAYS },
+	{ "sched_switch", ALWAYS },
+	{ "kvm_msr", KIND(MSR) },
+	{ "kvm_pio", KIND(PORT) },
+	{ "kvm_mmio", KIND(MMIO) },
+	{ "kvm_fast_mmio", KIND(MMIO) },
+	{ "kvm_cpuid", KIND(CPUID) },
+	{ "kvm_hypercall", KIND(HYPERCALL) },
+	{ "kvm_page_fault", KIND(FAULT) },
+	{ "kvm_inj_virq", KIND(VECTOR) },
+};
+
+struct exit_probe {
+	struct vpmu_exits_bpf *bpf;
+	struct bpf_link *links[N_TRACEPOINTS];
+	struct vpmu_bpf_exit_thread *zeroed; /* what a new thread begins with */
+	char missing[256];
+};
+
+static struct bpf_program *program_of(const struct exit_probe *probe, size_t i)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "vpmu_%s", tracepoints[i].name);
+	return bpf_object__find_program_by_name(probe->bpf->obj, name);
+}
+
+static bool is_wanted(const struct exit_probe_plan *plan, size_t i)
+{
+	return tracepoints[i].kinds == ALWAYS || tracepoints[i].kinds & plan->kinds;
+}
+
+static uint32_t args_of(const char *name, const char *module, uint32_t usual)
+{
+	int n = bpf_load_tracepoint_args(name, module);
+
+	return n > 0 ? (uint32_t)n : usual;
+}
+
+/* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
+static int load_with(struct exit_probe *probe, const struct exit_probe_plan *plan,
+		     const char *btf_path)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	struct vpmu_exits_bpf *bpf = probe->bpf = vpmu_exits_bpf__open_opts(&opts);
+	int r;
+
+	if (!bpf)
+		return -errno;
+	bpf->bss->vpmu_epoch = 1;
+	bpf->rodata->vpmu_kinds = plan->kinds;
+	bpf->rodata->vpmu_trips = plan->kinds >> VPMU_BPF_EXIT_TRIP & 1;
+	bpf->rodata->vpmu_kvm_exit_args = args_of("kvm_exit", "kvm", 2);
+	bpf->rodata->vpmu_kvm_page_fault_args = args_of("kvm_page_fault", "kvm", 3);
+	bpf->rodata->vpmu_sched_switch_args = args_of("sched_switch", NULL, 4);
+	r = bpf_map__set_max_entries(bpf->maps.vpmu_threads, plan->max_threads);
+	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.vpmu_details, plan->max_details);
+	for (size_t i = 0; i < N_TRACEPOINTS; i++)
+		bpf_program__set_autoload(program_of(probe, i), is_wanted(plan, i));
+	if (r == 0)
+		r = vpmu_exits_bpf__load(bpf);
+	if (r < 0) {
+		vpmu_exits_bpf__destroy(bpf);
+		probe->bpf = NULL;
+	}
+	return r;
+}
+
+static int refused(int code, struct vpmu_error *reterr)
+{
+	error_set(reterr, code, "cannot account VM exits: the kernel does not take the BPF program: %s",
+		  strerror(-code));
+	if (code == -EPERM || code == -EACCES)
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if KVM is a module");
+	else
+		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
+	return code;
+}
+
+static void note_missing(struct exit_probe *probe, const char *name)
+{
+	size_t n = strlen(probe->missing);
+
+	snprintf(probe->missing + n, sizeof(probe->missing) - n, "%s%s", n ? ", " : "", name);
+}
+
+static int attach(struct exit_probe *probe, const struct exit_probe_plan *plan,
+		  struct vpmu_error *reterr)
+{
+	for (size_t i = 0; i < N_TRACEPOINTS; i++) {
+		const char *name = tracepoints[i].name;
+
+		if (!is_wanted(plan, i))
+			continue;
+		probe->links[i] = bpf_program__attach_raw_tracepoint(program_of(probe, i), name);
+		if (probe->links[i])
+			continue;
+		if (errno != ENOENT)
+			return error_set(reterr, -errno, "cannot attach to tracepoint %s: %s", name,
+					 strerror(errno));
+		note_missing(probe, name);
+	}
+	if (probe->links[0])
+		return 0;
+	error_set(reterr, -ENOENT, "this kernel has no tracepoint kvm_exit");
+	error_hint(reterr, "is KVM there? (modprobe kvm_intel or kvm_amd)");
+	return -ENOENT;
+}
+
+int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_probe,
+		    struct vpmu_error *reterr)
+{
+	_cleanup_(exit_probe_freep) struct exit_probe *probe = calloc(1, sizeof(*probe));
+	libbpf_print_fn_t before;
+	int r;
+
+	if (!probe)
+		return error_oom(reterr);
+	probe->zeroed = calloc(1, sizeof(*probe->zeroed));
+	if (!probe->zeroed)
+		return error_oom(reterr);
+	before = libbpf_set_print(bpf_load_print);
+	r = load_with(probe, plan, NULL);
+	if (r == -EPERM)
+		r = load_with(probe, plan, BPF_LOAD_KERNEL_BTF);
+	r = r < 0 ? refused(r, reterr) : attach(probe, plan, reterr);
+	libbpf_set_print(before);
+	if (r < 0)
+		return r;
+	*ret_probe = take_ptr(probe);
+	return 0;
+}
+
+struct exit_probe *exit_probe_free(struct exit_probe *probe)
+{
+	if (!probe)
+		return NULL;
+	for (size_t i = 0; i < N_TRACEPOINTS; i++)
+		bpf_link__destroy(probe->links[i]); /* accepts NULL */
+	vpmu_exits_bpf__destroy(probe->bpf);
+	free(probe->zeroed);
+	free(probe);
+	return NULL;
+}
+
+int exit_probe_add_thread(struct exit_probe *probe, pid_t tid)
+{
+	uint32_t key = (uint32_t)tid;
+
+	return bpf_map_update_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key, probe->zeroed,
+				   BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* Deletes the details of one thread. The keys behind one that was deleted cannot be asked for, so it comes first. */
+static void remove_details(struct exit_probe *probe, uint32_t tid)
+{
+	int fd = bpf_map__fd(probe->bpf->maps.vpmu_details);
+	struct vpmu_bpf_exit_key key, next;
+	bool more = bpf_map_get_next_key(fd, NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (key.tid == tid)
+			bpf_map_delete_elem(fd, &key);
+		key = next;
+	}
+}
+
+void exit_probe_remove_thread(struct exit_probe *probe, pid_t tid)
+{
+	uint32_t key = (uint32_t)tid;
+
+	bpf_map_delete_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key);
+	remove_details(probe, key);
+}
+
+int exit_probe_read(const struct exit_probe *probe, pid_t tid, struct vpmu_bpf_exit_thread *ret)
+{
+	uint32_t key = (uint32_t)tid;
+
+	return bpf_map_lookup_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key, ret) < 0 ? -errno : 0;
+}
+
+int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn fn, void *data)
+{
+	int fd = bpf_map__fd(probe->bpf->maps.vpmu_details);
+	struct vpmu_bpf_exit_key key, *before = NULL;
+	struct vpmu_bpf_exit_row row;
+
+	while (bpf_map_get_next_key(fd, before, &key) == 0) {
+		int r = 0;
+
+		before = &key;
+		if (bpf_map_lookup_elem(fd, &key, &row) == 0)
+			r = fn(&key, &row, data);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+uint32_t exit_probe_next_epoch(struct exit_probe *probe)
+{
+	return __atomic_fetch_add(&probe->bpf->bss->vpmu_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+uint64_t exit_probe_missed(const struct exit_probe *probe)
+{
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < N_TRACEPOINTS; i++) {
+		struct bpf_prog_info info = {};
+		uint32_t n = sizeof(info);
+
+		if (probe->links[i] &&
+		    bpf_obj_get_info_by_fd(bpf_program__fd(program_of(probe, i)), &info, &n) == 0)
+			missed += info.recursion_misses;
+	}
+	return missed;
+}
+
+const char *exit_probe_missing(const struct exit_probe *probe)
+{
+	return probe->missing;
+}
