@@ -16,6 +16,7 @@
 #include <vpmu/recording.h>
 #include <vpmu/profile.h>
 #include <vpmu/export.h>
+#include <vpmu/client.h>
 
 #define VPMU_VERSION_MAJOR 0
 #define VPMU_VERSION_MINOR 1
