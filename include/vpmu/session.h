@@ -31,6 +31,10 @@ struct vpmu_session_opts {
 	struct vpmu_symbolizer_opts symbolizer;
 	bool guest_chains;	/* walk the guests' stacks too (frame pointers). What the kernel or the guest does not
 				   let us walk is sampled without a chain; a warning says why, the coverage how often */
+	uint32_t pace_ms;	/* the longest that a sample waits to be delivered, while the rings have room; default
+				   100. At a low rate most of the cost is going round empty rings, so more is cheaper */
+	uint32_t follow_ms;	/* how often the guests' threads are looked at; default 200, with whole CPUs 1000 */
+	bool wait_for_guests;	/* start without any, and do not end with the last one: others will be added */
 };
 
 struct vpmu_session;
@@ -67,7 +71,8 @@ VPMU_API struct vpmu_session *vpmu_session_free(struct vpmu_session *session);
 /*
  * vpmu_session_add_guest - profile the vCPU threads of @guest, those of now and those to come.
  * @whole_process: all threads of the process (QEMU's I/O and main threads too).
- * May be called before and after start. Errors: -ESRCH (it is gone), -EACCES, -EMFILE, -ENOMEM.
+ * May be called before and after start. A guest that was added already has its threads looked at, at once.
+ * Errors: -ESRCH (it is gone), -EACCES, -EMFILE, -ENOMEM.
  */
 VPMU_API int vpmu_session_add_guest(struct vpmu_session *session, const struct vpmu_guest_info *guest,
 				    bool whole_process, struct vpmu_error *reterr);
@@ -86,16 +91,31 @@ VPMU_API void vpmu_session_on_sample(struct vpmu_session *session, vpmu_sample_f
 VPMU_API int vpmu_session_record(struct vpmu_session *session, const char *path,
 				 const struct vpmu_record_opts *opts, struct vpmu_error *reterr);
 
+/*
+ * vpmu_session_record_fd - the same into an open file, from its beginning, whatever it held: one that can be written at any
+ * place (a file, a memfd). The descriptor is duplicated; its position does not change. Before start.
+ * Errors: -EBADF, -ESPIPE (a pipe, a socket, a terminal), -EINVAL, and what emptying it gave.
+ */
+VPMU_API int vpmu_session_record_fd(struct vpmu_session *session, int fd,
+				    const struct vpmu_record_opts *opts, struct vpmu_error *reterr);
+
 /* vpmu_session_start - open what was not open yet and let the events count. Errors as add_guest. */
 VPMU_API int vpmu_session_start(struct vpmu_session *session, struct vpmu_error *reterr);
 
 /*
  * vpmu_session_poll - wait until samples are there, @timeout_ms at most (-1 = no limit), deliver them.
- * Returns the number of samples delivered, 0 at the time limit or a signal; -ESRCH when every guest is gone;
+ * Returns the number of samples delivered, 0 at the time limit, a signal or vpmu_session_wake(); -ESRCH when every guest
+ * is gone (not with wait_for_guests);
  * -ENOSPC or another write error when the recording cannot go on (what was written stays readable).
  */
 VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
 				   struct vpmu_error *reterr);
+
+/*
+ * vpmu_session_wake - make vpmu_session_poll() return: the one that waits now, else the next one. The only function that may
+ * be called from another thread, or a signal handler, while the session is in use; not once it is being freed.
+ */
+VPMU_API void vpmu_session_wake(struct vpmu_session *session);
 
 /* vpmu_session_stop - stop counting, deliver what is left, finish the file. Errors: those of writing. */
 VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *reterr);

@@ -2,15 +2,17 @@
 /*
  * A running session goes round its rings by the clock. How often depends on how full they are
  * found: a ring that was a quarter full halves the pace, one that was nearly empty doubles it, up
- * to ten rounds a second. So a slow rate costs ten wake-ups a second, whatever the number of
- * threads, and a fast one loses nothing.
+ * to ten rounds a second (or what the options say). So a slow rate costs ten wake-ups a second,
+ * whatever the number of threads, and a fast one loses nothing.
  *
- * Every FOLLOW_NS the guests' threads are compared with the targets.
+ * Every FOLLOW_NS (or what the options say) the guests' threads are compared with the targets.
  */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "session/follow.h"
 #include "session/session.h"
@@ -33,9 +35,13 @@ void session_set_pace(struct vpmu_session *session)
 	uint64_t rate = session->plan.bytes_a_second, now = session_now_ns();
 	uint64_t pace = rate ? session->plan.ring_bytes / 4 * 1000000000u / rate : PACE_UNSURE_NS;
 
-	session->pace_ns = MAX(PACE_MIN_NS, MIN(PACE_MAX_NS, pace));
+	if (!session->pace_max_ns)
+		session->pace_max_ns = PACE_MAX_NS;
+	if (!session->follow_every_ns)
+		session->follow_every_ns = session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS;
+	session->pace_ns = MAX(PACE_MIN_NS, MIN(session->pace_max_ns, pace));
 	session->round_at_ns = now + session->pace_ns;
-	session->follow_at_ns = now + (session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS);
+	session->follow_at_ns = now + session->follow_every_ns;
 }
 
 /* @fill: the fullest ring's, in 1/256. */
@@ -44,16 +50,31 @@ static void adapt_pace(struct vpmu_session *session, size_t fill)
 	if (fill > 256 / 4)
 		session->pace_ns = MAX(PACE_MIN_NS, session->pace_ns / 2);
 	else if (fill < 256 / 16)
-		session->pace_ns = MIN(PACE_MAX_NS, session->pace_ns * 2);
+		session->pace_ns = MIN(session->pace_max_ns, session->pace_ns * 2);
 	session->round_at_ns = session_now_ns() + session->pace_ns;
 }
 
-/* Returns false if a signal came. */
-static bool sleep_until(uint64_t time_ns)
+/* Returns false if a signal came, or somebody woke the session. */
+static bool sleep_until(const struct vpmu_session *session, uint64_t time_ns)
 {
-	struct timespec t = {(time_t)(time_ns / 1000000000u), (long)(time_ns % 1000000000u)};
+	uint64_t now = session_now_ns(), left = time_ns > now ? time_ns - now : 0, n;
+	struct timespec t = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
+	struct pollfd woken = {.fd = session->wake_fd, .events = POLLIN};
+	int r = ppoll(&woken, 1, &t, NULL);
 
-	return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != EINTR;
+	if (r > 0 && read(session->wake_fd, &n, sizeof(n)) < 0)
+		return true;
+	return r == 0;
+}
+
+VPMU_API void vpmu_session_wake(struct vpmu_session *session)
+{
+	uint64_t one = 1;
+	int before = errno;
+
+	/* Cannot fail before 2^64 - 1; and then it is awake. */
+	if (write(session->wake_fd, &one, sizeof(one)) < 0)
+		errno = before;
 }
 
 /* ---- threads that come and go ---- */
@@ -173,24 +194,28 @@ static void open_new_threads(struct vpmu_session *session, uint32_t index)
 	log_warn("guest '%s': ignoring new threads: %s", guest->info.name, error.text);
 }
 
+int session_follow_guest(struct vpmu_session *session, uint32_t index)
+{
+	int r, change = follow_guest(&session->roster, index);
+
+	if (change < 0)
+		return change;
+	if (change == FOLLOW_SAME && !lost_a_thread(session, index))
+		return 0;
+	r = session_close_threads(session, index);
+	if (r == 0 && change != FOLLOW_GONE)
+		open_new_threads(session, index);
+	return r;
+}
+
 static int follow_guests(struct vpmu_session *session)
 {
 	for (uint32_t i = 0; i < session->roster.guests.n; i++) {
-		struct roster_guest *guest = session->roster.guests.items[i];
-		int r, change;
+		const struct roster_guest *guest = session->roster.guests.items[i];
+		int r = guest->follow && guest->proc_fd >= 0 ? session_follow_guest(session, i) : 0;
 
-		if (!guest->follow || guest->proc_fd < 0)
-			continue;
-		change = follow_guest(&session->roster, i);
-		if (change < 0)
-			return change;
-		if (change == FOLLOW_SAME && !lost_a_thread(session, i))
-			continue;
-		r = session_close_threads(session, i);
 		if (r < 0)
 			return r;
-		if (change != FOLLOW_GONE)
-			open_new_threads(session, i);
 	}
 	return 0;
 }
@@ -257,7 +282,7 @@ static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
 
 	if (now < session->follow_at_ns)
 		return 0;
-	session->follow_at_ns = now + (session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS);
+	session->follow_at_ns = now + session->follow_every_ns;
 	if (session->whole_cpus)
 		return session_look_for_guests(session, reterr);
 	r = follow_guests(session);
@@ -296,7 +321,7 @@ static bool all_gone(const struct vpmu_session *session)
 	for (size_t i = 0; i < session->roster.guests.n; i++)
 		if (session->roster.guests.items[i]->proc_fd >= 0)
 			return false;
-	return !session->whole_cpus;
+	return !session->whole_cpus && !session->wait_for_guests;
 }
 
 VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
@@ -309,7 +334,7 @@ VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
 	if (timeout_ms >= 0)
 		deadline_ns = session_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	for (;;) {
-		bool undisturbed = sleep_until(MIN(session->round_at_ns, deadline_ns));
+		bool undisturbed = sleep_until(session, MIN(session->round_at_ns, deadline_ns));
 		int r = go_round(session, reterr);
 
 		if (r < 0)

@@ -23,7 +23,8 @@
 
 struct recorder {
 	int fd;
-	char *path;
+	char *path; /* as messages call it */
+	bool is_ours; /* was made by us: goes again if nothing was written */
 	char *old_path; /* where the file that was there went; NULL = there was none */
 	char *cmdline;
 	bool no_symbols, started, finished;
@@ -85,19 +86,29 @@ static int make_way(struct recorder *recorder, const char *path, bool *ret_exclu
 	return 0;
 }
 
+static struct recorder *new_recorder(const struct vpmu_record_opts *opts, const char *path)
+{
+	_cleanup_(recorder_freep) struct recorder *recorder = calloc(1, sizeof(*recorder));
+
+	if (!recorder)
+		return NULL;
+	recorder->fd = -1;
+	recorder->no_symbols = opts->no_symbols;
+	recorder->cmdline = opts->cmdline ? strdup(opts->cmdline) : NULL;
+	recorder->path = strdup(path);
+	if ((opts->cmdline && !recorder->cmdline) || !recorder->path)
+		return NULL;
+	return take_ptr(recorder);
+}
+
 int recorder_new(const char *path, const struct vpmu_record_opts *opts,
 		 struct recorder **ret_recorder, struct vpmu_error *reterr)
 {
-	_cleanup_(recorder_freep) struct recorder *recorder = calloc(1, sizeof(*recorder));
+	_cleanup_(recorder_freep) struct recorder *recorder = new_recorder(opts, path);
 	bool exclusive;
 	int r;
 
 	if (!recorder)
-		return error_oom(reterr);
-	recorder->fd = -1;
-	recorder->no_symbols = opts->no_symbols;
-	recorder->cmdline = opts->cmdline ? strdup(opts->cmdline) : NULL;
-	if (opts->cmdline && !recorder->cmdline)
 		return error_oom(reterr);
 	r = make_way(recorder, path, &exclusive, reterr);
 	if (r < 0)
@@ -111,9 +122,37 @@ int recorder_new(const char *path, const struct vpmu_record_opts *opts,
 			(void)rename(recorder->old_path, path);
 		return r;
 	}
-	recorder->path = strdup(path);
-	if (!recorder->path)
+	recorder->is_ours = true;
+	*ret_recorder = take_ptr(recorder);
+	return 0;
+}
+
+int recorder_new_fd(int fd, const struct vpmu_record_opts *opts, struct recorder **ret_recorder,
+		    struct vpmu_error *reterr)
+{
+	_cleanup_(recorder_freep) struct recorder *recorder = NULL;
+	char name[32];
+	struct stat st;
+	int flags;
+
+	snprintf(name, sizeof(name), "descriptor %d", fd);
+	if (fstat(fd, &st) < 0)
+		return error_errno(reterr, -errno, "write to", name);
+	if (!S_ISREG(st.st_mode))
+		return error_set(reterr, -ESPIPE, "cannot write to %s: it is no regular file", name);
+	/* With O_APPEND pwrite() does not care where it is told to write (pwrite(2), BUGS). */
+	flags = fcntl(fd, F_GETFL);
+	if ((flags & O_ACCMODE) == O_RDONLY || flags & O_APPEND)
+		return error_set(reterr, -EINVAL, "cannot write to %s: it was opened for %s only", name,
+				 flags & O_APPEND ? "appending" : "reading");
+	recorder = new_recorder(opts, name);
+	if (!recorder)
 		return error_oom(reterr);
+	if (ftruncate(fd, 0) < 0)
+		return error_errno(reterr, -errno, "empty", name);
+	recorder->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (recorder->fd < 0)
+		return error_errno(reterr, -errno, "duplicate", name);
 	*ret_recorder = take_ptr(recorder);
 	return 0;
 }
@@ -124,7 +163,7 @@ struct recorder *recorder_free(struct recorder *recorder)
 
 	if (!recorder)
 		return NULL;
-	if (recorder->fd >= 0 && recorder->path && !recorder->started &&
+	if (recorder->is_ours && !recorder->started &&
 	    fstat(recorder->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		unlink(recorder->path);
 		if (recorder->old_path)

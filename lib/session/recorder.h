@@ -27,6 +27,10 @@ struct recorder;
 int recorder_new(const char *path, const struct vpmu_record_opts *opts,
 		 struct recorder **ret_recorder, struct vpmu_error *reterr);
 
+/* The same into the file that @fd has open, which is duplicated. */
+int recorder_new_fd(int fd, const struct vpmu_record_opts *opts, struct recorder **ret_recorder,
+		    struct vpmu_error *reterr);
+
 /* A file that nothing was written to is removed, and the old one put back. */
 struct recorder *recorder_free(struct recorder *recorder);
 DEFINE_CLEANUP(struct recorder *, recorder_free)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ struct vpmu_session *vpmu_session_free(struct vpmu_session *session)
 	processes_free(session->processes);
 	symbolizer_free(session->symbolizer);
 	vpmu_guests_free(session->host_guests);
+	closep(&session->wake_fd);
 	roster_deinit(&session->roster);
 	plan_deinit(&session->plan);
 	free(session->proc_path);
@@ -76,6 +78,12 @@ VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts,
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return error_oom(reterr);
+	session->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->wake_fd < 0)
+		return error_errno(reterr, -errno, "open", "eventfd");
+	session->pace_max_ns = opts.pace_ms * (uint64_t)1000000;
+	session->follow_every_ns = opts.follow_ms * (uint64_t)1000000;
+	session->wait_for_guests = opts.wait_for_guests;
 	r = plan_init(&session->plan, &opts, reterr);
 	if (r < 0)
 		return r;
@@ -135,6 +143,7 @@ VPMU_API int vpmu_session_add_guest(struct vpmu_session *session,
 				    struct vpmu_error *reterr)
 {
 	struct roster_guest *guest;
+	uint32_t known;
 	int fd, index, r;
 
 	if (session->whole_cpus)
@@ -143,8 +152,11 @@ VPMU_API int vpmu_session_add_guest(struct vpmu_session *session,
 				 info->name);
 	if (session->stopped)
 		return error_set(reterr, -EINVAL, "the session has ended");
-	if (roster_find(&session->roster, info) != VPMU_NO_GUEST)
-		return 0;
+	known = roster_find(&session->roster, info);
+	if (known != VPMU_NO_GUEST) {
+		r = session->started ? session_follow_guest(session, known) : 0;
+		return r < 0 ? session_intake_error(session, r, reterr) : 0;
+	}
 	fd = follow_open(session->proc_path, info);
 	if (fd == -ESRCH)
 		return error_set(reterr, fd, "guest '%s' (process %d) is gone", info->name,
@@ -233,9 +245,9 @@ VPMU_API void vpmu_session_on_sample(struct vpmu_session *session, vpmu_sample_f
 	session->intake.fn_data = data;
 }
 
-VPMU_API int vpmu_session_record(struct vpmu_session *session, const char *path,
-				 const struct vpmu_record_opts *user_opts,
-				 struct vpmu_error *reterr)
+/* Into the file at @path, or in @fd if that is NULL. */
+static int record_into(struct vpmu_session *session, const char *path, int fd,
+		       const struct vpmu_record_opts *user_opts, struct vpmu_error *reterr)
 {
 	struct vpmu_record_opts opts;
 	int r;
@@ -246,12 +258,27 @@ VPMU_API int vpmu_session_record(struct vpmu_session *session, const char *path,
 	if (session->started || session->recorder)
 		return error_set(reterr, -EINVAL, "one recording, asked for before the start");
 	opts_take(&opts, user_opts);
-	r = recorder_new(path, &opts, &session->recorder, reterr);
+	if (path)
+		r = recorder_new(path, &opts, &session->recorder, reterr);
+	else
+		r = recorder_new_fd(fd, &opts, &session->recorder, reterr);
 	if (r < 0)
 		return r;
 	session->intake.recorder = session->recorder;
 	session->intake.collect_hits = recorder_wants_symbols(session->recorder);
 	return 0;
+}
+
+VPMU_API int vpmu_session_record(struct vpmu_session *session, const char *path,
+				 const struct vpmu_record_opts *opts, struct vpmu_error *reterr)
+{
+	return record_into(session, path, -1, opts, reterr);
+}
+
+VPMU_API int vpmu_session_record_fd(struct vpmu_session *session, int fd,
+				    const struct vpmu_record_opts *opts, struct vpmu_error *reterr)
+{
+	return record_into(session, NULL, fd, opts, reterr);
 }
 
 /* ---- start and stop ---- */
@@ -279,7 +306,7 @@ VPMU_API int vpmu_session_start(struct vpmu_session *session, struct vpmu_error 
 
 	if (session->started)
 		return error_set(reterr, -EINVAL, "the session was started already");
-	if (!session->whole_cpus && session->roster.guests.n == 0)
+	if (!session->whole_cpus && !session->wait_for_guests && session->roster.guests.n == 0)
 		return error_set(
 			reterr, -EINVAL,
 			"nothing to profile: neither a guest nor the host's CPUs were added");

@@ -30,6 +30,9 @@ struct vpmu_session {
 	/* With whole CPUs: all guests there are, to tell whose a thread is. */
 	struct vpmu_guests *host_guests;
 	bool whole_cpus, started, stopped;
+	bool wait_for_guests;
+	int wake_fd;	      /* eventfd: poll is to return */
+	uint64_t pace_max_ns, follow_every_ns;
 	uint64_t pace_ns;     /* from one round to the next */
 	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
 	uint64_t follow_at_ns;
@@ -64,6 +67,9 @@ void session_say_misses(const struct vpmu_session *session);
 
 /* poll.c: the guests that run here become part of the roster, the dead are buried. */
 int session_look_for_guests(struct vpmu_session *session, struct vpmu_error *reterr);
+
+/* poll.c: looks at the threads of guest @index. Errors: those of the intake. */
+int session_follow_guest(struct vpmu_session *session, uint32_t index);
 
 /* The text for a failure of the intake. */
 int session_intake_error(const struct vpmu_session *session, int code, struct vpmu_error *reterr);

@@ -358,6 +358,59 @@ TEST(paths_that_cannot_be_written_are_refused)
 	vpmu_session_free(session);
 }
 
+TEST(a_recording_goes_into_an_open_file)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 2000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_guest_info info = self_guest(getpid(), NULL);
+	struct vpmu_coverage coverage;
+	struct content content;
+	struct busy busy;
+	int fd = open(file_path("data"), O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	CHECK_EQ(write(fd, "what was there", 14), 14);
+	busy_start(&busy);
+	add_self(session, &info, true);
+	CHECK_EQ(vpmu_session_record_fd(session, fd, &no_symbols, NULL), 0);
+	CHECK_EQ(vpmu_session_record_fd(session, fd, &no_symbols, NULL), -EINVAL); /* one */
+	close(fd);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_CMP(poll_until(session, 50), >=, 0);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_coverage(session, &coverage);
+	vpmu_session_free(session);
+	busy_stop(&busy);
+	content = read_recording(file_path("data"));
+	CHECK_EQ(content.samples, coverage.samples);
+	CHECK(!content.damaged && content.has_guests);
+	clean_up();
+}
+
+TEST(descriptors_that_cannot_take_a_recording_are_refused)
+{
+	VPMU_OPTS(vpmu_session_opts, opts);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_error error;
+	int ends[2], fd;
+
+	CHECK_EQ(vpmu_session_record_fd(session, -1, NULL, &error), -EBADF);
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(vpmu_session_record_fd(session, ends[1], NULL, &error), -ESPIPE);
+	close(ends[0]);
+	close(ends[1]);
+	fd = open(file_path("data"), O_RDWR | O_CREAT | O_APPEND, 0600);
+	CHECK_EQ(write(fd, "kept", 4), 4);
+	CHECK_EQ(vpmu_session_record_fd(session, fd, NULL, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "appending");
+	close(fd);
+	fd = open(file_path("data"), O_RDONLY);
+	CHECK_EQ(vpmu_session_record_fd(session, fd, NULL, &error), -EINVAL);
+	CHECK_EQ(lseek(fd, 0, SEEK_END), 4);
+	close(fd);
+	vpmu_session_free(session);
+	clean_up();
+}
+
 int main(void)
 {
 	return test_main();

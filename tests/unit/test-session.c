@@ -365,6 +365,53 @@ TEST(calls_out_of_order_are_refused)
 	vpmu_session_free(session); /* running */
 }
 
+static void *wake_soon(void *session)
+{
+	pause_ms(20);
+	vpmu_session_wake(session);
+	return NULL;
+}
+
+TEST(a_session_that_waits_can_be_woken_and_needs_no_guest)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .wait_for_guests = true, .pace_ms = 3600000);
+	struct vpmu_session *session = clock_session(&opts);
+	pthread_t thread;
+
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	vpmu_session_wake(session); /* nobody waits yet: the next to wait does not */
+	CHECK_EQ(vpmu_session_poll(session, -1, NULL), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, wake_soon, session), 0);
+	CHECK_EQ(vpmu_session_poll(session, -1, NULL), 0);
+	pthread_join(thread, NULL);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+}
+
+TEST(adding_a_guest_again_looks_at_its_threads)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .follow_ms = 3600000);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_guest_info info = self_guest(getpid(), NULL);
+	struct heard heard = {};
+	struct busy busy;
+
+	add_self(session, &info, true);
+	vpmu_session_on_sample(session, hear, &heard);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	busy_start(&busy);
+	heard.count_tid = busy.tid;
+	CHECK_CMP(poll_for(session, 100), >=, 0);
+	CHECK_EQ(heard.of_tid, 0);
+	add_self(session, &info, true);
+	for (int i = 0; i < 100 && !heard.of_tid; i++)
+		CHECK_CMP(poll_for(session, 50), >=, 0);
+	CHECK_CMP(heard.of_tid, >, 0);
+	busy_stop(&busy);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+}
+
 /* The runner looks for descriptors left over; a leak of one a session would also hit the limit. */
 TEST(many_sessions_leave_nothing_behind)
 {
