@@ -21,44 +21,60 @@ struct runner_opts {
 	bool whole_process;
 	bool profile;	       /* aggregate; else samples only count, or go to the recording */
 	bool chains;	       /* in the profile */
-	int record_fd;	       /* where a recording goes, taken; -1 = none */
+	int record_fd;	       /* where a recording goes (a file, a memfd), taken; -1 = none */
+	const char *cmdline;   /* of the recording, NULL = none; copied */
 	uint64_t duration_ns;  /* 0 = until stopped */
-	uint32_t poll_ms;      /* how often the rings are emptied at most; 0 = as often as they want */
 };
 
 struct runner_status {
-	uint64_t samples, guest_samples, lost, bytes;
-	struct vpmu_coverage coverage;
+	struct vpmu_coverage coverage; /* resolved and opaque are known to the cuts only */
 	enum vpmu_source source;
-	char source_text[64];
-	size_t n_guests;
+	size_t n_guests; /* there were so far */
+	uint64_t bytes;	 /* of the recording */
 };
 
 struct runner_events {
-	/* The session started; or it failed (and the runner is over). */
+	/* The session started; or it failed (and the runner is over, without `ended`). */
 	void (*started)(struct runner *runner, const struct vpmu_error *error, void *data);
-	/* It is over: time, stop, or failure; the recording is finished. error NULL = in peace. */
+	/* A guest that was added later cannot be profiled; the others can. May be NULL. */
+	void (*refused)(struct runner *runner, pid_t pid, const struct vpmu_error *error, void *data);
+	/*
+	 * It is over: time, stop, no guest left (unless the session is one that waits for guests), or failure; the
+	 * recording is finished. error NULL = in peace.
+	 */
 	void (*ended)(struct runner *runner, const struct vpmu_error *error, void *data);
 };
 
+/* Takes opts->record_fd on failure, too. Errors: -ENOMEM. */
 int runner_new(struct jobs *jobs, const struct runner_opts *opts, const struct runner_events *events, void *data,
 	       struct runner **ret_runner, struct vpmu_error *reterr);
 
-/* Waits for the thread (which ends within 200 ms); no callback comes after this. */
+/*
+ * Waits for the thread; no callback comes after this, and what was to be cut is dropped. The thread ends at once, unless it is
+ * just naming addresses or finishing a recording: stop first and wait for `ended` where that matters.
+ */
 struct runner *runner_free(struct runner *runner);
 DEFINE_CLEANUP(struct runner *, runner_free)
 
-/* Before start, or any time later. The guest is copied. One that is gone by then is no error. */
+/*
+ * Before start, or any time later. The guest is copied. One that is gone by then is no error. One that is there already
+ * has its threads looked at: where vCPUs come and go by events, sessions need not look often (session->follow_ms).
+ */
 int runner_add_guest(struct runner *runner, const struct vpmu_guest_info *guest);
 
+/* `started` comes. Errors: -EAGAIN (threads), -EALREADY. */
 int runner_start(struct runner *runner);
-int runner_stop(struct runner *runner); /* `ended` comes */
+/* `ended` comes, if it did not yet. */
+void runner_stop(struct runner *runner);
 
-/* @fn gets the resolved profile since the last cut, which is its to free; NULL and an error if there is none. */
+/*
+ * @fn gets the resolved profile since the last cut, which is its to free; NULL and an error if there is none. Once the runner is
+ * over there is one more to be had: what was sampled until then. Errors: -ENOMEM, -EINVAL (not started, or without a profile).
+ */
 typedef void (*runner_cut_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);
 int runner_cut(struct runner *runner, runner_cut_fn fn, void *data);
 
-/* As of the last time the thread told: at most a second ago. */
+/* As of the thread's last round (see vpmu_session_opts.pace_ms). */
 void runner_status(const struct runner *runner, struct runner_status *ret_status);
 
 #endif
