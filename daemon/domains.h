@@ -27,9 +27,9 @@ struct domain {
 };
 
 enum domain_change {
-	DOMAIN_APPEARED,     /* defined, or found running */
-	DOMAIN_STARTED,	     /* its process is there (follows APPEARED at once, if it runs) */
-	DOMAIN_STOPPED,	     /* its process is gone; guest still tells which it was */
+	DOMAIN_APPEARED,     /* defined, or found running; does not run yet */
+	DOMAIN_STARTED,	     /* its process is there (follows APPEARED at once, if it runs); its vCPUs are in guest */
+	DOMAIN_STOPPED,	     /* its process is gone; guest and kernel still tell what it was */
 	DOMAIN_CHANGED,	     /* state, name, kernel or why */
 	DOMAIN_VCPU_APPEARED,
 	DOMAIN_VCPU_GONE,
@@ -39,11 +39,24 @@ enum domain_change {
 typedef void (*domain_fn)(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu,
 			  void *data);
 
-int domains_new(sd_event *loop, const struct config *config, struct domains **ret_domains, struct vpmu_error *reterr);
+/*
+ * domains_new - looks at /proc at once and whenever something may have happened there. @proc_path: NULL = /proc; tests hand
+ * in a directory of their own. Errors: -ENOMEM, what opening @proc_path gave.
+ */
+int domains_new(sd_event *loop, const struct config *config, const char *proc_path, struct domains **ret_domains,
+		struct vpmu_error *reterr);
 struct domains *domains_free(struct domains *domains);
 DEFINE_CLEANUP(struct domains *, domains_free)
+/* After a reload: whether guests are listed that libvirt does not manage. */
+void domains_reload(struct domains *domains, const struct config *config);
 
-/* domains_listen - @fn hears of every change from now on. Returns an id for domains_unlisten(), or -ENOMEM. */
+/* domains_look - look at /proc now. Nobody has to: it is looked at about once a second, and when a guest ends. */
+void domains_look(struct domains *domains);
+
+/*
+ * domains_listen - @fn hears of every change from now on, in the loop, and may listen and unlisten there. Returns an id (never 0)
+ * for domains_unlisten(), or -ENOMEM.
+ */
 int domains_listen(struct domains *domains, domain_fn fn, void *data);
 void domains_unlisten(struct domains *domains, int id);
 
@@ -61,14 +74,14 @@ struct libvirt_domain {
 	const char *name, *uuid, *state;
 	pid_t pid;     /* 0 = not running, or not known */
 };
-/* A domain is there or changed. An event that says it started makes us look at /proc at once. */
+/* A domain is there or changed. One that runs and was not seen so far makes us look at /proc at once. Errors: -ENOMEM. */
 int domains_libvirt_has(struct domains *domains, const struct libvirt_domain *of_libvirt);
 void domains_libvirt_lost(struct domains *domains, const char *uuid); /* undefined, or transient and gone */
 /* Between these two libvirt tells of every domain it has; those it does not mention are lost. */
 void domains_libvirt_begin(struct domains *domains);
 void domains_libvirt_end(struct domains *domains);
 
-/* For whoever learns about a guest's kernel. */
+/* For whoever learns about a guest's kernel (kernels.h). NULL = not known, nothing to say. Forgotten when the guest stops. */
 void domains_set_kernel(struct domains *domains, uint64_t id, const char *release, const char *why);
 
 #endif
