@@ -4,7 +4,8 @@
  *
  *   filling    vpmu_profile_add(): one hash lookup a sample, memory by distinct (thread name, stack)
  *   resolved   vpmu_profile_resolve(): addresses became frames; from here on it stands by itself (the session
- *              or recording may go) and can be merged, reported, compared, exported
+ *              or recording may go) and can be merged, reported, compared, exported, and written as bytes that
+ *              become the same profile again somewhere else
  *
  * Guest and host are never mixed: a row belongs to one half, even when the sort keys do not name the side, and its
  * percentage is of that half's total.
@@ -75,6 +76,26 @@ struct vpmu_row {
 
 struct vpmu_report;
 
+struct vpmu_profile_write_opts {
+	size_t sz;
+	const uint32_t *guests; /* only these, by number (vpmu_profile_guest()); NULL = all */
+	size_t n_guests;	/* may be 0: none */
+	unsigned int sides;	/* VPMU_SIDES_*; 0 = all */
+	/*
+	 * Leave out what is nobody's: samples of no guest, and of the coverage what cannot be told apart by guest (what was lost,
+	 * throttled, damaged; how chains ended). So each guest's part without the rest, and once the rest alone, make up the whole
+	 * again when they are merged.
+	 */
+	bool no_rest;
+};
+
+struct vpmu_profile_read_opts {
+	size_t sz;
+	uint64_t max_bytes; /* refuse what unpacks to more; default 128 MiB. Hostile bytes can take twenty times as much memory */
+};
+
+struct vpmu_event_info;
+
 struct vpmu_diff_opts {
 	size_t sz;
 	unsigned int base_sides, other_sides; /* VPMU_SIDES_*, 0 = all */
@@ -132,6 +153,34 @@ VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_pro
 /* vpmu_profile_coverage - complete once resolved. */
 VPMU_API void vpmu_profile_coverage(const struct vpmu_profile *profile,
 				    struct vpmu_coverage *ret_coverage);
+
+/*
+ * vpmu_profile_add_event - what the samples' next event is (the first call tells of event 0, and so on). A profile counts without
+ * knowing, but then its events have no names when it stands alone. The name is copied.
+ * Errors: -ENOMEM.
+ */
+VPMU_API int vpmu_profile_add_event(struct vpmu_profile *profile, const struct vpmu_event_info *info,
+				    struct vpmu_error *reterr);
+
+/* Event @i, as it was told; guest @i of a resolved profile. False beyond the end. Strings belong to the profile. */
+VPMU_API bool vpmu_profile_event(const struct vpmu_profile *profile, size_t i, struct vpmu_event_info *ret_info);
+VPMU_API bool vpmu_profile_guest(const struct vpmu_profile *profile, size_t i, const char **ret_name,
+				 const char **ret_uuid);
+
+/*
+ * vpmu_profile_write - a resolved profile as bytes: compact, the same on every machine, readable by this version of the library
+ * and later ones. *ret_bytes is the caller's to free().
+ * Errors: -EINVAL (not resolved, no such guest), -E2BIG (more than 8192 guests), -ENOMEM.
+ */
+VPMU_API int vpmu_profile_write(const struct vpmu_profile *profile, const struct vpmu_profile_write_opts *opts,
+				void **ret_bytes, size_t *ret_n, struct vpmu_error *reterr);
+
+/*
+ * vpmu_profile_read - the profile that @bytes are of; they may come from anybody.
+ * Errors: -EBADMSG (no profile, of a later format, damaged), -EFBIG (beyond max_bytes), -EINVAL, -ENOMEM.
+ */
+VPMU_API int vpmu_profile_read(const void *bytes, size_t n, const struct vpmu_profile_read_opts *opts,
+			       struct vpmu_profile **ret_profile, struct vpmu_error *reterr);
 
 /*
  * vpmu_report_new - rows by @opts, heaviest first, guest half before host half; equal weights by name.

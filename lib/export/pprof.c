@@ -169,12 +169,12 @@ static void put_sample(struct pprof *p, const struct profile_entry *e)
 	strbuf_clear(&p->inner);
 	for (size_t i = 0; i < n; i++) {
 		p->used[frames[i]] = true;
-		pb_varint(&p->inner, frames[i] + 1ull);
+		varint_add(&p->inner, frames[i] + 1ull);
 	}
 	pb_message(&p->message, SAMPLE_LOCATION_ID, &p->inner);
 	strbuf_clear(&p->inner);
-	pb_varint(&p->inner, MIN(e->samples, (uint64_t)INT64_MAX));
-	pb_varint(&p->inner, MIN(e->weight, (uint64_t)INT64_MAX));
+	varint_add(&p->inner, MIN(e->samples, (uint64_t)INT64_MAX));
+	varint_add(&p->inner, MIN(e->weight, (uint64_t)INT64_MAX));
 	pb_message(&p->message, SAMPLE_VALUE, &p->inner);
 	add_labels(p, e);
 	put_message(p, PROFILE_SAMPLE);

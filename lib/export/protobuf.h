@@ -11,32 +11,21 @@
 #ifndef EXPORT_PROTOBUF_H
 #define EXPORT_PROTOBUF_H
 
-#include "util/strbuf.h"
-
-static inline void pb_varint(struct strbuf *b, uint64_t value)
-{
-	char bytes[10];
-	size_t n = 0;
-
-	for (; value >= 0x80; value >>= 7)
-		bytes[n++] = (char)(value | 0x80);
-	bytes[n++] = (char)value;
-	strbuf_add(b, bytes, n);
-}
+#include "util/varint.h"
 
 static inline void pb_number(struct strbuf *b, unsigned int field, uint64_t value)
 {
 	if (!value)
 		return;
-	pb_varint(b, field << 3 | 0);
-	pb_varint(b, value);
+	varint_add(b, field << 3 | 0);
+	varint_add(b, value);
 }
 
 /* Written even when empty: an entry of an array counts. */
 static inline void pb_bytes(struct strbuf *b, unsigned int field, const char *bytes, size_t n)
 {
-	pb_varint(b, field << 3 | 2);
-	pb_varint(b, n);
+	varint_add(b, field << 3 | 2);
+	varint_add(b, n);
 	strbuf_add(b, bytes, n);
 }
 

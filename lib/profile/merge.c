@@ -58,6 +58,20 @@ static int translate_names(struct profile_tables *into, const struct profile_tab
 	return 0;
 }
 
+/* Events are matched by index: those that @into knows stay. */
+static int translate_events(struct profile_tables *into, const struct profile_tables *from,
+			    const struct translation *tr)
+{
+	while (into->events.n < from->events.n) {
+		struct profile_event event = from->events.items[into->events.n];
+
+		event.name = tr->strings[event.name];
+		if (tables_event(into, &event) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int translate_stacks(struct profile_tables *into, const struct profile_tables *from,
 			    struct translation *tr)
 {
@@ -141,11 +155,13 @@ VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_pro
 	if (!tr.strings || !tr.guests || !tr.frames || !tr.stacks ||
 	    translate_names(&into->tables, t, &tr) < 0 ||
 	    translate_stacks(&into->tables, t, &tr) < 0 ||
+	    translate_events(&into->tables, t, &tr) < 0 ||
 	    !vec_reserve(&into->tables.entries, t->entries.n) ||
 	    !idtable_reserve(&into->tables.entry_ids, t->entries.n) ||
 	    add_entries(&into->tables, t, &tr) < 0)
 		return error_oom(reterr);
 	add_coverage(&into->coverage, &from->coverage);
+	into->opts.chains |= from->opts.chains;
 	into->resolved = true;
 	return 0;
 }

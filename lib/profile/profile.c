@@ -58,6 +58,43 @@ VPMU_API void vpmu_profile_coverage(const struct vpmu_profile *profile,
 	*ret_coverage = profile->coverage;
 }
 
+VPMU_API int vpmu_profile_add_event(struct vpmu_profile *profile, const struct vpmu_event_info *info,
+				    struct vpmu_error *reterr)
+{
+	struct profile_event event = { .info = *info };
+
+	event.name = intern_add(profile->tables.strings, info->name ? info->name : "");
+	event.info.name = NULL;
+	if (event.name == INTERN_FAILED || tables_event(&profile->tables, &event) < 0)
+		return error_oom(reterr);
+	return 0;
+}
+
+VPMU_API bool vpmu_profile_event(const struct vpmu_profile *profile, size_t i, struct vpmu_event_info *ret_info)
+{
+	const struct profile_event *event;
+
+	if (i >= profile->tables.events.n)
+		return false;
+	event = &profile->tables.events.items[i];
+	*ret_info = event->info;
+	ret_info->name = intern_string(profile->tables.strings, event->name);
+	return true;
+}
+
+VPMU_API bool vpmu_profile_guest(const struct vpmu_profile *profile, size_t i, const char **ret_name,
+				 const char **ret_uuid)
+{
+	const struct profile_guest *guest;
+
+	if (i >= profile->tables.guests.n)
+		return false;
+	guest = &profile->tables.guests.items[i];
+	*ret_name = intern_string(profile->tables.strings, guest->name);
+	*ret_uuid = intern_string(profile->tables.strings, guest->uuid);
+	return true;
+}
+
 int profile_view(const struct vpmu_profile *profile, struct profile_view *ret_view)
 {
 	const struct profile_tables *t = &profile->tables;

@@ -15,6 +15,7 @@ int tables_init(struct profile_tables *tables)
 void tables_deinit(struct profile_tables *tables)
 {
 	tables->strings = intern_free(tables->strings);
+	vec_free(&tables->events);
 	vec_free(&tables->guests);
 	vec_free(&tables->frames);
 	vec_free(&tables->stacks);
@@ -46,6 +47,11 @@ void tables_trim(struct profile_tables *t)
 static uint64_t pair(uint32_t a, uint32_t b)
 {
 	return a | (uint64_t)b << 32;
+}
+
+int tables_event(struct profile_tables *t, const struct profile_event *event)
+{
+	return vec_push(&t->events, *event) ? 0 : -ENOMEM;
 }
 
 /* There are few guests: tens on a node, a handful in a recording. */

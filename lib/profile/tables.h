@@ -6,12 +6,21 @@
 #ifndef PROFILE_TABLES_H
 #define PROFILE_TABLES_H
 
+#include <vpmu/session.h>
+
 #include "profile/profile.h"
 #include "util/idtable.h"
+
+/* As it was told; info.name points to nothing, the string is name. */
+struct profile_event {
+	struct vpmu_event_info info;
+	uint32_t name;
+};
 
 /* Every table has one row per distinct content, found through its idtable. */
 struct profile_tables {
 	struct intern *strings;
+	VEC(struct profile_event) events; /* by index */
 	VEC(struct profile_guest) guests;
 	VEC(struct profile_frame) frames;
 	VEC(struct profile_stack) stacks;
@@ -37,6 +46,7 @@ void tables_deinit(struct profile_tables *tables);
  * As profile_put_*(), but for the coverage, which these leave alone. UINT32_MAX when out of
  * memory.
  */
+int tables_event(struct profile_tables *t, const struct profile_event *event); /* the next one; -ENOMEM */
 uint32_t tables_guest(struct profile_tables *t, uint32_t name, uint32_t uuid);
 uint32_t tables_frame(struct profile_tables *t, const struct profile_frame *frame);
 uint32_t tables_stack(struct profile_tables *t, const uint32_t *frames, size_t n, uint32_t hash);
