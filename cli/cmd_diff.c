@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <vpmu/vpmu.h>
 
+#include "client/shapes.h"
 #include "util/cleanup.h"
 #include "util/macro.h"
 #include "command.h"
@@ -131,24 +132,11 @@ static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
 		snprintf(key, sizeof(key), "%s_event", names[i]);
 		json_put_string(head, key, event_name(&parts[i]));
 		snprintf(key, sizeof(key), "%s_coverage", names[i]);
-		json_put(head, key, coverage_json(&coverage));
+		json_put(head, key, shape_coverage(&coverage));
 	}
 	json_list_begin(&list, head, "rows");
-	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
-		struct json_object *object = json_new_object();
-
-		json_put_string(object, "symbol", row->symbol);
-		json_put_string(object, "dso", row->dso);
-		json_put_percent(object, "base_percent", row->base_percent);
-		json_put_percent(object, "other_percent", row->other_percent);
-		json_put_percent(object, "delta", row->delta);
-		json_put_percent(object, "low", row->low);
-		json_put_percent(object, "high", row->high);
-		json_put_bool(object, "significant", row->significant);
-		json_put_int(object, "base_samples", (int64_t)row->base_samples);
-		json_put_int(object, "other_samples", (int64_t)row->other_samples);
-		json_list_item(&list, object);
-	}
+	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++)
+		json_list_item(&list, shape_diff_row(row));
 	json_list_end(&list);
 }
 

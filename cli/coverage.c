@@ -2,7 +2,6 @@
 #include <inttypes.h>
 
 #include "coverage.h"
-#include "json.h"
 #include "text.h"
 
 void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
@@ -39,25 +38,4 @@ void coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from)
 	into->opaque += from->opaque;
 	for (int side = 0; side < VPMU_SIDE_COUNT; side++)
 		into->sides[side] += from->sides[side];
-}
-
-struct json_object *coverage_json(const struct vpmu_coverage *c)
-{
-	struct json_object *object = json_new_object(), *ends = json_new_object();
-
-	json_put_int(object, "samples", (int64_t)c->samples);
-	json_put_int(object, "guest", (int64_t)vpmu_coverage_guest(c));
-	json_put_int(object, "host", (int64_t)vpmu_coverage_host(c));
-	json_put_int(object, "resolved", (int64_t)c->resolved);
-	json_put_int(object, "opaque", (int64_t)c->opaque);
-	json_put_int(object, "lost", (int64_t)c->lost);
-	json_put_int(object, "throttled", (int64_t)c->throttled);
-	json_put_int(object, "truncated_chains", (int64_t)c->truncated_chains);
-	json_put_int(object, "guest_chains", (int64_t)c->guest_chains);
-	json_put(object, "chain_ends", ends);
-	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)
-		json_put_int(ends, vpmu_chain_end_name((enum vpmu_chain_end)end), (int64_t)c->chain_ends[end]);
-	json_put_int(object, "damaged_records", (int64_t)c->damaged_records);
-	json_put_string(object, "source", c->source);
-	return object;
 }

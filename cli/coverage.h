@@ -6,11 +6,8 @@
 #include <vpmu/sample.h>
 #include "util/strbuf.h"
 
-struct json_object;
-
 void coverage_text(const struct vpmu_coverage *coverage, struct strbuf *out);
 /* Adds the samples of a disjoint selection of the same profile; what is the whole profile's stays. */
 void coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from);
-struct json_object *coverage_json(const struct vpmu_coverage *coverage);
 
 #endif

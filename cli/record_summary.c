@@ -9,6 +9,7 @@
 #include "output.h"
 #include "record_summary.h"
 #include "text.h"
+#include "client/shapes.h"
 #include "util/strbuf.h"
 
 static uint64_t file_bytes(const char *path)
@@ -100,7 +101,7 @@ void record_summary_json(const struct record_summary *s)
 	json_put_int(object, "elapsed_ns", (int64_t)s->elapsed_ns);
 	json_put(object, "guests", guests);
 	json_put_bool(object, "guests_gone", s->guests_gone);
-	json_put(object, "coverage", coverage_json(&c));
+	json_put(object, "coverage", shape_coverage(&c));
 	json_put_string(object, "note", why_no_guest_samples(s, &c));
 	json_print(object);
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reports as JSON. The command with --json and vpmud's replies have the same shapes, which are fixed: vpmu-report(1),
+ * vpmu-diff(1), org.vpmu(7).
+ */
+#ifndef CLIENT_SHAPES_H
+#define CLIENT_SHAPES_H
+
+#include <vpmu/profile.h>
+#include <vpmu/sample.h>
+
+#include "client/json.h"
+
+struct json_object *shape_coverage(const struct vpmu_coverage *coverage);
+
+/* Row @i of @report, which is there, with its chains if the report has them. @event: its name, NULL if it has none. */
+struct json_object *shape_report_row(const struct vpmu_report *report, size_t i, const char *event);
+
+struct json_object *shape_diff_row(const struct vpmu_diff_row *row);
+
+#endif
