@@ -170,4 +170,68 @@ struct vpmu_bpf_exit_thread {
 	struct vpmu_bpf_exit_row rows[VPMU_BPF_EXIT_ROWS];
 };
 
+/* ---- where a vCPU's time went: clock.bpf.c, clock_account.h ---- */
+
+enum vpmu_bpf_part {
+	VPMU_BPF_PART_GUEST = 0,
+	VPMU_BPF_PART_EXIT = 1,	   /* the kernel handles an exit */
+	VPMU_BPF_PART_QEMU = 2,	   /* from KVM_RUN's return until the guest is entered again */
+	VPMU_BPF_PART_POLL = 3,	   /* the guest has halted; KVM spins, as it may go on at once */
+	VPMU_BPF_PART_HALT = 4,	   /* … and sleeps */
+	VPMU_BPF_PART_STEAL = 5,   /* could run, but something else is on the CPU */
+	VPMU_BPF_PART_BLOCKED = 6, /* asleep outside of KVM */
+	VPMU_BPF_PART_BLOCKED_KVM = 7, /* asleep in KVM, not halted: its memory is fetched, a lock */
+	VPMU_BPF_PART_UNKNOWN = 8,     /* on a CPU; at what, no event has told */
+	VPMU_BPF_PART_COUNT = 9,
+};
+
+enum vpmu_bpf_run {
+	VPMU_BPF_RUN_UNSEEN = 0, /* as it was when we began to look: nothing has happened since */
+	VPMU_BPF_RUN_RUNNING = 1,
+	VPMU_BPF_RUN_WAITING = 2,
+	VPMU_BPF_RUN_ASLEEP = 3,
+};
+
+enum vpmu_bpf_where {
+	VPMU_BPF_WHERE_UNKNOWN = 0,
+	VPMU_BPF_WHERE_GUEST = 1,
+	VPMU_BPF_WHERE_EXIT = 2,
+	VPMU_BPF_WHERE_QEMU = 3,
+};
+
+/* One exit reason of one vCPU. */
+struct vpmu_bpf_clock_reason {
+	__u32 code; /* basic exit reason (VMX), exit code (SVM) */
+	__u32 used;
+	__u64 count;
+	__u64 exit_ns; /* on a CPU, in the kernel, without polling */
+	__u64 qemu_ns; /* then in QEMU, if the exit went that far */
+};
+
+#define VPMU_BPF_CLOCK_REASONS	 32 /* a power of 2; the one behind them is for all others */
+#define VPMU_BPF_CLOCK_NO_REASON 0xffffffffu /* it could not be read */
+
+struct vpmu_bpf_clock {
+	__u32 seq; /* odd while it is being changed */
+	__u32 tid;
+	__u8 run, where; /* enum vpmu_bpf_run, vpmu_bpf_where */
+	__u8 asleep_in;	 /* enum vpmu_bpf_part: what sleeping is */
+	__u8 seen_run;	 /* what it was when we began to look, if nothing has happened since … */
+	__u8 seen_asleep_in; /* … and where it slept */
+	__u8 ended;
+	__u8 reason; /* the newest exit's in reasons[] */
+	__u8 has_kvm; /* an entry or exit was seen */
+	__u32 wait_cpu; /* on whose queue it is */
+	__u32 wait_slot;
+	__u64 start_ns, since_ns; /* CLOCK_MONOTONIC; parts are up to date until since_ns */
+	__u64 current_ns;	  /* on a CPU since the last of KVM's events */
+	__u64 stretch_ns;	  /* when it got the CPU last */
+	__u64 poll_from_ns, poll_until_ns; /* in which polling lies, if it has gone to sleep since */
+	__u64 parts[VPMU_BPF_PART_COUNT]; /* add up to since_ns - start_ns */
+	__u64 entries, exits;
+	__u64 unpaired; /* exits without an entry before, or the like: events were lost */
+	struct vpmu_bpf_clock_reason reasons[VPMU_BPF_CLOCK_REASONS + 1];
+};
+_Static_assert(sizeof(struct vpmu_bpf_clock) == 24 + 18 * 8 + 33 * 32, "the same on both sides");
+
 #endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf/clock_account.h"
+#include "bpf/clock.skel.h"
+#include "host/bpf_load.h"
+#include "host/clock_probe.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+#define N_PROGRAMS   7
+#define CLOCKS_BYTES (CLOCK_PROBE_THREADS * sizeof(struct vpmu_bpf_clock))
+
+struct clock_probe {
+	struct vpmu_clock_bpf *bpf;
+	struct bpf_link *links[N_PROGRAMS];
+	struct vpmu_bpf_clock *clocks; /* CLOCK_PROBE_THREADS, shared with the kernel */
+	bool used[CLOCK_PROBE_THREADS];
+};
+
+/* ---- life ---- */
+
+struct clock_probe *clock_probe_free(struct clock_probe *probe)
+{
+	if (!probe)
+		return NULL;
+	for (size_t i = 0; i < N_PROGRAMS; i++)
+		bpf_link__destroy(probe->links[i]);
+	if (probe->clocks)
+		munmap(probe->clocks, CLOCKS_BYTES);
+	vpmu_clock_bpf__destroy(probe->bpf);
+	free(probe);
+	return NULL;
+}
+
+static uint32_t args_of(const char *name, const char *module, uint32_t usual)
+{
+	int n = bpf_load_tracepoint_args(name, module);
+
+	return n > 0 ? (uint32_t)n : usual;
+}
+
+/* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
+static int load_with(struct clock_probe *probe, const char *btf_path)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	int r;
+
+	probe->bpf = vpmu_clock_bpf__open_opts(&opts);
+	if (!probe->bpf)
+		return -errno;
+	probe->bpf->rodata->vpmu_kvm_exit_args = args_of("kvm_exit", "kvm", 2);
+	probe->bpf->rodata->vpmu_sched_switch_args = args_of("sched_switch", NULL, 4);
+	bpf_map__set_max_entries(probe->bpf->maps.vpmu_threads, CLOCK_PROBE_THREADS);
+	bpf_map__set_max_entries(probe->bpf->maps.vpmu_clocks, CLOCK_PROBE_THREADS);
+	r = vpmu_clock_bpf__load(probe->bpf);
+	if (r < 0) {
+		vpmu_clock_bpf__destroy(probe->bpf);
+		probe->bpf = NULL;
+	}
+	return r;
+}
+
+/* Asking for the types of modules takes CAP_SYS_ADMIN. */
+static int load(struct clock_probe *probe)
+{
+	int r = load_with(probe, NULL);
+
+	return r == -EPERM ? load_with(probe, BPF_LOAD_KERNEL_BTF) : r;
+}
+
+/* Without the scheduler's events there is no clock; without KVM's there is one that knows less. */
+static int attach(struct clock_probe *probe)
+{
+	const struct {
+		const struct bpf_program *program;
+		bool needed;
+	} programs[N_PROGRAMS] = {
+		{ probe->bpf->progs.vpmu_clock_switch, true },
+		{ probe->bpf->progs.vpmu_clock_wakeup, true },
+		{ probe->bpf->progs.vpmu_clock_ended, true },
+		{ probe->bpf->progs.vpmu_clock_entry, false },
+		{ probe->bpf->progs.vpmu_clock_exit, false },
+		{ probe->bpf->progs.vpmu_clock_userspace, false },
+		{ probe->bpf->progs.vpmu_clock_halted, false },
+	};
+
+	for (size_t i = 0; i < N_PROGRAMS; i++) {
+		probe->links[i] = bpf_program__attach(programs[i].program);
+		if (!probe->links[i] && programs[i].needed)
+			return -errno;
+		if (!probe->links[i])
+			log_debug("%s cannot be attached: %s, ignoring",
+				  bpf_program__name(programs[i].program), strerror(errno));
+	}
+	return 0;
+}
+
+static int map_clocks(struct clock_probe *probe)
+{
+	void *clocks = mmap(NULL, CLOCKS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_map__fd(probe->bpf->maps.vpmu_clocks), 0);
+
+	if (clocks == MAP_FAILED)
+		return -errno;
+	probe->clocks = clocks;
+	return 0;
+}
+
+static int refused(int code, struct vpmu_error *reterr)
+{
+	error_set(reterr, code, "the kernel does not take the BPF program: %s", strerror(-code));
+	if (code == -EPERM || code == -EACCES)
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if "
+				   "KVM is a module");
+	else
+		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is "
+				   "missing");
+	return code;
+}
+
+int clock_probe_open(struct clock_probe **ret_probe, struct vpmu_error *reterr)
+{
+	_cleanup_(clock_probe_freep) struct clock_probe *probe = calloc(1, sizeof(*probe));
+	libbpf_print_fn_t before;
+	int r;
+
+	if (!probe)
+		return error_oom(reterr);
+	before = libbpf_set_print(bpf_load_print);
+	r = load(probe);
+	if (r == 0)
+		r = attach(probe);
+	if (r == 0)
+		r = map_clocks(probe);
+	libbpf_set_print(before);
+	if (r < 0)
+		return refused(r, reterr);
+	*ret_probe = take_ptr(probe);
+	return 0;
+}
+
+/* ---- threads ---- */
+
+int clock_probe_add(struct clock_probe *probe, pid_t tid)
+{
+	const uint32_t key = (uint32_t)tid, n_bits = sizeof(probe->bpf->bss->vpmu_filter) * 8;
+	struct timespec now;
+	uint32_t slot = 0;
+	struct vpmu_bpf_clock *clock;
+
+	while (slot < CLOCK_PROBE_THREADS && probe->used[slot])
+		slot++;
+	if (slot == CLOCK_PROBE_THREADS)
+		return -ENOSPC;
+	clock = &probe->clocks[slot];
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*clock = (struct vpmu_bpf_clock){ .tid = key };
+	clock->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	clock->since_ns = clock->start_ns;
+	/* Bits of threads that are gone stay: they cost a look into the table, no more. */
+	probe->bpf->bss->vpmu_filter[key % n_bits / 8] |= (uint8_t)(1u << key % 8);
+	if (bpf_map_update_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key, &slot, BPF_ANY) < 0)
+		return -errno;
+	probe->used[slot] = true;
+	return (int)slot;
+}
+
+void clock_probe_look(struct clock_probe *probe, pid_t pid)
+{
+	union bpf_iter_link_info info = { .task.pid = (uint32_t)pid };
+	LIBBPF_OPTS(bpf_iter_attach_opts, only_these, .link_info = &info,
+		    .link_info_len = sizeof(info));
+	libbpf_print_fn_t before = libbpf_set_print(bpf_load_print);
+	struct bpf_link *link =
+		bpf_program__attach_iter(probe->bpf->progs.vpmu_clock_seen, &only_these);
+	_close_ int fd = -1;
+	char byte;
+
+	/* Before Linux 6.1 an iterator goes over all processes. */
+	if (!link)
+		link = bpf_program__attach_iter(probe->bpf->progs.vpmu_clock_seen, NULL);
+	if (link)
+		fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0 || read(fd, &byte, 1) < 0)
+		log_debug("the threads of process %d cannot be looked at: %s, ignoring", (int)pid,
+			  strerror(errno));
+	bpf_link__destroy(link);
+	libbpf_set_print(before);
+}
+
+void clock_probe_remove(struct clock_probe *probe, int clock)
+{
+	uint32_t key = probe->clocks[clock].tid, slot;
+	int fd = bpf_map__fd(probe->bpf->maps.vpmu_threads);
+
+	/* The id of a thread that has ended may be another's by now. */
+	if (bpf_map_lookup_elem(fd, &key, &slot) == 0 && slot == (uint32_t)clock)
+		bpf_map_delete_elem(fd, &key);
+	probe->used[clock] = false;
+}
+
+/* ---- reading ---- */
+
+#define TRIES 1000
+
+void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
+		      struct vpmu_bpf_clock *ret_clock)
+{
+	const volatile struct vpmu_bpf_clock *shared = &probe->clocks[clock];
+
+	/* A change takes less time than a copy; that it is in progress a thousand times does not happen. */
+	for (int i = 0; i < TRIES; i++) {
+		uint32_t seq = shared->seq;
+
+		clock_barrier();
+		*ret_clock = *shared;
+		clock_barrier();
+		if (!(seq & 1) && shared->seq == seq)
+			break;
+	}
+	clock_until(ret_clock, now_ns);
+}
+
+bool clock_probe_sees_entries(const struct clock_probe *probe, uint32_t *ret_isa)
+{
+	*ret_isa = probe->bpf->bss->vpmu_isa;
+	return probe->bpf->bss->vpmu_entries_fire;
+}
