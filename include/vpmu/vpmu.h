@@ -13,6 +13,7 @@
 #include <vpmu/symbolize.h>
 #include <vpmu/session.h>
 #include <vpmu/count.h>
+#include <vpmu/clock.h>
 #include <vpmu/recording.h>
 #include <vpmu/profile.h>
 #include <vpmu/export.h>

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session/clock_target.h"
+#include "session/count_target.h"
+#include "util/macro.h"
+
+struct clock_target *clock_target_free(struct clock_target *target)
+{
+	if (!target)
+		return NULL;
+	vec_free(&target->reasons);
+	free(target);
+	return NULL;
+}
+
+static void read_clock(struct clock_target *target, const struct clock_probe *probe)
+{
+	struct clock_reading *now = &target->now;
+	uint32_t isa;
+
+	now->time_ns = count_now_ns();
+	now->has_clock = target->clock >= 0;
+	if (!now->has_clock)
+		return;
+	now->kvm_tells = clock_probe_sees_entries(probe, &isa);
+	clock_probe_read(probe, target->clock, now->time_ns, &now->clock);
+	now->time_ns = now->clock.since_ns; /* a thread that has ended has no later */
+}
+
+int clock_target_new(struct clock_probe *probe, pid_t tid, int proc_fd,
+		     struct clock_target **ret_target)
+{
+	struct clock_target *target = calloc(1, sizeof(*target));
+
+	if (!target)
+		return -ENOMEM;
+	target->tid = tid;
+	target->clock = probe ? clock_probe_add(probe, tid) : -1;
+	clock_target_look(target, probe, proc_fd);
+	clock_target_begin(target);
+	*ret_target = target;
+	return 0;
+}
+
+void clock_target_begin(struct clock_target *target)
+{
+	target->base = target->last = target->now;
+}
+
+void clock_target_look(struct clock_target *target, const struct clock_probe *probe, int proc_fd)
+{
+	struct vcpu_time sched;
+
+	if (target->ended)
+		return;
+	read_clock(target, probe);
+	if (proc_fd < 0 || vcpu_time_read(proc_fd, target->tid, &sched) < 0)
+		return;
+	target->now.sched = sched;
+	target->now.has_sched = true;
+}
+
+void clock_target_end(struct clock_target *target, struct clock_probe *probe)
+{
+	read_clock(target, probe);
+	if (target->clock >= 0)
+		clock_probe_remove(probe, target->clock);
+	target->clock = -1;
+	target->ended = true;
+}
+
+/* ---- rows ---- */
+
+static int by_time(const void *a, const void *b)
+{
+	const struct vpmu_clock_reason *x = a, *y = b;
+	uint64_t x_ns = x->exit_ns + x->qemu_ns, y_ns = y->exit_ns + y->qemu_ns;
+
+	if (x_ns != y_ns)
+		return x_ns > y_ns ? -1 : 1;
+	return (x->code > y->code) - (x->code < y->code);
+}
+
+static uint64_t since(uint64_t to, uint64_t from)
+{
+	return to > from ? to - from : 0;
+}
+
+static int list_reasons(struct clock_target *target, const struct clock_reading *from)
+{
+	const struct vpmu_bpf_clock *to = &target->now.clock;
+
+	target->reasons.n = 0;
+	for (uint32_t i = 0; i <= VPMU_BPF_CLOCK_REASONS; i++) {
+		const struct vpmu_bpf_clock_reason *a = &from->clock.reasons[i], *b = &to->reasons[i];
+		struct vpmu_clock_reason reason = {
+			.code = i < VPMU_BPF_CLOCK_REASONS ? b->code : VPMU_BPF_CLOCK_NO_REASON,
+			.count = since(b->count, a->count),
+			.exit_ns = since(b->exit_ns, a->exit_ns),
+			.qemu_ns = since(b->qemu_ns, a->qemu_ns),
+		};
+
+		if (!b->used || (!reason.count && !reason.exit_ns && !reason.qemu_ns))
+			continue;
+		reason.name = "";
+		if (!vec_push(&target->reasons, reason))
+			return -ENOMEM;
+	}
+	if (target->reasons.n)
+		qsort(target->reasons.items, target->reasons.n, sizeof(*target->reasons.items), by_time);
+	return 0;
+}
+
+int clock_target_row(struct clock_target *target, const struct clock_reading *from,
+		     struct vpmu_clock_vcpu *ret_row)
+{
+	struct vpmu_clock_vcpu row = {
+		.tid = target->tid,
+		.guest = target->guest,
+		.vcpu = target->vcpu,
+		.ended = target->ended,
+		.wall_ns = since(target->now.time_ns, from->time_ns),
+		.unpaired = since(target->now.clock.unpaired, from->clock.unpaired),
+	};
+
+	row.why = clock_parts(from, &target->now, row.parts);
+	if (target->now.has_clock && list_reasons(target, from) < 0)
+		return -ENOMEM;
+	row.n_reasons = target->reasons.n;
+	row.reasons = target->reasons.items;
+	*ret_row = row;
+	return 0;
+}
