@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&command_script,
 	&command_export,
 	&command_stat,
+	&command_time,
 	&command_kallsyms,
 	&command_modules,
 	&command_ps,
