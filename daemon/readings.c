@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "readings.h"
+#include "util/error.h"
+#include "util/macro.h"
+#include "util/vec.h"
+
+/*
+ * vpmu_counters keeps every thread that ended, and readings since the last one need none of them. Whoever plugs vCPUs in
+ * and out all day shall not fill our memory: after so many the guest's counters are opened afresh.
+ */
+#define ENDED_MAX 256
+
+/* The loop puts guests into the list and marks them gone; a job opens and reads those it was started with. */
+struct member {
+	uint64_t domain;
+	struct vpmu_guest_info info; /* a copy */
+	bool gone;
+	/* the job's, while there is one */
+	struct vpmu_counters *counters; /* NULL = not opened yet, or it failed */
+	size_t n_ended;
+	struct vpmu_error error;
+};
+
+struct readings {
+	struct readings_opts opts;
+	char *events;
+	int listener;
+	VEC(struct member *) members;
+	bool busy;  /* a job is under way */
+	enum job { JOB_NONE, JOB_LOOK, JOB_READ } next; /* what came meanwhile and wants another one */
+	bool freed; /* it outlives its owner until the job ends */
+	struct vpmu_error error;
+	/* the job's */
+	VEC(struct member *) work;
+	enum job job; /* LOOK: open, look for threads; READ: that, and read */
+	uint64_t last_ns, now_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ---- members ---- */
+
+static struct member *member_free(struct member *member)
+{
+	if (!member)
+		return NULL;
+	vpmu_counters_free(member->counters);
+	free((char *)member->info.name);
+	free((char *)member->info.uuid);
+	free((struct vpmu_vcpu_info *)member->info.vcpus);
+	free(member);
+	return NULL;
+}
+DEFINE_CLEANUP(struct member *, member_free)
+
+static int member_new(const struct domain *domain, struct member **ret_member)
+{
+	_cleanup_(member_freep) struct member *member = calloc(1, sizeof(*member));
+	const struct vpmu_guest_info *info = &domain->guest;
+	struct vpmu_vcpu_info *vcpus = calloc(info->n_vcpus + 1, sizeof(*vcpus));
+
+	if (!member || !vcpus) {
+		free(vcpus);
+		return -ENOMEM;
+	}
+	memcpy(vcpus, info->vcpus, info->n_vcpus * sizeof(*vcpus));
+	member->domain = domain->id;
+	member->info = *info;
+	member->info.vcpus = vcpus;
+	member->info.exe = "";
+	member->info.name = strdup(domain->name);
+	member->info.uuid = strdup(domain->uuid);
+	if (!member->info.name || !member->info.uuid)
+		return -ENOMEM;
+	*ret_member = take_ptr(member);
+	return 0;
+}
+
+/* Not while a job may be at them. */
+static void drop_gone(struct readings *readings)
+{
+	size_t kept = 0;
+
+	vec_for_each (member, &readings->members) {
+		if ((*member)->gone)
+			member_free(*member);
+		else
+			readings->members.items[kept++] = *member;
+	}
+	readings->members.n = kept;
+}
+
+static void destroy(struct readings *readings)
+{
+	vec_for_each (member, &readings->members)
+		member_free(*member);
+	vec_free(&readings->members);
+	vec_free(&readings->work);
+	if (readings->opts.release)
+		readings->opts.release(readings->opts.data);
+	free(readings->events);
+	free(readings);
+}
+
+/* ---- in the pool ---- */
+
+static void open_member(struct readings *readings, struct member *member)
+{
+	VPMU_OPTS(vpmu_counters_opts, opts, .events = readings->events);
+	struct vpmu_counters *counters = NULL;
+	int r;
+
+	opts.guests = (struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = readings->opts.proc_path };
+	member->n_ended = 0;
+	r = vpmu_counters_new(&opts, &counters, &member->error);
+	if (r >= 0)
+		r = vpmu_counters_add_guest(counters, &member->info, &member->error);
+	if (r >= 0)
+		r = vpmu_counters_start(counters, &member->error);
+	if (r < 0) {
+		vpmu_counters_free(counters);
+		return;
+	}
+	member->error.code = 0;
+	member->counters = counters;
+}
+
+static void read_member(struct readings *readings, struct member *member)
+{
+	struct reading reading = { .domain = member->domain, .name = member->info.name };
+
+	if (vpmu_counters_read(member->counters, VPMU_SINCE_LAST, &reading.counts, &member->error) < 0)
+		return;
+	readings->opts.read(&reading, readings->opts.data);
+	for (size_t i = 0; i < reading.counts.n; i++)
+		member->n_ended += reading.counts.items[i].ended;
+	if (member->n_ended > ENDED_MAX)
+		member->counters = vpmu_counters_free(member->counters);
+}
+
+static void work(void *data)
+{
+	struct readings *readings = data;
+
+	vec_for_each (item, &readings->work) {
+		struct member *member = *item;
+
+		if (!member->counters)
+			open_member(readings, member);
+		else if (readings->job == JOB_READ)
+			read_member(readings, member);
+		else
+			(void)vpmu_counters_refresh(member->counters, NULL);
+	}
+	readings->now_ns = now_ns();
+}
+
+/* ---- in the loop ---- */
+
+static int start(struct readings *readings, enum job job);
+
+static void end(void *data, bool cancelled)
+{
+	struct readings *readings = data;
+	uint64_t from_ns = readings->last_ns;
+	enum job next;
+
+	if (!readings->freed && !cancelled) {
+		vec_for_each (member, &readings->work)
+			if ((*member)->error.code < 0)
+				readings->error = (*member)->error;
+		if (readings->job == JOB_READ) {
+			readings->last_ns = readings->now_ns;
+			/* Still busy, so that no job runs beside it and it may free us. */
+			readings->opts.done(from_ns, readings->last_ns, readings->opts.data);
+		}
+	}
+	readings->busy = false;
+	if (readings->freed) {
+		destroy(readings);
+		return;
+	}
+	drop_gone(readings);
+	next = readings->next;
+	readings->next = JOB_NONE;
+	if (next && !cancelled)
+		(void)start(readings, next);
+}
+
+static int start(struct readings *readings, enum job job)
+{
+	int r;
+
+	if (readings->busy) {
+		readings->next = MAX(readings->next, job);
+		return 0;
+	}
+	readings->work.n = 0;
+	if (!vec_reserve(&readings->work, readings->members.n))
+		return -ENOMEM;
+	vec_for_each (member, &readings->members)
+		if (!(*member)->gone)
+			readings->work.items[readings->work.n++] = *member;
+	readings->job = job;
+	r = jobs_run(readings->opts.jobs, work, end, readings);
+	readings->busy = r == 0;
+	return r;
+}
+
+/* Returns whether the set changed. */
+static bool add(struct readings *readings, const struct domain *domain)
+{
+	struct member *member = NULL;
+
+	if (readings->opts.wants && !readings->opts.wants(domain, readings->opts.data))
+		return false;
+	/* Without memory the guest is not counted on; the next start of one says so again. */
+	if (member_new(domain, &member) < 0)
+		return false;
+	if (vec_push(&readings->members, member))
+		return true;
+	member_free(member);
+	return false;
+}
+
+static void remove_member(struct readings *readings, uint64_t domain)
+{
+	vec_for_each (member, &readings->members) {
+		if ((*member)->domain != domain || (*member)->gone)
+			continue;
+		(*member)->gone = true;
+		if (readings->opts.gone)
+			readings->opts.gone(domain, readings->opts.data);
+	}
+	if (!readings->busy)
+		drop_gone(readings);
+}
+
+static bool has(const struct readings *readings, uint64_t domain)
+{
+	vec_for_each (member, &readings->members)
+		if ((*member)->domain == domain && !(*member)->gone)
+			return true;
+	return false;
+}
+
+static void on_change(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu,
+		      void *data)
+{
+	struct readings *readings = data;
+
+	(void)vcpu;
+	switch (change) {
+	case DOMAIN_STARTED:
+		if (!has(readings, domain->id) && add(readings, domain))
+			(void)start(readings, JOB_LOOK);
+		break;
+	case DOMAIN_STOPPED:
+	case DOMAIN_GONE:
+		remove_member(readings, domain->id);
+		break;
+	case DOMAIN_VCPU_APPEARED:
+		if (has(readings, domain->id))
+			(void)start(readings, JOB_LOOK);
+		break;
+	default:
+		break;
+	}
+}
+
+int readings_new(const struct readings_opts *opts, struct readings **ret_readings)
+{
+	struct readings *readings = calloc(1, sizeof(*readings));
+
+	if (!readings)
+		return -ENOMEM;
+	readings->opts = *opts;
+	readings->opts.release = NULL; /* not before all went well: until then it is the caller's */
+	readings->last_ns = now_ns();
+	readings->events = opts->events ? strdup(opts->events) : NULL;
+	if (opts->events && !readings->events) {
+		destroy(readings);
+		return -ENOMEM;
+	}
+	readings->listener = domains_listen(opts->domains, on_change, readings);
+	if (readings->listener < 0) {
+		destroy(readings);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < domains_count(opts->domains); i++) {
+		const struct domain *domain = domains_get(opts->domains, i);
+
+		if (domain->running)
+			(void)add(readings, domain);
+	}
+	readings->opts.release = opts->release;
+	if (readings->members.n)
+		(void)start(readings, JOB_LOOK);
+	*ret_readings = readings;
+	return 0;
+}
+
+struct readings *readings_free(struct readings *readings)
+{
+	if (!readings)
+		return NULL;
+	domains_unlisten(readings->opts.domains, readings->listener);
+	readings->freed = true;
+	if (!readings->busy)
+		destroy(readings);
+	return NULL;
+}
+
+int readings_read(struct readings *readings)
+{
+	if (readings->busy && readings->job == JOB_READ)
+		return 0;
+	return start(readings, JOB_READ);
+}
+
+size_t readings_guests(const struct readings *readings)
+{
+	size_t n = 0;
+
+	vec_for_each (member, &readings->members)
+		n += !(*member)->gone;
+	return n;
+}
+
+void readings_error(const struct readings *readings, struct vpmu_error *ret_error)
+{
+	*ret_error = readings->error;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Counters on a set of guests that changes: each guest that is wanted has a vpmu_counters of its own, opened when it
+ * starts and closed when it is gone, so that what a guest costs goes with it. Opening and reading take system calls for
+ * each vCPU, so both are done in the pool; one job at a time for each set.
+ *
+ * counting.h is the set of all guests, for metrics; count_streams.h has a set for each Counters call.
+ */
+#ifndef DAEMON_READINGS_H
+#define DAEMON_READINGS_H
+
+#include <vpmu/count.h>
+#include "domains.h"
+#include "jobs.h"
+
+struct readings;
+
+/* What was counted on one guest since the reading before. Belongs to the set, valid during the call. */
+struct reading {
+	uint64_t domain;  /* its id */
+	const char *name; /* as it was when it started */
+	struct vpmu_counts counts;
+};
+
+struct readings_opts {
+	struct jobs *jobs;
+	struct domains *domains;
+	const char *events;    /* as vpmu_counters_opts.events; copied */
+	const char *proc_path; /* for tests; NULL = /proc; must outlive the set */
+	/* In the loop: is this guest one of the set? NULL = all are. Asked once, when it starts. */
+	bool (*wants)(const struct domain *domain, void *data);
+	/* In the pool, one guest after the other. */
+	void (*read)(const struct reading *reading, void *data);
+	/* In the loop, after all of them: what was counted between the two times. */
+	void (*done)(uint64_t start_ns, uint64_t end_ns, void *data);
+	/* In the loop: a guest of the set is gone. May be NULL. */
+	void (*gone)(uint64_t domain, void *data);
+	/* In the loop, the last callback of all: nothing needs @data any more. */
+	void (*release)(void *data);
+	void *data;
+};
+
+/* Guests that run already are opened at once, in the pool. Errors: -ENOMEM. */
+int readings_new(const struct readings_opts *opts, struct readings **ret_readings);
+
+/* A job that is running goes on to call `read` until it ends; then, or at once, comes `release`, and nothing else. */
+struct readings *readings_free(struct readings *readings);
+DEFINE_CLEANUP(struct readings *, readings_free)
+
+/* readings_read - read every guest; `done` comes. While one is under way this does nothing. Errors: those of jobs_run() */
+int readings_read(struct readings *readings);
+
+/* How many guests of the set run now. */
+size_t readings_guests(const struct readings *readings);
+
+/* Why the guest that failed last could not be counted on; code 0 = none did. */
+void readings_error(const struct readings *readings, struct vpmu_error *ret_error);
+
+#endif

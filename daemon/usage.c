@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "usage.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long long resident = 0;
+	_free_ char *text = NULL;
+	size_t n;
+
+	if (io_read_file(AT_FDCWD, "/proc/self/statm", 4096, &text, &n) < 0 ||
+	    sscanf(text, "%*u %llu", &resident) != 1)
+		return 0;
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint32_t open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint32_t n = 0;
+
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n > 3 ? n - 3 : 0; /* ".", "..", and the directory itself */
+}
+
+void usage_of_process(struct usage *usage)
+{
+	struct timespec cpu;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+		usage->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+	usage->memory_bytes = resident_bytes();
+	usage->open_files = open_files();
+}
