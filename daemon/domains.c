@@ -16,13 +16,13 @@
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 
 /*
- * How often /proc is looked at: so that a guest is known within a second of its start also where nobody tells; but looking
- * costs something for each process of the node, and must not take more than 0.1 % of a CPU. libvirt tells, and the end
- * of a process is heard of at once (pidfd), so with many processes the looks may well be rarer.
+ * How often /proc is looked at: so that a guest is known within a second of its start also where nobody tells. That costs
+ * something for each process of the node, and must not take more than 0.2 % of a CPU. libvirt tells, and the end of a
+ * process is heard of at once (pidfd), so with very many processes the looks may well be rarer.
  */
 #define LOOK_EVERY_NS	  (800 * UINT64_C(1000000))
 #define LOOK_EVERY_NS_MAX (10 * UINT64_C(1000000000))
-#define LOOK_COST_FACTOR  1000
+#define LOOK_COST_FACTOR  500
 
 struct listener {
 	int id;
@@ -128,13 +128,27 @@ static void drop(struct domains *domains, struct entry *entry)
 
 /* ---- processes ---- */
 
+/* vpmu_guests_glance() or vpmu_guests_refresh() */
+typedef int (*look_fn)(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data, struct vpmu_error *reterr);
+static void look(struct domains *domains, look_fn how);
+
+static bool dies_by(const struct entry *entry, const void *source)
+{
+	return entry->death == source;
+}
+
+/* Seldom a glance does not see it: a dead hypervisor of one thread, for which nobody has waited yet. */
 static int on_death(sd_event_source *source, int fd, uint32_t events, void *data)
 {
+	struct domains *domains = data;
+
 	(void)fd;
 	(void)events;
-	/* A dead process stays readable: once is enough, and the look may free the source. */
+	/* It stays readable: once is enough. The look frees the source. */
 	sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	domains_look(data);
+	look(domains, vpmu_guests_glance);
+	if (find(domains, dies_by, source))
+		look(domains, vpmu_guests_refresh);
 	return 0;
 }
 
@@ -269,13 +283,18 @@ static void note_change(enum vpmu_guest_change change, const struct vpmu_guest_i
 	*(bool *)data = true;
 }
 
-void domains_look(struct domains *domains)
+/* When memory is short, or /proc cannot be opened, what was known stays known. */
+static void look(struct domains *domains, look_fn how)
 {
 	bool changed = false;
 
-	/* When memory is short, or /proc cannot be opened, what was known stays known. */
-	if (vpmu_guests_refresh(domains->guests, note_change, &changed, NULL) >= 0 && changed)
+	if (how(domains->guests, note_change, &changed, NULL) >= 0 && changed)
 		join(domains);
+}
+
+void domains_look(struct domains *domains)
+{
+	look(domains, vpmu_guests_glance);
 }
 
 static uint64_t thread_cpu_ns(void)

@@ -5,7 +5,7 @@
  * does not touch the guest.
  *
  * A list is a snapshot; vpmu_guests_refresh() brings it up to date and says what changed (15 µs for each
- * process of the host). Whose file descriptors may not be read (another user's process, without
+ * process of the host); vpmu_guests_glance() does where something happened (1 µs). Whose file descriptors may not be read (another user's process, without
  * CAP_SYS_PTRACE) is recognised by the guest time that the kernel accounts to it, and by thread names:
  * "CPU n/KVM" and "CPU n/TCG".
  *
@@ -75,6 +75,15 @@ VPMU_API struct vpmu_guests *vpmu_guests_free(struct vpmu_guests *guests);
  */
 VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
 				 struct vpmu_error *reterr);
+
+/*
+ * vpmu_guests_glance - the same, but cheap enough for once a second: looks at processes that are new, young or called as
+ * QEMU is, at guests that are new or have another number of threads than before, and at the others in turn, at each of
+ * them every 64th time. So what it sees late are processes that become guests long after their start without being
+ * QEMU, and vCPUs without names that begin to run late.
+ */
+VPMU_API int vpmu_guests_glance(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
+				struct vpmu_error *reterr);
 
 VPMU_API size_t vpmu_guests_count(const struct vpmu_guests *guests);
 

@@ -12,6 +12,10 @@
  *
  * So of all guests one kind is missed until its first tick: a hypervisor that is not QEMU, that has been waiting for
  * longer than a minute, and whose guest never ran. It could not be sampled either.
+ *
+ * A glance reads the directory /proc, where a process that was there at the last look is known by its number and its
+ * inode, and for each guest the link count of /proc/PID/task: two more than there are threads
+ * (proc_task_getattr() in fs/proc/base.c). Of everything else it looks at a part, another one each time.
  */
 #include <vpmu/guest.h>
 
@@ -21,6 +25,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,24 +36,39 @@
 #include "util/strbuf.h"
 #include "util/vec.h"
 
-#define YOUNG_NS (60 * 1000000000ull)
+#define YOUNG_NS	(60 * 1000000000ull)
+#define GLANCE_YOUNG_NS (10 * 1000000000ull)
+#define GLANCE_TURNS	64
 
 /* A process that is no guest. */
 struct other {
 	pid_t pid;
 	bool is_qemu, soon; /* look at it every time */
+	bool is_kernel;
 	uint64_t start_ticks;
+	uint64_t inode;
 	char comm[16]; /* a new program brings a new name: exec() sets it */
 };
 
 struct snapshot {
-	VEC(struct vmm) guests;	  /* by name, then pid */
-	VEC(struct other) others; /* by pid */
+	VEC(struct vmm) guests;	    /* by name, then pid */
+	VEC(struct vmm *) by_pid;   /* the same */
+	VEC(struct other) others;   /* by pid */
+};
+
+/* One walk over /proc. */
+struct walk {
+	int proc_fd;
+	uint64_t now_ns; /* since boot, as start times are */
+	pid_t turn;	 /* of a glance; -1: everybody is looked at */
+	const struct snapshot *last;
+	struct snapshot *next;
 };
 
 struct vpmu_guests {
 	char *proc_path;
 	struct snapshot now;
+	pid_t turn; /* whose it was at the last glance: those with this remainder */
 };
 
 static void snapshot_deinit(struct snapshot *snapshot)
@@ -56,6 +76,7 @@ static void snapshot_deinit(struct snapshot *snapshot)
 	vec_for_each(guest, &snapshot->guests)
 		vmm_deinit(guest);
 	vec_free(&snapshot->guests);
+	vec_free(&snapshot->by_pid);
 	vec_free(&snapshot->others);
 }
 
@@ -74,88 +95,171 @@ static int by_pid(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+static int guest_by_pid(const void *a, const void *b)
+{
+	pid_t x = (*(struct vmm *const *)a)->info.pid, y = (*(struct vmm *const *)b)->info.pid;
+
+	return (x > y) - (x < y);
+}
+
+static const struct vmm *find_guest(const struct snapshot *snapshot, pid_t pid)
+{
+	struct vmm key = { .info.pid = pid }, *at = &key, **found = NULL;
+
+	if (snapshot->by_pid.n)
+		found = bsearch(&at, snapshot->by_pid.items, snapshot->by_pid.n, sizeof(at), guest_by_pid);
+	return found ? *found : NULL;
+}
+
 static const struct vmm *same_guest(const struct snapshot *snapshot, pid_t pid, uint64_t start_ticks)
 {
-	vec_for_each(guest, &snapshot->guests)
-		if (guest->info.pid == pid && guest->info.start_ticks == start_ticks)
-			return guest;
-	return NULL;
+	const struct vmm *found = find_guest(snapshot, pid);
+
+	return found && found->info.start_ticks == start_ticks ? found : NULL;
+}
+
+static const struct other *find_other(const struct snapshot *snapshot, pid_t pid)
+{
+	struct other key = { .pid = pid };
+
+	return snapshot->others.n ?
+		       bsearch(&key, snapshot->others.items, snapshot->others.n, sizeof(key), by_pid) :
+		       NULL;
 }
 
 static const struct other *same_other(const struct snapshot *snapshot, pid_t pid, uint64_t start_ticks)
 {
-	struct other key = { .pid = pid }, *found = NULL;
+	const struct other *found = find_other(snapshot, pid);
 
-	if (snapshot->others.n)
-		found = bsearch(&key, snapshot->others.items, snapshot->others.n, sizeof(key), by_pid);
 	return found && found->start_ticks == start_ticks ? found : NULL;
 }
 
-static bool is_young(const struct task_stat *stat)
+static uint64_t since_boot_ns(void)
 {
-	uint64_t start_ns = stat->start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 	struct timespec now;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec < start_ns + YOUNG_NS;
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Looks at one process and files it in @next; 0 or -ENOMEM. */
-static int look_at(int proc_fd, const char *pid_text, const struct snapshot *last, struct snapshot *next)
+static bool is_younger(const struct walk *walk, uint64_t start_ticks, uint64_t age_ns)
 {
-	_cleanup_(closedirp) DIR *dir = open_dir_at(proc_fd, pid_text);
-	struct other other = { .pid = atoi(pid_text) };
+	return walk->now_ns < start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK)) + age_ns;
+}
+
+static int add_guest(struct walk *walk, struct vmm *vmm, uint64_t inode)
+{
+	vmm->inode = inode;
+	if (vec_push(&walk->next->guests, *vmm))
+		return 0;
+	vmm_deinit(vmm);
+	return -ENOMEM;
+}
+
+/* Looks at one process and files it; 0 or -ENOMEM. */
+static int look_at(struct walk *walk, const char *pid_text, uint64_t inode)
+{
+	_cleanup_(closedirp) DIR *dir = open_dir_at(walk->proc_fd, pid_text);
+	struct other other = { .pid = atoi(pid_text), .inode = inode };
 	const struct other *known;
 	const struct vmm *before;
 	struct task_stat stat;
 	int answer = VMM_NO;
 	struct vmm vmm;
 
-	if (!dir || task_stat_read(dirfd(dir), "stat", &stat) < 0 || (stat.flags & TASK_KTHREAD))
+	/* Of a process whose first thread has ended others may go on. */
+	if (!dir || task_stat_read(dirfd(dir), "stat", &stat) < 0 || (stat.state == 'Z' && stat.n_threads <= 1))
 		return 0;
 	other.start_ticks = stat.start_ticks;
+	other.is_kernel = stat.flags & TASK_KTHREAD;
 	snprintf(other.comm, sizeof(other.comm), "%.15s", stat.comm);
-	before = same_guest(last, other.pid, stat.start_ticks);
-	known = same_other(last, other.pid, stat.start_ticks);
+	before = same_guest(walk->last, other.pid, stat.start_ticks);
+	known = same_other(walk->last, other.pid, stat.start_ticks);
+	if (other.is_kernel)
+		return vec_push(&walk->next->others, other) ? 0 : -ENOMEM;
 	if (known && streq(known->comm, other.comm))
 		other.is_qemu = known->is_qemu;
 	else
 		other.is_qemu = vmm_is_qemu(dirfd(dir));
 	if (before)
 		answer = vmm_probe_again(dirfd(dir), &stat, before, &vmm);
-	else if (stat.guest_ticks || other.is_qemu || (known && known->soon) || is_young(&stat))
+	else if (stat.guest_ticks || other.is_qemu || (known && known->soon) ||
+		 is_younger(walk, stat.start_ticks, YOUNG_NS))
 		answer = vmm_probe(dirfd(dir), other.pid, &stat, NULL, &vmm);
 	if (answer < 0)
 		return answer;
-	if (answer == VMM_YES) {
-		if (vec_push(&next->guests, vmm))
-			return 0;
-		vmm_deinit(&vmm);
-		return -ENOMEM;
-	}
+	if (answer == VMM_YES)
+		return add_guest(walk, &vmm, inode);
 	other.soon = answer == VMM_SOON;
-	return vec_push(&next->others, other) ? 0 : -ENOMEM;
+	return vec_push(&walk->next->others, other) ? 0 : -ENOMEM;
 }
 
-static int look(const char *proc_path, const struct snapshot *last, struct snapshot *next,
+static bool has_same_threads(const struct walk *walk, const char *pid_text, const struct vmm *guest)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%.16s/task", pid_text);
+	return fstatat(walk->proc_fd, path, &st, 0) == 0 && st.st_nlink == guest->n_threads + 2;
+}
+
+/* Carries over what was known of a process if a glance shows no reason to look. 1 if there is one, 0 or -ENOMEM. */
+static int keep(struct walk *walk, const char *pid_text, uint64_t inode)
+{
+	pid_t pid = atoi(pid_text);
+	const struct other *other = find_other(walk->last, pid);
+	const struct vmm *guest = other ? NULL : find_guest(walk->last, pid);
+	struct vmm copy;
+
+	if (walk->turn < 0 || pid % GLANCE_TURNS == walk->turn)
+		return 1;
+	if (other && other->inode == inode && !other->is_qemu && !other->soon &&
+	    !is_younger(walk, other->start_ticks, GLANCE_YOUNG_NS))
+		return vec_push(&walk->next->others, *other) ? 0 : -ENOMEM;
+	if (!guest || guest->inode != inode || !guest->info.n_vcpus ||
+	    is_younger(walk, guest->info.start_ticks, GLANCE_YOUNG_NS) || !has_same_threads(walk, pid_text, guest))
+		return 1;
+	if (vmm_copy(guest, &copy) < 0)
+		return -ENOMEM;
+	return add_guest(walk, &copy, inode);
+}
+
+static int put_in_order(struct snapshot *snapshot)
+{
+	if (snapshot->guests.n)
+		qsort(snapshot->guests.items, snapshot->guests.n, sizeof(*snapshot->guests.items), by_name);
+	if (snapshot->others.n)
+		qsort(snapshot->others.items, snapshot->others.n, sizeof(*snapshot->others.items), by_pid);
+	vec_for_each(guest, &snapshot->guests)
+		if (!vec_push(&snapshot->by_pid, guest))
+			return -ENOMEM;
+	if (snapshot->by_pid.n)
+		qsort(snapshot->by_pid.items, snapshot->by_pid.n, sizeof(struct vmm *), guest_by_pid);
+	return 0;
+}
+
+static int look(const char *proc_path, pid_t turn, const struct snapshot *last, struct snapshot *next,
 		struct vpmu_error *reterr)
 {
 	_cleanup_(closedirp) DIR *dir = opendir(proc_path);
+	struct walk walk = { .now_ns = since_boot_ns(), .turn = turn, .last = last, .next = next };
 	struct dirent *entry;
 
 	if (!dir)
 		return error_errno(reterr, -errno, "open", proc_path);
+	walk.proc_fd = dirfd(dir);
 	while ((entry = readdir(dir))) {
+		int r;
+
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		if (look_at(dirfd(dir), entry->d_name, last, next) < 0)
+		r = keep(&walk, entry->d_name, entry->d_ino);
+		if (r > 0)
+			r = look_at(&walk, entry->d_name, entry->d_ino);
+		if (r < 0)
 			return error_oom(reterr);
 	}
-	if (next->guests.n)
-		qsort(next->guests.items, next->guests.n, sizeof(*next->guests.items), by_name);
-	if (next->others.n)
-		qsort(next->others.items, next->others.n, sizeof(*next->others.items), by_pid);
-	return 0;
+	return put_in_order(next) < 0 ? error_oom(reterr) : 0;
 }
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
@@ -234,12 +338,12 @@ static void tell_changes(const struct snapshot *last, const struct snapshot *nex
 	}
 }
 
-VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
-				 struct vpmu_error *reterr)
+static int refresh(struct vpmu_guests *guests, pid_t turn, vpmu_guest_change_fn fn, void *data,
+		   struct vpmu_error *reterr)
 {
 	_cleanup_(snapshot_deinit) struct snapshot next = {};
 	struct snapshot last;
-	int r = look(guests->proc_path, &guests->now, &next, reterr);
+	int r = look(guests->proc_path, turn, &guests->now, &next, reterr);
 
 	if (r < 0)
 		return r;
@@ -249,6 +353,19 @@ VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_f
 	guests->now = next;
 	next = last;
 	return 0;
+}
+
+VPMU_API int vpmu_guests_refresh(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
+				 struct vpmu_error *reterr)
+{
+	return refresh(guests, -1, fn, data, reterr);
+}
+
+VPMU_API int vpmu_guests_glance(struct vpmu_guests *guests, vpmu_guest_change_fn fn, void *data,
+				struct vpmu_error *reterr)
+{
+	guests->turn = (guests->turn + 1) % GLANCE_TURNS;
+	return refresh(guests, guests->turn, fn, data, reterr);
 }
 
 VPMU_API size_t vpmu_guests_count(const struct vpmu_guests *guests)
@@ -279,7 +396,7 @@ static bool is_hidden(const struct vpmu_guests *guests, pid_t pid)
 	char path[PATH_MAX];
 
 	vec_for_each(other, &guests->now.others) {
-		if (pid && other->pid != pid)
+		if (other->is_kernel || (pid && other->pid != pid))
 			continue;
 		snprintf(path, sizeof(path), "%.*s/%d/fd", PATH_MAX - 32, guests->proc_path, other->pid);
 		if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
@@ -294,7 +411,7 @@ static void hint_not_found(const struct vpmu_guests *guests, const char *spec, s
 	bool exists = false;
 
 	vec_for_each(other, &guests->now.others)
-		exists |= other->pid == pid;
+		exists |= other->pid == pid && !other->is_kernel;
 	if (pid && !exists)
 		error_hint(reterr, "there is no process %d", pid);
 	else if (is_hidden(guests, pid))

@@ -67,6 +67,7 @@ int task_stat_read(int dir_fd, const char *path, struct task_stat *ret_stat)
 		return -EBADMSG;
 	*name_end = '\0';
 	snprintf(stat.comm, sizeof(stat.comm), "%s", name + 1);
+	stat.state = name_end[2];
 	for (char *p = strchr(name_end + 2, ' '); p; p = strchr(p + 1, ' ')) {
 		uint64_t value = strtoull(p, NULL, 10);
 

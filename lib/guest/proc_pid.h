@@ -14,6 +14,7 @@
 /* What /proc/PID/stat or /proc/PID/task/TID/stat says. */
 struct task_stat {
 	char comm[64]; /* kernel threads have long ones */
+	char state;    /* 'R', 'S', …; 'Z': dead, but nobody has asked for its exit status */
 	uint32_t flags;
 	uint64_t n_threads;
 	uint64_t start_ticks;

@@ -271,6 +271,7 @@ static int probe(int dir_fd, pid_t pid, const struct task_stat *stat, const stru
 	vmm.info.pid = pid;
 	vmm.info.start_ticks = stat->start_ticks;
 	vmm.vcpu_fd = files.vcpu_fd;
+	vmm.n_threads = stat->n_threads;
 	r = choose_vcpus(dir_fd, before, &threads, &vmm);
 	if (r == 0)
 		r = fill_strings(dir_fd, pid, exe, &vmm);
@@ -290,6 +291,23 @@ int vmm_probe(int dir_fd, pid_t pid, const struct task_stat *stat, const struct 
 int vmm_probe_again(int dir_fd, const struct task_stat *stat, const struct vmm *before, struct vmm *ret_vmm)
 {
 	return probe(dir_fd, before->info.pid, stat, &before->info, before->vcpu_fd, ret_vmm);
+}
+
+int vmm_copy(const struct vmm *vmm, struct vmm *ret_copy)
+{
+	_cleanup_(vmm_deinit) struct vmm copy = *vmm;
+
+	copy.info.name = copy.name = strdup(vmm->name);
+	copy.info.uuid = copy.uuid = strdup(vmm->uuid);
+	copy.info.exe = copy.exe = strdup(vmm->exe);
+	copy.info.vcpus = copy.vcpus = calloc(vmm->info.n_vcpus + 1, sizeof(*copy.vcpus));
+	if (!copy.name || !copy.uuid || !copy.exe || !copy.vcpus)
+		return -ENOMEM;
+	if (vmm->info.n_vcpus)
+		memcpy(copy.vcpus, vmm->vcpus, vmm->info.n_vcpus * sizeof(*copy.vcpus));
+	*ret_copy = copy;
+	memset(&copy, 0, sizeof(copy));
+	return 0;
 }
 
 void vmm_deinit(struct vmm *vmm)

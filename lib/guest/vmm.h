@@ -36,9 +36,13 @@ struct vmm {
 	char *name, *uuid, *exe;
 	struct vpmu_vcpu_info *vcpus;
 	int vcpu_fd; /* where the process holds a vCPU, or -1: spares the next look a walk over all its files */
+	uint64_t n_threads; /* just before they were looked at */
+	uint64_t inode;	    /* of /proc/PID, for who looks again (finder.c) */
 };
 
 void vmm_deinit(struct vmm *vmm);
+/* 0 or -ENOMEM */
+int vmm_copy(const struct vmm *vmm, struct vmm *ret_copy);
 
 enum vmm_answer {
 	VMM_NO,	    /* not a guest, or gone */

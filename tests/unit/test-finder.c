@@ -209,6 +209,70 @@ TEST(refresh_tells_what_came_and_went)
 	vpmu_guests_free(guests);
 }
 
+/* Started long ago. */
+static void fake_old_qemu(int pid, const char *name, int n_vcpus)
+{
+	fake_qemu(pid, name, "", n_vcpus);
+	fake_stat(fake_path("%d/stat", pid), pid, "qemu-system-x86", 0, 2 + n_vcpus, 1, 9);
+}
+
+TEST(a_glance_looks_where_something_happened)
+{
+	struct vpmu_guests *guests;
+
+	fake_old_qemu(100, "a", 2);
+	fake_old_qemu(200, "b", 1);
+	fake_old_qemu(300, "c", 1);
+	guests = look();
+	fake_qemu(400, "d", "", 1);
+	CHECK_EQ(nftw(fake_path("200"), fake_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+	fake_thread(100, 110, "CPU 2/KVM", 0);
+	/* Nothing says that this one changed: it is looked at when it is its turn. */
+	fake_write(fake_path("300/cmdline"), "qemu\0-name\0x", 13);
+	CHECK_EQ(vpmu_guests_glance(guests, note, changes, NULL), 0);
+	CHECK_STR(changes, "- b\n+vcpu a 2:110\n+ d\n");
+	CHECK_STR(vpmu_guests_get(guests, 1)->name, "c");
+	CHECK_EQ(vpmu_guests_get(guests, 1)->vcpus[0].tid, 302);
+	for (int i = 0; i < 64; i++)
+		CHECK_EQ(vpmu_guests_glance(guests, NULL, NULL, NULL), 0);
+	CHECK_STR(vpmu_guests_get(guests, 2)->name, "x");
+	vpmu_guests_free(guests);
+}
+
+TEST(a_glance_knows_another_process_with_the_same_number)
+{
+	struct vpmu_guests *guests;
+	char before[PATH_MAX];
+
+	fake_old_qemu(300, "c", 1);
+	fake_process(500, "sh", 1);
+	fake_stat(fake_path("500/stat"), 500, "sh", 0, 1, 1, 0);
+	guests = look();
+	snprintf(before, sizeof(before), "%s", fake_path("300"));
+	CHECK_EQ(rename(before, fake_path("was-300")), 0);
+	snprintf(before, sizeof(before), "%s", fake_path("500"));
+	CHECK_EQ(rename(before, fake_path("was-500")), 0);
+	fake_qemu(300, "d", "", 1);
+	fake_qemu(500, "e", "", 1);
+	CHECK_EQ(vpmu_guests_glance(guests, note, changes, NULL), 0);
+	CHECK_STR(changes, "- c\n+ d\n+ e\n");
+	vpmu_guests_free(guests);
+}
+
+/* A dead process stays in /proc until its parent asks for its exit status. */
+TEST(a_process_that_ended_is_no_guest)
+{
+	struct vpmu_guests *guests;
+
+	fake_qemu(300, "c", "", 1);
+	fake_text(fake_path("300/stat"),
+		  "300 (qemu-system-x86) Z 1 2 3 0 -1 0 5 0 0 0 7 8 0 0 20 0 1 0 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+		  "17 1 0 0 0 9 0 0 0 0 0 0 0 0 0\n");
+	guests = look();
+	CHECK_EQ(vpmu_guests_count(guests), 0);
+	vpmu_guests_free(guests);
+}
+
 /* Whose files are looked at: see finder.c. */
 TEST(an_old_process_is_looked_at_when_it_runs_guest_code)
 {
