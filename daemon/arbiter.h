@@ -7,8 +7,12 @@
  * counts node-wide takes one of every CPU; so both draw on the same number. Software events and tracepoints take none.
  *
  *   - by priority, then by age: a new request never takes from one of the same priority
- *   - sampling events want a counter for themselves; counting events may be multiplexed (share what is left)
+ *   - what a fixed counter can count goes there, if that one is free, else to a general counter
+ *   - sampling events want a counter for themselves; a counting event that finds none left shares those of the counting events
+ *     before it (is multiplexed)
  *   - a sampling request for the default source gets the software clock where no counter is left, or none may be used
+ *   - what was refused or replaced stays so when counters become free again, unless the request says that it takes them back:
+ *     who samples cannot change the unit of his weights unasked
  *   - with mediated vPMU (Linux 7.0, enable_mediated_pmu=1) no hardware event that includes the guest is granted at all:
  *     it would make the creation of vCPUs fail
  */
@@ -24,7 +28,7 @@ struct arbiter;
 
 struct arbiter_node {
 	uint32_t n_counters; /* general ones for each CPU; 0 = no PMU */
-	uint32_t n_fixed;    /* those that count cycles, instructions, reference cycles alone */
+	unsigned int fixed;  /* VPMU_FIXED_* (vpmu/host.h): those that count one event alone */
 	bool mediated;	     /* KVM hands the PMU to guests */
 	uint32_t max_requests;
 };
@@ -32,9 +36,9 @@ struct arbiter_node {
 enum event_class { EVENT_SOFTWARE, EVENT_TRACEPOINT, EVENT_HARDWARE };
 
 struct arbiter_event {
-	const char *name;
+	const char *name;  /* for those who look at the answer; the arbiter does not */
 	enum event_class class;
-	bool fixed;	   /* a fixed counter can count it */
+	unsigned int fixed; /* the fixed counter that can count it, too: one of VPMU_FIXED_*; 0 = none */
 	bool sampling;
 	bool guest;	   /* includes the guest's side */
 	bool replaceable;  /* the software clock may stand in (it was not asked for by name) */
@@ -52,11 +56,13 @@ struct arbiter_request {
 	uint64_t owner;	  /* connection, or 0 for a lasting one */
 	int priority;	  /* -100 … 100; vpmud's own always-on session has -50 */
 	bool node_wide;
-	size_t n_events;
-	const struct arbiter_event *events; /* copied; names too */
+	bool takes_back;  /* wants what it lost as soon as it is free again */
+	size_t n_events;  /* 1 … ARBITER_EVENTS_MAX */
+	const struct arbiter_event *events; /* copied */
 };
+#define ARBITER_EVENTS_MAX 64
 
-/* A grant of somebody else changed. */
+/* A grant of somebody else changed. Called from inside a request or a release: must not call the arbiter. */
 typedef void (*arbiter_changed_fn)(uint64_t request, size_t event, const struct grant *grant, void *data);
 
 int arbiter_new(const struct arbiter_node *node, arbiter_changed_fn fn, void *data, struct arbiter **ret_arbiter);
@@ -65,13 +71,14 @@ DEFINE_CLEANUP(struct arbiter *, arbiter_free)
 
 /*
  * arbiter_request - @ret_grants: one for each event. Returns 0 if anything was granted; -EBUSY if all was refused (then there
- * is no request); -ENOSPC (max_requests), -EINVAL, -ENOMEM. *ret_id is never 0.
+ * is no request, and nobody lost anything; ret_grants tell why); -ENOSPC (max_requests), -EINVAL, -ENOMEM. *ret_id is never 0.
  */
 int arbiter_request(struct arbiter *arbiter, const struct arbiter_request *request, uint64_t *ret_id,
 		    struct grant *ret_grants);
 void arbiter_release(struct arbiter *arbiter, uint64_t id);
 void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner); /* not 0 */
 
+/* General ones. */
 uint32_t arbiter_free_counters(const struct arbiter *arbiter);
 
 #endif

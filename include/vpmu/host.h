@@ -44,6 +44,10 @@ enum vpmu_source {
 	VPMU_SOURCE_EVENTS = 3,	   /* events that the caller named */
 };
 
+#define VPMU_FIXED_INSTRUCTIONS 1u
+#define VPMU_FIXED_CYCLES	2u
+#define VPMU_FIXED_REF_CYCLES	4u
+
 struct vpmu_host_opts {
 	size_t sz;
 	const char *proc_path;	  /* default "/proc" */
@@ -70,6 +74,14 @@ VPMU_API const struct vpmu_ability_info *vpmu_host_ability(const struct vpmu_hos
  * @ret_why: a static or host-owned line saying why not a better one; NULL if not wanted.
  */
 VPMU_API enum vpmu_source vpmu_host_source(const struct vpmu_host *host, const char **ret_why);
+
+/*
+ * vpmu_host_counters - how many hardware events count at once on each CPU, found by opening groups of them.
+ * @ret_general: counters that count anything; 0 = no hardware PMU.
+ * @ret_fixed: VPMU_FIXED_*: further counters that each count one event only.
+ * A counter that the kernel's own NMI watchdog holds is not among them. (Written for x86 and arm64, run on machines without a PMU.)
+ */
+VPMU_API void vpmu_host_counters(const struct vpmu_host *host, uint32_t *ret_general, unsigned int *ret_fixed);
 
 /* "cycles", "cpu-clock", "events", "none": a static string. */
 VPMU_API const char *vpmu_source_name(enum vpmu_source source);

@@ -45,6 +45,8 @@ struct vpmu_event_info {
 	bool is_clock;	  /* weights are nanoseconds */
 	uint64_t frequency_hz, period; /* one of them is 0 */
 	bool excludes_guest; /* asked the kernel for no guest samples (attr.exclude_guest), as plain perf record does */
+	bool is_hardware;    /* takes a counter of a core PMU */
+	bool is_tracepoint;
 };
 
 struct vpmu_record_opts {

@@ -10,6 +10,7 @@
 
 #include "host/ability.h"
 #include "host/perf_open.h"
+#include "host/pmu_size.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -137,6 +138,20 @@ void ability_probe_cpu_clock(const struct vpmu_host *host, struct vpmu_ability_i
 
 	if (opens(host, &attr, info))
 		ability_ok(info, "software clock, needs no PMU");
+}
+
+VPMU_API void vpmu_host_counters(const struct vpmu_host *host, uint32_t *ret_general, unsigned int *ret_fixed)
+{
+	struct pmu_size size = pmu_size(perf_open_grouped);
+	_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t n;
+
+	snprintf(path, sizeof(path), "%.*s/sys/kernel/nmi_watchdog", PATH_MAX - 64, host->proc_path);
+	if (io_read_file(AT_FDCWD, path, 64, &text, &n) == 0 && text[0] == '1')
+		pmu_size_without_watchdog(&size);
+	*ret_general = size.general;
+	*ret_fixed = size.fixed;
 }
 
 /*

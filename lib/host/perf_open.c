@@ -19,6 +19,13 @@ int perf_open(const struct perf_event_attr *attr, pid_t tid, int cpu)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int perf_open_grouped(const struct perf_event_attr *attr, int leader)
+{
+	long fd = syscall(SYS_perf_event_open, attr, 0, -1, leader, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
 int perf_paranoid_level(const char *proc_path, int *ret_level)
 {
 	_free_ char *text = NULL;

@@ -9,6 +9,9 @@
 /* A descriptor (close-on-exec), or a negative errno. */
 int perf_open(const struct perf_event_attr *attr, pid_t tid, int cpu);
 
+/* The same for this thread, in the group of @leader (-1 = a new one). */
+int perf_open_grouped(const struct perf_event_attr *attr, int leader);
+
 /*
  * kernel.perf_event_paranoid: for those without CAP_PERFMON, above -1 no tracepoint samples, above 0 no whole CPUs,
  * above 1 no kernel (hence no guest) addresses, above 2 (Debian's patch) nothing at all. *ret_level is untouched on

@@ -233,6 +233,8 @@ static int set_attr(struct plan_event *event, const struct plan *plan, const str
 		.frequency_hz = attr->freq ? attr->sample_freq : 0,
 		.period = attr->freq ? 0 : attr->sample_period,
 		.excludes_guest = attr->exclude_guest,
+		.is_hardware = event->spec.is_hardware,
+		.is_tracepoint = event->spec.is_tracepoint,
 	};
 	return perf_layout_init(&event->layout, attr);
 }
