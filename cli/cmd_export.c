@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vpmu export: a recording for other tools. The output appears whole or not at all. */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vpmu/vpmu.h>
 
@@ -14,6 +9,7 @@
 #include "command.h"
 #include "input.h"
 #include "json.h"
+#include "new_file.h"
 #include "output.h"
 #include "sides.h"
 
@@ -63,62 +59,17 @@ static bool known_format(const char *format)
 	return false;
 }
 
-static int write_profile(const struct vpmu_profile *profile, const char *format,
-			 const struct vpmu_export_opts *opts, int fd, const char *path,
-			 struct vpmu_error *reterr)
-{
-	int r = vpmu_export(profile, format, opts, fd, reterr);
-
-	/* Some file systems say only now that the disk is full. */
-	if (r >= 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
-		r = error_errno(reterr, -errno, "write", path);
-	return r;
-}
-
-/* By way of a file beside @path, which takes its place when all went well. */
-/* @temp becomes @path; what was there becomes @path.old, as with recordings. At every moment @path is one of them, whole. */
-static int put_in_place(const char *temp, const char *path)
-{
-	char old[PATH_MAX];
-
-	if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
-		return rename(temp, path); /* nothing was there; or a file system that cannot exchange, which loses it */
-	if (snprintf(old, sizeof(old), "%s.old", path) >= (int)sizeof(old)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return rename(temp, old);
-}
-
 static int export_to_file(const struct vpmu_profile *profile, const char *format,
 			  const struct vpmu_export_opts *opts, const char *path, struct vpmu_error *reterr)
 {
-	char temp[PATH_MAX];
-	struct stat st;
-	mode_t mask;
+	_new_file_ struct new_file file = {};
 	int r;
 
-	/* Devices and pipes are not to be replaced but written to. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0)
-			return error_errno(reterr, -errno, "write to", path);
-		return write_profile(profile, format, opts, fd, path, reterr);
-	}
-	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
-		return error_errno(reterr, -ENAMETOOLONG, "write to", path);
-	_close_ int fd = mkostemp(temp, O_CLOEXEC);
-
-	if (fd < 0)
-		return error_errno(reterr, -errno, "write to", path);
-	mask = umask(0);
-	umask(mask);
-	r = write_profile(profile, format, opts, fd, path, reterr);
-	if (r >= 0 && (fchmod(fd, 0666 & ~mask) < 0 || put_in_place(temp, path) < 0))
-		r = error_errno(reterr, -errno, "write to", path);
-	if (r < 0)
-		unlink(temp);
+	r = new_file_open(&file, path, reterr);
+	if (r >= 0)
+		r = vpmu_export(profile, format, opts, file.fd, reterr);
+	if (r >= 0)
+		r = new_file_keep(&file, reterr);
 	return r;
 }
 

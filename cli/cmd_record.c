@@ -16,7 +16,9 @@
 #include "json.h"
 #include "output.h"
 #include "progress.h"
+#include "record_remote.h"
 #include "record_summary.h"
+#include "remote.h"
 #include "sides.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
@@ -24,6 +26,7 @@ DEFINE_CLEANUP(struct vpmu_session *, vpmu_session_free)
 
 struct record_args {
 	struct common_args common;
+	struct remote_args remote;
 	struct side_args side;
 	const char *events, *output;
 	uint64_t frequency_hz, period, duration_ns;
@@ -175,29 +178,31 @@ static int record(struct vpmu_session *session, uint64_t duration_ns, bool *ret_
 	return 0;
 }
 
-static enum status run_record(const void *opaque, const struct name_list *operands)
+static void sum_up(const struct vpmu_session *session, struct record_summary *summary)
 {
-	const struct record_args *args = opaque;
+	const struct vpmu_guest_info *guest;
+
+	vpmu_session_coverage(session, &summary->coverage);
+	summary->recorded = vpmu_session_recorded(session);
+	summary->named_events = vpmu_session_source(session) == VPMU_SOURCE_EVENTS;
+	for (size_t i = 0; (guest = vpmu_session_guest(session, i)); i++)
+		record_summary_guest(summary, guest);
+}
+
+static enum status record_local(const struct record_args *args, const struct name_list *operands, const char *path)
+{
 	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
 	_cleanup_(vpmu_session_freep) struct vpmu_session *session = NULL;
 	struct vpmu_error error = {}, stop_error = {};
-	struct record_summary summary = { .path = args->output };
+	struct record_summary summary = { .path = path, .whole_host = args->all_cpus };
 	uint64_t begin_ns;
 	int r, stopped;
 
-	if (args->frequency_hz && args->period)
-		return say_usage("-F and -c exclude each other");
-	if (args->output && streq(args->output, "-"))
-		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
-	if (!summary.path)
-		summary.path = default_output(args->side.sides);
 	if (vpmu_guests_new(NULL, &guests, &error) < 0)
 		return say_error(&error);
 	if (!operands->n && !args->all_cpus)
 		return say_which_guest(guests, "; -a records the whole host");
-	interrupt_catch();
-	signal(SIGPIPE, SIG_IGN); /* nobody reads the progress any more: no reason to lose a recording */
-	if (open_session(args, operands, guests, summary.path, &session, &error) < 0)
+	if (open_session(args, operands, guests, path, &session, &error) < 0)
 		return say_error(&error);
 
 	begin_ns = now_ns();
@@ -205,8 +210,7 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 	summary.elapsed_ns = now_ns() - begin_ns;
 	stopped = vpmu_session_stop(session, &stop_error);
 	summary.wants_guest = operands->n && (!args->side.sides || args->side.sides & VPMU_SIDES_GUEST);
-	summary.whole_host = args->all_cpus;
-	summary.session = session;
+	sum_up(session, &summary);
 	if (args->common.json)
 		record_summary_json(&summary);
 	else
@@ -216,6 +220,33 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 	return stopped < 0 ? say_error(&stop_error) : STATUS_DONE;
 }
 
+static enum status run_record(const void *opaque, const struct name_list *operands)
+{
+	const struct record_args *args = opaque;
+	const char *path = args->output ? args->output : default_output(args->side.sides);
+	const struct record_remote_args remote = {
+		.events = args->events, .sides = args->side.sides, .frequency_hz = args->frequency_hz,
+		.period = args->period, .duration_ns = args->duration_ns, .chains = args->chains,
+		.whole_process = args->whole_process, .json = args->common.json, .path = path,
+		.socket = args->remote.socket,
+	};
+	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
+	struct vpmu_error error = {};
+
+	if (args->frequency_hz && args->period)
+		return say_usage("-F and -c exclude each other");
+	if (args->output && streq(args->output, "-"))
+		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
+	/* vpmud records guests only, and always with what names them. */
+	if (!args->all_cpus && !args->no_symbols && remote_open(&args->remote, &client, &error) < 0)
+		return say_error(&error);
+	if (client && !operands->n)
+		return say_which_remote_guest(client);
+	interrupt_catch();
+	signal(SIGPIPE, SIG_IGN); /* nobody reads the progress any more: no reason to lose a recording */
+	return client ? record_remote(client, operands, &remote) : record_local(args, operands, path);
+}
+
 const struct command command_record = {
 	.name = "record",
 	.summary = "profile guests into a perf.data file",
@@ -223,6 +254,7 @@ const struct command command_record = {
 	.groups = (const struct option_group[]){
 		{ side_options, FIELD(side) },
 		{ record_options, 0 },
+		{ remote_options, FIELD(remote) },
 		{ common_options, 0 },
 		{},
 	},

@@ -9,20 +9,27 @@
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "util/vec.h"
 #include "command.h"
 #include "guest_names.h"
 #include "interrupt.h"
-#include "json.h"
 #include "output.h"
 #include "progress.h"
-#include "stat_json.h"
-#include "stat_text.h"
+#include "stat_remote.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_counters *, vpmu_counters_free)
 
+typedef VEC(const char *) guest_names;
+
+static void guest_names_deinit(guest_names *names)
+{
+	vec_free(names);
+}
+
 struct stat_args {
 	struct common_args common;
+	struct remote_args remote;
 	const char *events;
 	uint64_t interval_ms, duration_ns;
 };
@@ -79,67 +86,45 @@ static int open_counters(const struct stat_args *args, const struct name_list *o
 	return 0;
 }
 
-/* Whoever named events, and can have none of them on any thread, need not wait to be told. */
-static int check_named_events(struct vpmu_counters *counters, struct vpmu_error *reterr)
-{
-	const struct vpmu_count *refused = NULL;
-	struct vpmu_counts counts;
-	int r;
-
-	r = vpmu_counters_read(counters, VPMU_SINCE_START, &counts, reterr);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < counts.n; i++) {
-		const struct vpmu_count *count = &counts.items[i];
-
-		if (count->is_account)
-			continue;
-		if (count->status != VPMU_COUNT_UNAVAILABLE)
-			return 0;
-		refused = refused ? refused : count;
-	}
-	return refused ? error_set(reterr, -EOPNOTSUPP, "%s", refused->why) : 0;
-}
-
 /* ---- output ---- */
 
-struct stat_output {
-	const struct vpmu_counters *counters;
-	bool json, intervals;
-	uint64_t begin_ns;
-	struct json_list list;
-};
-
-static void print_interval(struct stat_output *output, const struct vpmu_counts *counts)
+/* A reading with the names of its guests; they are *names' from then on. */
+static struct stat_reading with_names(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+				      guest_names *names)
 {
-	_strbuf_ struct strbuf title = {};
+	const struct vpmu_guest_info *guest;
 
-	if (output->json) {
-		json_list_item(&output->list, stat_json(output->counters, counts));
-		return;
-	}
-	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
-		    (double)(counts->end_ns - output->begin_ns) / 1e9);
-	output_write(&title);
-	stat_text(output->counters, counts);
+	names->n = 0;
+	for (size_t i = 0; (guest = vpmu_counters_guest(counters, i)); i++)
+		if (!vec_push(names, guest->name))
+			return (struct stat_reading){}; /* out of memory: nothing to print */
+	return (struct stat_reading){ .counts = *counts, .guests = names->items };
 }
 
-static void print_total(struct stat_output *output, const struct vpmu_counts *counts)
+static int check_named_events(struct vpmu_counters *counters, struct vpmu_error *reterr)
 {
-	_strbuf_ struct strbuf title = {};
+	struct stat_reading reading = {};
+	int r = vpmu_counters_read(counters, VPMU_SINCE_START, &reading.counts, reterr);
 
-	if (output->json && !output->intervals)
-		json_list_item(&output->list, stat_json(output->counters, counts));
-	if (output->json) {
-		json_list_end_with(&output->list, "total", stat_json(output->counters, counts));
-		return;
-	}
-	if (output->intervals) {
-		strbuf_addf(&title, "\nin all, %.3f s:\n",
-			    (double)(counts->end_ns - counts->start_ns) / 1e9);
-		output_write(&title);
-	}
-	stat_text(output->counters, counts);
+	return r < 0 ? r : stat_check_events(&reading, reterr);
+}
+
+static void print_interval(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+			   struct stat_output *output)
+{
+	__attribute__((cleanup(guest_names_deinit))) guest_names names = {};
+	struct stat_reading reading = with_names(counters, counts, &names);
+
+	stat_output_interval(output, &reading);
+}
+
+static void print_total(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+			struct stat_output *output)
+{
+	__attribute__((cleanup(guest_names_deinit))) guest_names names = {};
+	struct stat_reading reading = with_names(counters, counts, &names);
+
+	stat_output_total(output, &reading);
 }
 
 /* ---- the measurement ---- */
@@ -190,8 +175,7 @@ static int measure(const struct stat_args *args, struct vpmu_counters *counters,
 		r = vpmu_counters_read(counters, VPMU_SINCE_LAST, &counts, reterr);
 		if (r < 0)
 			break;
-		print_interval(output, &counts);
-		output_flush();
+		print_interval(counters, &counts, output);
 		/* Those that this program was too late for are part of the one that was printed. */
 		while (tick_ns <= now_ns())
 			tick_ns += interval_ns;
@@ -199,12 +183,11 @@ static int measure(const struct stat_args *args, struct vpmu_counters *counters,
 	return r;
 }
 
-static enum status run_stat(const void *opaque, const struct name_list *operands)
+static enum status stat_local(const struct stat_args *args, const struct name_list *operands,
+			      struct stat_output *output)
 {
-	const struct stat_args *args = opaque;
 	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
 	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
-	struct stat_output output = { .json = args->common.json, .intervals = args->interval_ms };
 	struct vpmu_error error = {};
 	struct vpmu_counts counts;
 	int r;
@@ -213,23 +196,36 @@ static enum status run_stat(const void *opaque, const struct name_list *operands
 		return say_error(&error);
 	if (!operands->n)
 		return say_which_guest(guests, "");
-	interrupt_catch();
 	if (open_counters(args, operands, guests, &counters, &error) < 0 ||
 	    (args->events && check_named_events(counters, &error) < 0))
 		return say_error(&error);
 	if (*vpmu_counters_missing(counters))
 		say("%s", vpmu_counters_missing(counters));
-	output.counters = counters;
-	output.begin_ns = now_ns();
-	if (output.json)
-		json_list_begin(&output.list, NULL, "intervals");
-	r = measure(args, counters, &output, &error);
+	output->begin_ns = now_ns();
+	stat_output_begin(output);
+	r = measure(args, counters, output, &error);
 	if (r == -ESRCH)
 		say("the guests are gone");
 	if (vpmu_counters_read(counters, VPMU_SINCE_START, &counts, &error) < 0)
 		return say_error(&error);
-	print_total(&output, &counts);
+	print_total(counters, &counts, output);
 	return r < 0 && r != -ESRCH ? say_error(&error) : STATUS_DONE;
+}
+
+static enum status run_stat(const void *opaque, const struct name_list *operands)
+{
+	const struct stat_args *args = opaque;
+	const struct stat_remote_args remote = { args->events, args->interval_ms, args->duration_ns };
+	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
+	struct stat_output output = { .json = args->common.json, .intervals = args->interval_ms };
+	struct vpmu_error error = {};
+
+	if (remote_open(&args->remote, &client, &error) < 0)
+		return say_error(&error);
+	if (client && !operands->n)
+		return say_which_remote_guest(client);
+	interrupt_catch();
+	return client ? stat_remote(client, operands, &remote, &output) : stat_local(args, operands, &output);
 }
 
 const struct command command_stat = {
@@ -239,6 +235,7 @@ const struct command command_stat = {
 	.groups =
 		(const struct option_group[]){
 			{ stat_options, 0 },
+			{ remote_options, FIELD(remote) },
 			{ common_options, 0 },
 			{},
 		},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest_names.h"
+#include "json_read.h"
 
 enum status say_which_guest(const struct vpmu_guests *guests, const char *more)
 {
@@ -10,4 +11,21 @@ enum status say_which_guest(const struct vpmu_guests *guests, const char *more)
 	if (!names.n)
 		return say_usage("which guest? None was found to be running%s", more);
 	return say_usage("which guest? Running: %s%s", names.text, more);
+}
+
+enum status say_which_remote_guest(struct vpmu_client *client)
+{
+	_reply_ struct json_object *reply = NULL;
+	_strbuf_ struct strbuf names = {};
+	struct vpmu_error error = {};
+	size_t n;
+
+	if (remote_call(client, "ListGuests", NULL, &reply, &error) < 0)
+		return say_error(&error);
+	n = json_length(reply, "guests");
+	for (size_t i = 0; i < n; i++)
+		strbuf_addf(&names, "%s%s", i ? ", " : "", json_get_string(json_item(reply, "guests", i), "name"));
+	if (!names.n)
+		return say_usage("which guest? vpmud knows none that this user may see");
+	return say_usage("which guest? vpmud knows: %s", names.text);
 }

@@ -5,11 +5,15 @@
 
 #include <vpmu/guest.h>
 #include "output.h"
+#include "remote.h"
 
 /*
  * Names those that run. @more: what else could be done, "; -a records the whole host", or "".
  * Returns STATUS_USAGE.
  */
 enum status say_which_guest(const struct vpmu_guests *guests, const char *more);
+
+/* The same, of those that vpmud knows. */
+enum status say_which_remote_guest(struct vpmu_client *client);
 
 #endif

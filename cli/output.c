@@ -134,6 +134,12 @@ enum status say_error(const struct vpmu_error *error)
 	return STATUS_FAILED;
 }
 
+enum status say_oom(void)
+{
+	say_line(TINT_BAD, true, "", "out of memory");
+	return STATUS_FAILED;
+}
+
 #define FORMAT_LINE(line, format)                                                                  \
 	do {                                                                                       \
 		va_list args_;                                                                     \

@@ -39,6 +39,8 @@ void say_as(const char *command);
 /* Says why something failed, with what to try in brackets; returns STATUS_FAILED. */
 enum status say_error(const struct vpmu_error *error);
 
+enum status say_oom(void);
+
 /* "… (try 'vpmu help COMMAND')"; returns STATUS_USAGE. */
 enum status say_usage(const char *format, ...) _printf_(1, 2);
 

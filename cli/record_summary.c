@@ -19,31 +19,29 @@ static uint64_t file_bytes(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static bool all_emulated(const struct vpmu_session *session)
+void record_summary_guest(struct record_summary *s, const struct vpmu_guest_info *guest)
 {
-	const struct vpmu_guest_info *guest;
-	size_t i;
-
-	for (i = 0; (guest = vpmu_session_guest(session, i)); i++)
-		if (guest->accel != VPMU_ACCEL_TCG)
-			return false;
-	return i > 0;
+	s->all_emulated = guest->accel == VPMU_ACCEL_TCG && (s->all_emulated || !s->guests.n);
+	if (s->guests.n < NAME_LIST_MAX)
+		s->guests.items[s->guests.n++] = guest->name;
 }
 
 /*
  * Guest samples were asked for and none came: never silent. The likeliest cause first; NULL if
  * there is nothing to explain.
  */
-static const char *why_no_guest_samples(const struct record_summary *s, const struct vpmu_coverage *c)
+static const char *why_no_guest_samples(const struct record_summary *s)
 {
+	const struct vpmu_coverage *c = &s->coverage;
+
 	if (!s->wants_guest || vpmu_coverage_guest(c))
 		return NULL;
-	if (all_emulated(s->session))
+	if (s->all_emulated)
 		return "the guest is emulated (TCG): QEMU translates its code, the processor is never in the guest; "
 		       "its time is on the host side, in the process's own code";
 	if (s->guests_gone && !c->samples)
 		return "the guest ended before its vCPUs were sampled";
-	if (vpmu_session_source(s->session) == VPMU_SOURCE_EVENTS)
+	if (s->named_events)
 		return "the event did not happen inside the guest, or this host cannot count it there; "
 		       "try without -e, and 'vpmu doctor'";
 	if (!c->samples)
@@ -57,31 +55,29 @@ static const char *why_no_guest_samples(const struct record_summary *s, const st
 void record_summary_text(const struct record_summary *s)
 {
 	_strbuf_ struct strbuf names = {}, written = {};
-	const struct vpmu_guest_info *guest;
-	struct vpmu_coverage c;
+	const struct vpmu_coverage *c = &s->coverage;
 	const char *why;
 
-	vpmu_session_coverage(s->session, &c);
-	for (size_t i = 0; (guest = vpmu_session_guest(s->session, i)) && i < 8; i++) {
+	for (size_t i = 0; i < s->guests.n && i < 8; i++) {
 		strbuf_adds(&names, i ? ", " : s->whole_host ? " (with guests " : "");
-		strbuf_adds(&names, i == 7 ? "..." : guest->name);
+		strbuf_adds(&names, i == 7 ? "..." : s->guests.items[i]);
 	}
 	if (s->whole_host && names.n)
 		strbuf_addc(&names, ')');
 	/* Not all of them if the disk is full. */
-	if (vpmu_session_recorded(s->session) != c.samples)
-		strbuf_addf(&written, "%" PRIu64 " of ", vpmu_session_recorded(s->session));
+	if (s->recorded != c->samples)
+		strbuf_addf(&written, "%" PRIu64 " of ", s->recorded);
 	say("recorded %s%" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
 	    ")%s%s to %s, %.1f MB; source %s",
-	    written.text ? written.text : "", c.samples, vpmu_coverage_guest(&c), vpmu_coverage_host(&c), c.lost,
-	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c.source);
-	if (c.throttled)
+	    written.text ? written.text : "", c->samples, vpmu_coverage_guest(c), vpmu_coverage_host(c), c->lost,
+	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c->source);
+	if (c->throttled)
 		say_warning("the kernel paused the events %" PRIu64 " times because samples came too "
-			    "fast; try a lower -F", c.throttled);
+			    "fast; try a lower -F", c->throttled);
 	if (s->guests_gone)
 		say_warning("stopped after %.1f s: nothing is left to record, the guest is gone",
 			    (double)s->elapsed_ns / 1e9);
-	why = why_no_guest_samples(s, &c);
+	why = why_no_guest_samples(s);
 	if (why)
 		say_warning("no guest samples: %s", why);
 }
@@ -89,19 +85,16 @@ void record_summary_text(const struct record_summary *s)
 void record_summary_json(const struct record_summary *s)
 {
 	struct json_object *object = json_new_object(), *guests = json_new_array();
-	const struct vpmu_guest_info *guest;
-	struct vpmu_coverage c;
 
-	vpmu_session_coverage(s->session, &c);
-	for (size_t i = 0; (guest = vpmu_session_guest(s->session, i)); i++)
-		json_append_string(guests, guest->name);
+	for (size_t i = 0; i < s->guests.n; i++)
+		json_append_string(guests, s->guests.items[i]);
 	json_put_string(object, "file", s->path);
 	json_put_int(object, "size_bytes", (int64_t)file_bytes(s->path));
-	json_put_int(object, "recorded_samples", (int64_t)vpmu_session_recorded(s->session));
+	json_put_int(object, "recorded_samples", (int64_t)s->recorded);
 	json_put_int(object, "elapsed_ns", (int64_t)s->elapsed_ns);
 	json_put(object, "guests", guests);
 	json_put_bool(object, "guests_gone", s->guests_gone);
-	json_put(object, "coverage", shape_coverage(&c));
-	json_put_string(object, "note", why_no_guest_samples(s, &c));
+	json_put(object, "coverage", shape_coverage(&s->coverage));
+	json_put_string(object, "note", why_no_guest_samples(s));
 	json_print(object);
 }

@@ -2,12 +2,12 @@
 #include "json.h"
 #include "stat_json.h"
 
-static struct json_object *row_to_json(const struct vpmu_counters *counters,
+static struct json_object *row_to_json(const struct stat_reading *reading,
 				       const struct vpmu_count *count)
 {
 	struct json_object *row = json_new_object();
 
-	json_put_string(row, "guest", vpmu_counters_guest(counters, count->guest)->name);
+	json_put_string(row, "guest", reading->guests[count->guest]);
 	json_put_int(row, "vcpu", count->vcpu);
 	json_put_int(row, "tid", count->tid);
 	json_put_string(row, "side", vpmu_sides_name(count->sides));
@@ -36,15 +36,14 @@ static struct json_object *row_to_json(const struct vpmu_counters *counters,
 	return row;
 }
 
-struct json_object *stat_json(const struct vpmu_counters *counters,
-			      const struct vpmu_counts *counts)
+struct json_object *stat_json(const struct stat_reading *reading)
 {
 	struct json_object *interval = json_new_object(), *rows = json_new_array();
 
-	json_put_int(interval, "start_ns", (int64_t)counts->start_ns);
-	json_put_int(interval, "end_ns", (int64_t)counts->end_ns);
-	for (size_t i = 0; i < counts->n; i++)
-		json_append(rows, row_to_json(counters, &counts->items[i]));
+	json_put_int(interval, "start_ns", (int64_t)reading->counts.start_ns);
+	json_put_int(interval, "end_ns", (int64_t)reading->counts.end_ns);
+	for (size_t i = 0; i < reading->counts.n; i++)
+		json_append(rows, row_to_json(reading, &reading->counts.items[i]));
 	json_put(interval, "rows", rows);
 	return interval;
 }

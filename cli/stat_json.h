@@ -3,12 +3,11 @@
 #ifndef CLI_STAT_JSON_H
 #define CLI_STAT_JSON_H
 
-#include <vpmu/count.h>
+#include "stat_reading.h"
 
 struct json_object;
 
 /* {"start_ns", "end_ns", "rows": [...]} */
-struct json_object *stat_json(const struct vpmu_counters *counters,
-			      const struct vpmu_counts *counts);
+struct json_object *stat_json(const struct stat_reading *reading);
 
 #endif

@@ -41,10 +41,10 @@ static void cell_time(struct table *table, uint64_t ns)
 		table_cellf(table, TINT_NONE, "%.3f ms", (double)ns / 1e6);
 }
 
-static void add_vcpu(struct table *table, const struct vpmu_counters *counters,
+static void add_vcpu(struct table *table, const struct stat_reading *reading,
 		     const struct vpmu_count *count)
 {
-	table_cell(table, TINT_NONE, vpmu_counters_guest(counters, count->guest)->name);
+	table_cell(table, TINT_NONE, reading->guests[count->guest]);
 	table_cell_u64(table, TINT_NONE, count->vcpu);
 }
 
@@ -60,10 +60,10 @@ static const struct vpmu_count *find_part(const struct vpmu_count *wall,
 	return NULL;
 }
 
-static void add_times(struct table *table, const struct vpmu_counters *counters,
+static void add_times(struct table *table, const struct stat_reading *reading,
 		      const struct vpmu_count *wall, const struct vpmu_count *end)
 {
-	add_vcpu(table, counters, wall);
+	add_vcpu(table, reading, wall);
 	if (has_value(wall))
 		cell_time(table, wall->value);
 	else
@@ -80,10 +80,10 @@ static void add_times(struct table *table, const struct vpmu_counters *counters,
 	table_cell(table, TINT_FAINT, wall->why ? wall->why : "");
 }
 
-static void print_times(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+static void print_times(const struct stat_reading *reading,
 			struct strbuf *out)
 {
-	const struct vpmu_count *end = counts->items + counts->n;
+	const struct vpmu_count *end = reading->counts.items + reading->counts.n;
 	_table_ struct table table = {};
 
 	table_column(&table, "GUEST", TABLE_CUT_TAIL);
@@ -95,10 +95,10 @@ static void print_times(const struct vpmu_counters *counters, const struct vpmu_
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			table_print_head(&table, out);
-		for (const struct vpmu_count *count = counts->items; count < end; count++) {
+		for (const struct vpmu_count *count = reading->counts.items; count < end; count++) {
 			if (!streq(count->event, "wall-time"))
 				continue;
-			add_times(&table, counters, count, end);
+			add_times(&table, reading, count, end);
 			if (pass)
 				table_print_row(&table, out);
 			else
@@ -133,10 +133,10 @@ static void add_note(struct table *table, const struct vpmu_count *count, uint64
 	table_cell(table, TINT_FAINT, note.n ? note.text : "");
 }
 
-static void add_count(struct table *table, const struct vpmu_counters *counters,
+static void add_count(struct table *table, const struct stat_reading *reading,
 		      const struct vpmu_count *count, uint64_t elapsed_ns)
 {
-	add_vcpu(table, counters, count);
+	add_vcpu(table, reading, count);
 	table_cell(table, TINT_NONE, vpmu_sides_name(count->sides));
 	table_cell(table, TINT_NONE, count->event);
 	if (!has_value(count))
@@ -148,7 +148,7 @@ static void add_count(struct table *table, const struct vpmu_counters *counters,
 	add_note(table, count, elapsed_ns);
 }
 
-static void print_counts(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
+static void print_counts(const struct stat_reading *reading,
 			 struct strbuf *out)
 {
 	_table_ struct table table = {};
@@ -162,11 +162,11 @@ static void print_counts(const struct vpmu_counters *counters, const struct vpmu
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			table_print_head(&table, out);
-		for (size_t i = 0; i < counts->n; i++) {
-			if (is_part(&counts->items[i]))
+		for (size_t i = 0; i < reading->counts.n; i++) {
+			if (is_part(&reading->counts.items[i]))
 				continue;
-			add_count(&table, counters, &counts->items[i],
-				  counts->end_ns - counts->start_ns);
+			add_count(&table, reading, &reading->counts.items[i],
+				  reading->counts.end_ns - reading->counts.start_ns);
 			if (pass)
 				table_print_row(&table, out);
 			else
@@ -175,16 +175,16 @@ static void print_counts(const struct vpmu_counters *counters, const struct vpmu
 	}
 }
 
-void stat_text(const struct vpmu_counters *counters, const struct vpmu_counts *counts)
+void stat_text(const struct stat_reading *reading)
 {
 	_strbuf_ struct strbuf out = {};
 
-	if (counts->n == 0) {
+	if (reading->counts.n == 0) {
 		strbuf_adds(&out, "no vCPU was there\n");
 	} else {
-		print_times(counters, counts, &out);
+		print_times(reading, &out);
 		strbuf_addc(&out, '\n');
-		print_counts(counters, counts, &out);
+		print_counts(reading, &out);
 	}
 	output_write(&out);
 }

@@ -6,8 +6,8 @@
 #ifndef CLI_STAT_TEXT_H
 #define CLI_STAT_TEXT_H
 
-#include <vpmu/count.h>
+#include "stat_reading.h"
 
-void stat_text(const struct vpmu_counters *counters, const struct vpmu_counts *counts);
+void stat_text(const struct stat_reading *reading);
 
 #endif
