@@ -19,6 +19,7 @@
 
 #include "kvm_trace.h"
 #include "clock_account.h"
+#include "clock_queue.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -27,8 +28,10 @@ char LICENSE[] SEC("license") = "GPL";
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct task_struct___clock {
-	int pid;
+	int pid, tgid;
 	int on_cpu;
+	int wake_cpu; /* set with the task's CPU; what that is called changed in Linux 5.16 */
+	char comm[16];
 	unsigned int __state; /* since Linux 5.14 */
 };
 
@@ -64,23 +67,71 @@ struct {
 	__type(value, struct vpmu_bpf_clock);
 } vpmu_clocks SEC(".maps");
 
+/* By CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* likewise */
+	__type(key, __u32);
+	__type(value, struct clock_queue);
+} vpmu_queues SEC(".maps");
+
+/* Emptied by user space now and then. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct vpmu_bpf_competitor_key);
+	__type(value, struct vpmu_bpf_competitor);
+} vpmu_competitors SEC(".maps");
+
 __u8 vpmu_filter[FILTER_BYTES]; /* which thread ids may be in the table */
 __u32 vpmu_isa;			/* which vendor's exit reasons: what kvm_exit said last */
 __u32 vpmu_entries_fire;	/* this KVM has kvm_entry: some vCPU, of whichever guest, came through it */
 
-static __always_inline struct vpmu_bpf_clock *clock_of(__u32 tid)
+#define NO_CLOCK 0xffffffffu
+
+static __always_inline __u32 number_of(__u32 tid)
 {
-	__u32 *slot;
+	__u32 *number;
 
 	if (!(vpmu_filter[tid >> 3 & (FILTER_BYTES - 1)] >> (tid & 7) & 1))
-		return NULL;
-	slot = bpf_map_lookup_elem(&vpmu_threads, &tid);
-	return slot ? bpf_map_lookup_elem(&vpmu_clocks, slot) : NULL;
+		return NO_CLOCK;
+	number = bpf_map_lookup_elem(&vpmu_threads, &tid);
+	return number ? *number : NO_CLOCK;
+}
+
+static __always_inline struct vpmu_bpf_clock *clock_of(__u32 tid)
+{
+	__u32 number = number_of(tid);
+
+	return number == NO_CLOCK ? NULL : bpf_map_lookup_elem(&vpmu_clocks, &number);
 }
 
 static __always_inline struct vpmu_bpf_clock *current_clock(void)
 {
 	return clock_of((__u32)bpf_get_current_pid_tgid());
+}
+
+static __always_inline struct vpmu_bpf_clock *queue_clock(__u32 clock)
+{
+	return bpf_map_lookup_elem(&vpmu_clocks, &clock);
+}
+
+static __noinline void queue_charge_to(__u32 clock, const struct clock_queue *who, __u64 ns)
+{
+	struct vpmu_bpf_competitor_key key = { .clock = clock };
+	struct vpmu_bpf_competitor *had, first = { .ns = ns };
+
+	if (!who)
+		return;
+	key.tid = who->tid;
+	had = bpf_map_lookup_elem(&vpmu_competitors, &key);
+	if (had) {
+		__sync_fetch_and_add(&had->ns, ns);
+		return;
+	}
+	first.pid = who->pid;
+	__builtin_memcpy(first.comm, who->comm, sizeof(first.comm));
+	bpf_map_update_elem(&vpmu_competitors, &key, &first, BPF_NOEXIST);
 }
 
 /* What it is for @task to sleep just now: an enum vpmu_bpf_part. */
@@ -110,41 +161,87 @@ static __always_inline bool is_runnable(const __u64 *ctx, struct task_struct *pr
 	return ((struct task_struct___clock *)prev)->__state == TASK_RUNNING;
 }
 
+static __always_inline void switched_out(__u64 *ctx, __u32 number, struct clock_queue *queue, __u32 cpu)
+{
+	struct task_struct *prev = (void *)ctx[1];
+	struct vpmu_bpf_clock *c = bpf_map_lookup_elem(&vpmu_clocks, &number);
+	__u64 now_ns = bpf_ktime_get_ns();
+	bool waits;
+
+	if (!c)
+		return;
+	waits = ctx[0] & 1 || is_runnable(ctx, prev);
+	clock_begin(c);
+	clock_switched_out(c, now_ns, waits, waits ? 0 : asleep_in(prev));
+	if (waits)
+		queue_join(queue, cpu, number, c, now_ns);
+	clock_end(c);
+}
+
+static __always_inline void switched_in(__u32 number, __u32 cpu)
+{
+	struct vpmu_bpf_clock *c = bpf_map_lookup_elem(&vpmu_clocks, &number);
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct clock_queue *queue;
+	__u32 wait_cpu;
+
+	if (!c)
+		return;
+	clock_begin(c);
+	wait_cpu = c->wait_cpu;
+	if (c->run == VPMU_BPF_RUN_WAITING && wait_cpu != cpu) {
+		queue = bpf_map_lookup_elem(&vpmu_queues, &wait_cpu);
+		if (queue)
+			queue_charge(queue, number, c, now_ns);
+	}
+	clock_switched_in(c, now_ns);
+	clock_end(c);
+}
+
 SEC("tp_btf/sched_switch")
 int vpmu_clock_switch(__u64 *ctx)
 {
-	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
-	__u32 out = (__u32)((struct task_struct___clock *)prev)->pid;
-	__u32 in = (__u32)((struct task_struct___clock *)next)->pid;
-	struct vpmu_bpf_clock *c;
-	__u8 waits;
+	struct task_struct___clock *prev = (void *)ctx[1], *next = (void *)ctx[2];
+	__u32 cpu = bpf_get_smp_processor_id(), number;
+	struct clock_queue *queue = bpf_map_lookup_elem(&vpmu_queues, &cpu);
 
-	c = clock_of(out);
-	if (c) {
-		waits = ctx[0] & 1 || is_runnable(ctx, prev);
-		clock_begin(c);
-		clock_switched_out(c, bpf_ktime_get_ns(), waits, waits ? 0 : asleep_in(prev));
-		clock_end(c);
-	}
-	c = clock_of(in);
-	if (c) {
-		clock_begin(c);
-		clock_switched_in(c, bpf_ktime_get_ns());
-		clock_end(c);
-	}
+	if (!queue)
+		return 0;
+	if (queue->n)
+		queue_turn(queue, cpu, bpf_ktime_get_ns());
+	number = number_of((__u32)prev->pid);
+	if (number != NO_CLOCK)
+		switched_out(ctx, number, queue, cpu);
+	number = number_of((__u32)next->pid);
+	if (number != NO_CLOCK)
+		switched_in(number, cpu);
+	queue->tid = (__u32)next->pid;
+	queue->pid = (__u32)next->tgid;
+	__builtin_memcpy(queue->comm, next->comm, sizeof(queue->comm));
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup")
 int vpmu_clock_wakeup(__u64 *ctx)
 {
-	struct task_struct *task = (void *)ctx[0];
-	struct vpmu_bpf_clock *c = clock_of((__u32)((struct task_struct___clock *)task)->pid);
+	struct task_struct___clock *task = (void *)ctx[0];
+	__u32 number = number_of((__u32)task->pid), cpu;
+	struct clock_queue *queue;
+	struct vpmu_bpf_clock *c;
+	__u64 now_ns;
 
-	if (!c || c->run == VPMU_BPF_RUN_RUNNING)
+	if (number == NO_CLOCK)
 		return 0;
+	c = bpf_map_lookup_elem(&vpmu_clocks, &number);
+	if (!c || c->run == VPMU_BPF_RUN_RUNNING || c->run == VPMU_BPF_RUN_WAITING)
+		return 0;
+	cpu = (__u32)task->wake_cpu;
+	queue = bpf_map_lookup_elem(&vpmu_queues, &cpu);
+	now_ns = bpf_ktime_get_ns();
 	clock_begin(c);
-	clock_woken(c, bpf_ktime_get_ns(), asleep_in(task));
+	clock_woken(c, now_ns, asleep_in((struct task_struct *)task));
+	if (queue)
+		queue_join(queue, cpu, number, c, now_ns);
 	clock_end(c);
 	return 0;
 }

@@ -55,7 +55,7 @@ struct vpmu_clock_reason {
 
 /* A thread that had the CPU while the vCPU waited for it. */
 struct vpmu_clock_competitor {
-	pid_t tid;	  /* 0 = none: the CPU was on its way out of idleness, or a quota was used up */
+	pid_t tid;	  /* 0 = none, the CPU was idle: waking up, or a quota was used up; -1 = others */
 	pid_t pid;	  /* its process */
 	const char *comm; /* its name */
 	uint64_t ns;
@@ -73,7 +73,7 @@ struct vpmu_clock_vcpu {
 	uint64_t unpaired; /* events that do not fit together: some were lost */
 	size_t n_reasons;  /* by time in kernel and hypervisor, longest first */
 	const struct vpmu_clock_reason *reasons;
-	size_t n_competitors; /* longest first */
+	size_t n_competitors; /* longest first; together, all but the newest moments of STEAL */
 	const struct vpmu_clock_competitor *competitors;
 };
 
@@ -87,6 +87,7 @@ struct vpmu_clock_times {
 struct vpmu_clock_opts {
 	size_t sz;
 	struct vpmu_guests_opts guests; /* where to look for threads; default /proc */
+	bool no_bpf;			/* the scheduler's account is enough */
 };
 
 struct vpmu_clock;

@@ -62,6 +62,7 @@ static int load_with(struct clock_probe *probe, const char *btf_path)
 	probe->bpf->rodata->vpmu_sched_switch_args = args_of("sched_switch", NULL, 4);
 	bpf_map__set_max_entries(probe->bpf->maps.vpmu_threads, CLOCK_PROBE_THREADS);
 	bpf_map__set_max_entries(probe->bpf->maps.vpmu_clocks, CLOCK_PROBE_THREADS);
+	bpf_map__set_max_entries(probe->bpf->maps.vpmu_queues, (uint32_t)MAX(libbpf_num_possible_cpus(), 1));
 	r = vpmu_clock_bpf__load(probe->bpf);
 	if (r < 0) {
 		vpmu_clock_bpf__destroy(probe->bpf);
@@ -229,6 +230,35 @@ void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_n
 			break;
 	}
 	clock_until(ret_clock, now_ns);
+}
+
+#define BATCH 256
+
+int clock_probe_drain(struct clock_probe *probe, clock_probe_competitor_fn fn, void *data)
+{
+	struct vpmu_bpf_competitor_key keys[BATCH];
+	struct vpmu_bpf_competitor values[BATCH];
+	int fd = bpf_map__fd(probe->bpf->maps.vpmu_competitors), r = 0;
+	uint32_t at = 0;
+	bool first = true;
+
+	while (r == 0) {
+		uint32_t n = BATCH;
+
+		/* -ENOENT comes with the last ones. */
+		r = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &at, &at, keys, values, &n,
+						    NULL);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		for (uint32_t i = 0; i < n; i++) {
+			int stop = fn(&keys[i], &values[i], data);
+
+			if (stop < 0)
+				return stop;
+		}
+		first = false;
+	}
+	return 0;
 }
 
 bool clock_probe_sees_entries(const struct clock_probe *probe, uint32_t *ret_isa)

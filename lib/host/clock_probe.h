@@ -37,6 +37,14 @@ void clock_probe_remove(struct clock_probe *probe, int clock);
 void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
 		      struct vpmu_bpf_clock *ret_clock);
 
+/*
+ * Hands over who had the CPU while threads of clocks waited, and how long, since the last time. Stops when @fn returns a negative number, and
+ * returns that. To be done now and then (the kernel has room for 2048 pairs; what does not fit is not told), and before a clock is removed.
+ */
+typedef int (*clock_probe_competitor_fn)(const struct vpmu_bpf_competitor_key *key,
+					 const struct vpmu_bpf_competitor *value, void *data);
+int clock_probe_drain(struct clock_probe *probe, clock_probe_competitor_fn fn, void *data);
+
 /* Whether this KVM has kvm_entry and kvm_exit, as far as was seen; isa: whose exit reasons they are (KVM_ISA_*), 0 = not known yet. */
 bool clock_probe_sees_entries(const struct clock_probe *probe, uint32_t *ret_isa);
 

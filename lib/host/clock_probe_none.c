@@ -42,6 +42,12 @@ void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_n
 	*ret_clock = (struct vpmu_bpf_clock){};
 }
 
+int clock_probe_drain(struct clock_probe *probe, clock_probe_competitor_fn fn, void *data)
+{
+	(void)probe, (void)fn, (void)data;
+	return 0;
+}
+
 bool clock_probe_sees_entries(const struct clock_probe *probe, uint32_t *ret_isa)
 {
 	(void)probe;

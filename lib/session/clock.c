@@ -18,6 +18,8 @@ struct vpmu_clock {
 	struct vpmu_error missing; /* … and why */
 	struct roster roster;
 	VEC(struct clock_target *) targets; /* by guest, vCPU, thread */
+	struct clock_target *by_clock[CLOCK_PROBE_THREADS];
+	struct intern *comms; /* of threads that vCPUs waited for */
 	VEC(struct vpmu_clock_vcpu) rows;
 	char *proc_path;
 	bool started;
@@ -36,6 +38,7 @@ VPMU_API struct vpmu_clock *vpmu_clock_free(struct vpmu_clock *clock)
 	vec_free(&clock->rows);
 	roster_deinit(&clock->roster);
 	clock_probe_free(clock->probe);
+	intern_free(clock->comms);
 	free(clock->proc_path);
 	free(clock);
 	return NULL;
@@ -47,7 +50,6 @@ VPMU_API int vpmu_clock_new(const struct vpmu_clock_opts *user_opts, struct vpmu
 {
 	_cleanup_(vpmu_clock_freep) struct vpmu_clock *clock = NULL;
 	struct vpmu_clock_opts opts;
-	int r;
 
 	if (!opts_valid(user_opts, sizeof(*user_opts)) ||
 	    (user_opts && user_opts->guests.sz &&
@@ -59,10 +61,12 @@ VPMU_API int vpmu_clock_new(const struct vpmu_clock_opts *user_opts, struct vpmu
 	if (!clock)
 		return error_oom(reterr);
 	clock->proc_path = strdup(opts.guests.proc_path ? opts.guests.proc_path : "/proc");
-	if (!clock->proc_path)
+	clock->comms = intern_new();
+	if (!clock->proc_path || !clock->comms)
 		return error_oom(reterr);
-	r = clock_probe_open(&clock->probe, &clock->missing);
-	if (r == -ENOMEM)
+	if (opts.no_bpf)
+		error_set(&clock->missing, -EOPNOTSUPP, "it was not asked for");
+	else if (clock_probe_open(&clock->probe, &clock->missing) == -ENOMEM)
 		return error_oom(reterr);
 	*ret_clock = take_ptr(clock);
 	return 0;
@@ -90,6 +94,31 @@ static int compare_targets(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
+static int take_competitor(const struct vpmu_bpf_competitor_key *key,
+			   const struct vpmu_bpf_competitor *value, void *data)
+{
+	struct vpmu_clock *clock = data;
+	struct clock_target *target =
+		key->clock < CLOCK_PROBE_THREADS ? clock->by_clock[key->clock] : NULL;
+
+	return target ? clock_target_compete(target, clock->comms, key->tid, value) : 0;
+}
+
+/* That they cannot be had takes nothing from what else there is. */
+static int drain(struct vpmu_clock *clock)
+{
+	int r = clock->probe ? clock_probe_drain(clock->probe, take_competitor, clock) : 0;
+
+	return r == -ENOMEM ? r : 0;
+}
+
+static void end_thread(struct vpmu_clock *clock, struct clock_target *target)
+{
+	if (target->clock >= 0)
+		clock->by_clock[target->clock] = NULL;
+	clock_target_end(target, clock->probe);
+}
+
 /* Returns whether the thread is new, or -ENOMEM. */
 static int follow_thread(struct vpmu_clock *clock, uint32_t index,
 			 const struct vpmu_vcpu_info *vcpu)
@@ -109,6 +138,8 @@ static int follow_thread(struct vpmu_clock *clock, uint32_t index,
 		return r;
 	target->guest = index;
 	target->vcpu = vcpu->index;
+	if (target->clock >= 0)
+		clock->by_clock[target->clock] = target;
 	(void)vec_push(&clock->targets, target);
 	return 1;
 }
@@ -143,7 +174,7 @@ static void end_threads(struct vpmu_clock *clock, uint32_t index)
 	vec_for_each (target, &clock->targets)
 		if ((*target)->guest == index && !(*target)->ended &&
 		    (guest->proc_fd < 0 || !tasks_have(&guest->threads, (*target)->tid)))
-			clock_target_end(*target, clock->probe);
+			end_thread(clock, *target);
 }
 
 /* Those of guest @index, or (VPMU_NO_GUEST) those that have ended, were never there. */
@@ -159,7 +190,7 @@ static void drop_targets(struct vpmu_clock *clock, uint32_t index)
 			continue;
 		}
 		if (!target->ended)
-			clock_target_end(target, clock->probe);
+			end_thread(clock, target);
 		clock_target_free(target);
 	}
 	clock->targets.n = kept;
@@ -167,6 +198,9 @@ static void drop_targets(struct vpmu_clock *clock, uint32_t index)
 
 static int follow(struct vpmu_clock *clock)
 {
+	/* Before clocks of threads that ended become others'. */
+	if (drain(clock) < 0)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < clock->roster.guests.n; i++) {
 		int change, r = 0;
 
@@ -284,10 +318,7 @@ static int make_rows(struct vpmu_clock *clock, enum vpmu_count_since since)
 
 		if (since == VPMU_SINCE_LAST && (*target)->told)
 			continue;
-		if (clock_target_row(*target,
-				     since == VPMU_SINCE_LAST ? &(*target)->last : &(*target)->base,
-				     &row) < 0 ||
-		    !vec_push(&clock->rows, row))
+		if (clock_target_row(*target, since, &row) < 0 || !vec_push(&clock->rows, row))
 			return -ENOMEM;
 	}
 	return 0;
@@ -309,10 +340,8 @@ VPMU_API int vpmu_clock_read(struct vpmu_clock *clock, enum vpmu_count_since sin
 	times.items = clock->rows.items;
 	if (since == VPMU_SINCE_LAST) {
 		clock->last_ns = times.end_ns;
-		vec_for_each (target, &clock->targets) {
-			(*target)->last = (*target)->now;
-			(*target)->told = (*target)->ended;
-		}
+		vec_for_each (target, &clock->targets)
+			clock_target_told(*target);
 	}
 	*ret_times = times;
 	return 0;

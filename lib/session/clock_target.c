@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "session/clock_target.h"
 #include "session/count_target.h"
@@ -10,7 +11,9 @@ struct clock_target *clock_target_free(struct clock_target *target)
 {
 	if (!target)
 		return NULL;
+	vec_free(&target->competitors);
 	vec_free(&target->reasons);
+	vec_free(&target->rivals);
 	free(target);
 	return NULL;
 }
@@ -47,6 +50,15 @@ int clock_target_new(struct clock_probe *probe, pid_t tid, int proc_fd,
 void clock_target_begin(struct clock_target *target)
 {
 	target->base = target->last = target->now;
+	target->competitors.n = 0;
+}
+
+void clock_target_told(struct clock_target *target)
+{
+	target->last = target->now;
+	target->told = target->ended;
+	vec_for_each (competitor, &target->competitors)
+		competitor->last_ns = competitor->ns;
 }
 
 void clock_target_look(struct clock_target *target, const struct clock_probe *probe, int proc_fd)
@@ -113,9 +125,76 @@ static int list_reasons(struct clock_target *target, const struct clock_reading 
 	return 0;
 }
 
-int clock_target_row(struct clock_target *target, const struct clock_reading *from,
+/* ---- who had the CPU ---- */
+
+static struct clock_competitor *find_competitor(struct clock_target *target, pid_t tid,
+						const char *comm)
+{
+	vec_for_each (competitor, &target->competitors)
+		if (competitor->tid == tid && streq(competitor->comm, comm))
+			return competitor;
+	return NULL;
+}
+
+int clock_target_compete(struct clock_target *target, struct intern *comms, uint32_t tid,
+			 const struct vpmu_bpf_competitor *value)
+{
+	struct clock_competitor competitor = { .tid = (pid_t)tid, .pid = (pid_t)value->pid }, *had;
+	char comm[sizeof(value->comm) + 1] = "";
+	uint32_t id;
+
+	memcpy(comm, value->comm, sizeof(value->comm));
+	if (tid == 0) /* "swapper/3": each CPU has one */
+		strcpy(comm, "idle");
+	if (target->competitors.n >= CLOCK_COMPETITORS_MAX && !find_competitor(target, competitor.tid, comm)) {
+		competitor.tid = competitor.pid = -1;
+		strcpy(comm, "others");
+	}
+	had = find_competitor(target, competitor.tid, comm);
+	if (had) {
+		had->ns += value->ns;
+		return 0;
+	}
+	id = intern_add(comms, comm);
+	if (id == INTERN_FAILED)
+		return -ENOMEM;
+	competitor.comm = intern_string(comms, id);
+	competitor.ns = value->ns;
+	return vec_push(&target->competitors, competitor) ? 0 : -ENOMEM;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	const struct vpmu_clock_competitor *x = a, *y = b;
+
+	if (x->ns != y->ns)
+		return x->ns > y->ns ? -1 : 1;
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static int list_competitors(struct clock_target *target, enum vpmu_count_since from)
+{
+	target->rivals.n = 0;
+	vec_for_each (competitor, &target->competitors) {
+		struct vpmu_clock_competitor rival = {
+			.tid = competitor->tid,
+			.pid = competitor->pid,
+			.comm = competitor->comm,
+			.ns = competitor->ns - (from == VPMU_SINCE_LAST ? competitor->last_ns : 0),
+		};
+
+		if (rival.ns && !vec_push(&target->rivals, rival))
+			return -ENOMEM;
+	}
+	if (target->rivals.n)
+		qsort(target->rivals.items, target->rivals.n, sizeof(*target->rivals.items), by_ns);
+	return 0;
+}
+
+int clock_target_row(struct clock_target *target, enum vpmu_count_since since_what,
 		     struct vpmu_clock_vcpu *ret_row)
 {
+	const struct clock_reading *from = since_what == VPMU_SINCE_LAST ? &target->last : &target->base;
 	struct vpmu_clock_vcpu row = {
 		.tid = target->tid,
 		.guest = target->guest,
@@ -126,10 +205,13 @@ int clock_target_row(struct clock_target *target, const struct clock_reading *fr
 	};
 
 	row.why = clock_parts(from, &target->now, row.parts);
-	if (target->now.has_clock && list_reasons(target, from) < 0)
+	if (target->now.has_clock &&
+	    (list_reasons(target, from) < 0 || list_competitors(target, since_what) < 0))
 		return -ENOMEM;
 	row.n_reasons = target->reasons.n;
 	row.reasons = target->reasons.items;
+	row.n_competitors = target->rivals.n;
+	row.competitors = target->rivals.items;
 	*ret_row = row;
 	return 0;
 }

@@ -5,7 +5,17 @@
 
 #include "host/clock_probe.h"
 #include "session/clock_parts.h"
+#include "util/intern.h"
 #include "util/vec.h"
+
+/* Somebody who had the CPU instead. */
+struct clock_competitor {
+	pid_t tid, pid;
+	const char *comm; /* in the clock's pool */
+	uint64_t ns, last_ns; /* since the base, and of that before the reading that was told last */
+};
+
+#define CLOCK_COMPETITORS_MAX 256 /* the one behind them is for all others */
 
 struct clock_target {
 	pid_t tid;
@@ -13,7 +23,9 @@ struct clock_target {
 	bool ended, told; /* told: its end was part of a reading since last */
 	int clock;	  /* in the probe; -1 = it has none */
 	struct clock_reading base, last, now;
-	VEC(struct vpmu_clock_reason) reasons; /* of the newest reading that was handed out */
+	VEC(struct clock_competitor) competitors;
+	VEC(struct vpmu_clock_reason) reasons; /* of the newest reading that was handed out … */
+	VEC(struct vpmu_clock_competitor) rivals; /* … likewise */
 };
 
 /* Begins to follow @tid. @probe: NULL = the scheduler's accounts only. @proc_fd: /proc/PID. -ENOMEM. */
@@ -28,11 +40,18 @@ void clock_target_look(struct clock_target *target, const struct clock_probe *pr
 /* The thread is gone: the last look. */
 void clock_target_end(struct clock_target *target, struct clock_probe *probe);
 
+/* It waited @value->ns longer for a thread. -ENOMEM. */
+int clock_target_compete(struct clock_target *target, struct intern *comms, uint32_t tid,
+			 const struct vpmu_bpf_competitor *value);
+
 /* What the time counts from is now. */
 void clock_target_begin(struct clock_target *target);
 
-/* The row of @target since one of its readings, but for whose it is. -ENOMEM. */
-int clock_target_row(struct clock_target *target, const struct clock_reading *from,
+/* The row of @target since the base, or since it was told last. -ENOMEM. */
+int clock_target_row(struct clock_target *target, enum vpmu_count_since since,
 		     struct vpmu_clock_vcpu *ret_row);
+
+/* What there is now is what the next reading since last begins with. */
+void clock_target_told(struct clock_target *target);
 
 #endif
