@@ -66,6 +66,7 @@ static int open_clock(const struct name_list *operands, const struct vpmu_guests
 
 struct time_output {
 	struct vpmu_clock *clock;
+	struct vpmu_guests *guests;
 	const struct time_args *args;
 	uint64_t begin_ns;
 	struct json_list list;
@@ -89,13 +90,13 @@ static int print_interval(void *data, struct vpmu_error *reterr)
 	if (r < 0)
 		return r;
 	if (output->args->common.json) {
-		json_list_item(&output->list, time_json_interval(output->clock, &times));
+		json_list_item(&output->list, time_json_interval(output->clock, output->guests, &times));
 		return 0;
 	}
 	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
 		    (double)(times.end_ns - output->begin_ns) / 1e9);
 	output_write(&title);
-	time_text(output->clock, &times, false);
+	time_text(output->clock, output->guests, &times, false);
 	return 0;
 }
 
@@ -109,13 +110,14 @@ static int print_total(struct time_output *output, struct vpmu_error *reterr)
 	if (r < 0)
 		return r;
 	if (output->args->common.json) {
-		json_list_end_with(&output->list, "vcpus", time_json_vcpus(output->clock, &times));
+		json_list_end_with(&output->list, "vcpus",
+				   time_json_vcpus(output->clock, output->guests, &times));
 		return 0;
 	}
 	if (output->args->interval_ms)
 		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(times.end_ns - times.start_ns) / 1e9);
 	output_write(&title);
-	time_text(output->clock, &times, true);
+	time_text(output->clock, output->guests, &times, true);
 	return 0;
 }
 
@@ -147,6 +149,7 @@ static enum status run_time(const void *opaque, const struct name_list *operands
 		say_warning("the scheduler's account only, which comes in steps: %s",
 			    vpmu_clock_missing(clock));
 	output.clock = clock;
+	output.guests = guests;
 	output.begin_ns = now_ns();
 	if (args->common.json)
 		json_list_begin(&output.list, NULL, "intervals");

@@ -29,3 +29,11 @@ enum status say_which_remote_guest(struct vpmu_client *client)
 		return say_usage("which guest? vpmud knows none that this user may see");
 	return say_usage("which guest? vpmud knows: %s", names.text);
 }
+
+const char *guest_of_pid(const struct vpmu_guests *guests, pid_t pid)
+{
+	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
+		if (vpmu_guests_get(guests, i)->pid == pid)
+			return vpmu_guests_get(guests, i)->name;
+	return NULL;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* For those who did not say which guest they mean. */
+/* Naming guests: to those who did not say which one they mean, and by process. */
 #ifndef CLI_GUEST_NAMES_H
 #define CLI_GUEST_NAMES_H
 
@@ -15,5 +15,8 @@ enum status say_which_guest(const struct vpmu_guests *guests, const char *more);
 
 /* The same, of those that vpmud knows. */
 enum status say_which_remote_guest(struct vpmu_client *client);
+
+/* The guest whose process is @pid; NULL if it is none's. */
+const char *guest_of_pid(const struct vpmu_guests *guests, pid_t pid);
 
 #endif

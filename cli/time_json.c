@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
+#include "guest_names.h"
 #include "json.h"
 #include "time_json.h"
 
@@ -22,7 +23,8 @@ static struct json_object *reasons_to_json(const struct vpmu_clock_vcpu *vcpu)
 	return reasons;
 }
 
-static struct json_object *competitors_to_json(const struct vpmu_clock_vcpu *vcpu)
+static struct json_object *competitors_to_json(const struct vpmu_guests *guests,
+					       const struct vpmu_clock_vcpu *vcpu)
 {
 	struct json_object *competitors = json_new_array();
 
@@ -33,6 +35,7 @@ static struct json_object *competitors_to_json(const struct vpmu_clock_vcpu *vcp
 		json_put_string(object, "comm", competitor->comm);
 		json_put_int(object, "pid", competitor->pid);
 		json_put_int(object, "tid", competitor->tid);
+		json_put_string(object, "guest", guest_of_pid(guests, competitor->pid));
 		json_put_int(object, "ns", (int64_t)competitor->ns);
 		json_append(competitors, object);
 	}
@@ -40,6 +43,7 @@ static struct json_object *competitors_to_json(const struct vpmu_clock_vcpu *vcp
 }
 
 static struct json_object *vcpu_to_json(const struct vpmu_clock *clock,
+					const struct vpmu_guests *guests,
 					const struct vpmu_clock_vcpu *vcpu)
 {
 	struct json_object *object = json_new_object();
@@ -65,27 +69,29 @@ static struct json_object *vcpu_to_json(const struct vpmu_clock *clock,
 	json_put_string(object, "why", vcpu->why);
 	json_put_int(object, "unpaired", (int64_t)vcpu->unpaired);
 	json_put(object, "reasons", reasons_to_json(vcpu));
-	json_put(object, "competitors", competitors_to_json(vcpu));
+	json_put(object, "competitors", competitors_to_json(guests, vcpu));
 	return object;
 }
 
 struct json_object *time_json_vcpus(const struct vpmu_clock *clock,
+				    const struct vpmu_guests *guests,
 				    const struct vpmu_clock_times *times)
 {
 	struct json_object *vcpus = json_new_array();
 
 	for (size_t i = 0; i < times->n; i++)
-		json_append(vcpus, vcpu_to_json(clock, &times->items[i]));
+		json_append(vcpus, vcpu_to_json(clock, guests, &times->items[i]));
 	return vcpus;
 }
 
 struct json_object *time_json_interval(const struct vpmu_clock *clock,
+				       const struct vpmu_guests *guests,
 				       const struct vpmu_clock_times *times)
 {
 	struct json_object *interval = json_new_object();
 
 	json_put_int(interval, "start_ns", (int64_t)times->start_ns);
 	json_put_int(interval, "end_ns", (int64_t)times->end_ns);
-	json_put(interval, "vcpus", time_json_vcpus(clock, times));
+	json_put(interval, "vcpus", time_json_vcpus(clock, guests, times));
 	return interval;
 }

@@ -7,9 +7,12 @@
 
 struct json_object;
 
+/* @guests: those of the host, for the names of competitors. */
 struct json_object *time_json_vcpus(const struct vpmu_clock *clock,
+				    const struct vpmu_guests *guests,
 				    const struct vpmu_clock_times *times);
 struct json_object *time_json_interval(const struct vpmu_clock *clock,
+				       const struct vpmu_guests *guests,
 				       const struct vpmu_clock_times *times);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "util/macro.h"
+#include "guest_names.h"
 #include "output.h"
 #include "table.h"
 #include "text.h"
@@ -119,6 +120,89 @@ static void print_whys(const struct vpmu_clock_times *times, struct strbuf *out)
 	}
 }
 
+/* ---- bars ---- */
+
+#define BAR_MIN 20
+
+/* @columns of a bar, by part. What is there at all has one, if there is room; the largest pays for it. */
+static void divide_bar(const struct vpmu_clock_vcpu *vcpu, unsigned int columns,
+		       unsigned int ret_columns[ARRAY_SIZE(parts)])
+{
+	unsigned int used = 0;
+	size_t largest = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		uint64_t ns = vcpu->parts[parts[i].part].ns;
+		double exact = vcpu->wall_ns ? (double)ns * columns / (double)vcpu->wall_ns : 0;
+
+		ret_columns[i] = (unsigned int)(exact + 0.5);
+		if (!ret_columns[i] && exact > 0.1)
+			ret_columns[i] = 1;
+		used += ret_columns[i];
+		if (ret_columns[i] > ret_columns[largest])
+			largest = i;
+	}
+	ret_columns[largest] = used > columns + ret_columns[largest]
+				       ? 0
+				       : ret_columns[largest] + columns - used;
+}
+
+static void print_bar(const struct vpmu_clock_vcpu *vcpu, unsigned int columns, struct strbuf *out)
+{
+	unsigned int widths[ARRAY_SIZE(parts)];
+
+	divide_bar(vcpu, columns, widths);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!widths[i])
+			continue;
+		strbuf_adds(out, output_tint(parts[i].tint));
+		for (unsigned int column = 0; column < widths[i]; column++)
+			strbuf_adds(out, parts[i].glyph);
+		strbuf_adds(out, output_plain());
+	}
+	strbuf_addc(out, '\n');
+}
+
+static void print_legend(const struct vpmu_clock_times *times, struct strbuf *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (is_shown(i, times))
+			strbuf_addf(out, "%s%s%s %s  ", output_tint(parts[i].tint), parts[i].glyph,
+				    output_plain(), vpmu_clock_part_name(parts[i].part));
+	strbuf_adds(out, "\n\n");
+}
+
+static void add_label(const struct vpmu_clock *clock, const struct vpmu_clock_vcpu *vcpu,
+		      struct strbuf *out)
+{
+	text_add_clean(out, vpmu_clock_guest(clock, vcpu->guest)->name);
+	strbuf_addf(out, " %u", (unsigned int)vcpu->vcpu);
+}
+
+static void print_bars(const struct vpmu_clock *clock, const struct vpmu_clock_times *times,
+		       struct strbuf *out)
+{
+	unsigned int label_width = 0, width = output_width();
+
+	for (size_t i = 0; i < times->n; i++) {
+		_strbuf_ struct strbuf label = {};
+
+		add_label(clock, &times->items[i], &label);
+		label_width = MAX(label_width, (unsigned int)text_width(label.text, label.n));
+	}
+	label_width += 2;
+	if (label_width + BAR_MIN > width)
+		return;
+	for (size_t i = 0; i < times->n; i++) {
+		size_t at = out->n;
+
+		add_label(clock, &times->items[i], out);
+		strbuf_addf(out, "%*s", (int)(label_width - text_width(out->text + at, out->n - at)), "");
+		print_bar(&times->items[i], width - label_width, out);
+	}
+	print_legend(times, out);
+}
+
 /* ---- details ---- */
 
 static void add_reason(struct table *table, const struct vpmu_clock *clock,
@@ -166,16 +250,73 @@ static void print_reasons(const struct vpmu_clock *clock, const struct vpmu_cloc
 	}
 }
 
-void time_text(const struct vpmu_clock *clock, const struct vpmu_clock_times *times, bool details)
+static void add_competitor(struct table *table, const struct vpmu_clock *clock,
+			   const struct vpmu_guests *guests, const struct vpmu_clock_vcpu *vcpu,
+			   const struct vpmu_clock_competitor *competitor)
+{
+	const char *guest = guest_of_pid(guests, competitor->pid);
+
+	cell_vcpu(table, clock, vcpu);
+	table_cell(table, TINT_NONE, competitor->tid ? competitor->comm : "(the CPU was idle)");
+	if (competitor->tid > 0)
+		table_cell_u64(table, TINT_NONE, (uint64_t)competitor->tid);
+	else
+		table_cell(table, TINT_FAINT, "-");
+	table_cell(table, TINT_NONE, guest ? guest : "");
+	cell_time(table, competitor->ns);
+	table_cell_percent(table, TINT_BAD, percent(competitor->ns, vcpu->wall_ns));
+}
+
+static void print_competitors(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
+			      const struct vpmu_clock_times *times, struct strbuf *out)
+{
+	_table_ struct table table = {};
+	size_t n = 0;
+
+	table_column(&table, "GUEST", TABLE_CUT_TAIL);
+	table_column(&table, "VCPU", TABLE_RIGHT);
+	table_column(&table, "RAN INSTEAD", TABLE_LEFT);
+	table_column(&table, "THREAD", TABLE_RIGHT);
+	table_column(&table, "OF GUEST", TABLE_CUT_TAIL);
+	table_column(&table, "TIME", TABLE_RIGHT);
+	table_column(&table, "OF WALL", TABLE_RIGHT);
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass && !n)
+			return;
+		if (pass) {
+			strbuf_addc(out, '\n');
+			table_print_head(&table, out);
+		}
+		for (size_t i = 0; i < times->n; i++) {
+			const struct vpmu_clock_vcpu *vcpu = &times->items[i];
+
+			for (size_t j = 0; j < MIN(vcpu->n_competitors, (size_t)TOP) &&
+					   vcpu->competitors[j].ns * 1000 >= vcpu->wall_ns; j++, n++) {
+				add_competitor(&table, clock, guests, vcpu, &vcpu->competitors[j]);
+				if (pass)
+					table_print_row(&table, out);
+				else
+					table_measure_row(&table);
+			}
+		}
+	}
+}
+
+void time_text(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
+	       const struct vpmu_clock_times *times, bool details)
 {
 	_strbuf_ struct strbuf out = {};
 
 	if (times->n == 0) {
 		strbuf_adds(&out, "no vCPU was there\n");
 	} else {
+		if (output_width())
+			print_bars(clock, times, &out);
 		print_parts(clock, times, &out);
 		if (details)
 			print_reasons(clock, times, &out);
+		if (details)
+			print_competitors(clock, guests, times, &out);
 		if (details)
 			print_whys(times, &out);
 	}

@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <vpmu/clock.h>
 
-/* @details: also by exit reason, and who had the CPU meanwhile. */
-void time_text(const struct vpmu_clock *clock, const struct vpmu_clock_times *times, bool details);
+/*
+ * @guests: those of the host, for the names of competitors. @details: also by exit reason, and who had the CPU meanwhile.
+ */
+void time_text(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
+	       const struct vpmu_clock_times *times, bool details);
 
 #endif
