@@ -6,6 +6,8 @@
  *	one recording			its host side (base) against its guest side (other)
  *	one recording, two guests	the second guest against the first
  *	two recordings			the second against the first; of the named guests, if any
+ *	a period of vpmud's store	like one recording
+ *	--base				the period against an earlier one of the same length
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include "json.h"
 #include "output.h"
 #include "sides.h"
+#include "stored.h"
 #include "table.h"
 #include "text.h"
 
@@ -28,6 +31,7 @@ struct diff_args {
 	struct input_args input;
 	struct guest_file_args files;
 	struct side_args side;
+	struct stored_args stored;
 	const char *event;
 	uint64_t limit;
 	double min_percent;
@@ -55,7 +59,7 @@ struct part {
 	unsigned int sides;
 	const char *const *guests;
 	size_t n_guests;
-	const char *called; /* the guest, as the user calls it */
+	const char *called; /* the guest, as the user calls it; NULL = all of them */
 	uint32_t event;
 	struct strbuf label;
 };
@@ -81,7 +85,7 @@ static int choose_events(const struct diff_args *args, struct part parts[2], str
 
 static const char *event_name(const struct part *part)
 {
-	const struct vpmu_event_info *info = vpmu_recording_event(part->input->recording, part->event);
+	const struct vpmu_event_info *info = input_event_info(part->input, part->event);
 
 	return info ? info->name : "?";
 }
@@ -89,17 +93,16 @@ static const char *event_name(const struct part *part)
 /* Whether the reader must be told which events these are. */
 static bool has_events(const struct part parts[2])
 {
-	return vpmu_recording_info(parts[0].input->recording)->n_events > 1 ||
-	       vpmu_recording_info(parts[1].input->recording)->n_events > 1 ||
+	return input_events(parts[0].input) > 1 || input_events(parts[1].input) > 1 ||
 	       !streq(event_name(&parts[0]), event_name(&parts[1]));
 }
 
 /* What tells the two apart comes into the labels, and nothing else. */
-static void label(struct part *part, bool by_file, bool by_guest, bool by_side)
+static void label(struct part *part, bool by_file, bool by_side)
 {
 	const char *gap = "";
 
-	if (by_guest && part->n_guests) {
+	if (part->called) {
 		text_add_clean(&part->label, part->called);
 		gap = " ";
 	}
@@ -238,60 +241,115 @@ static enum status compare(const struct diff_args *args, struct part parts[2])
 	return STATUS_DONE;
 }
 
-static enum status run_diff(const void *opaque, const struct name_list *operands)
-{
-	const struct diff_args *args = opaque;
-	bool two_files = args->input.files.n == 2, two_guests = operands->n == 2;
-	bool by_side = !two_files && !two_guests;
-	_cleanup_(vpmu_profile_freep) struct vpmu_profile *first = NULL, *second = NULL;
-	_input_ struct input one = {}, two = {};
+/* What was asked to be compared. */
+struct comparison {
+	struct input inputs[2]; /* the second one is empty if both parts are of the first */
+	struct vpmu_profile *profiles[2];
 	struct name_list guests[2];
+	struct part parts[2];
+};
+
+static void comparison_deinit(struct comparison *c)
+{
+	for (int i = 0; i < 2; i++) {
+		strbuf_deinit(&c->parts[i].label);
+		vpmu_profile_free(c->profiles[i]);
+		input_close(&c->inputs[i]);
+	}
+}
+
+/* Which of the two inputs part @i is of. */
+static int input_of(const struct comparison *c, int i)
+{
+	return i && c->profiles[1] ? 1 : 0;
+}
+
+static enum status open_recordings(const struct diff_args *args, const struct name_list *operands,
+				   struct comparison *c)
+{
 	VPMU_OPTS(vpmu_profile_opts, opts, .chains = false);
+	bool two_files = args->input.files.n == 2, two_guests = operands->n == 2;
 	struct vpmu_error error = {};
-	enum status status;
 
 	if (args->input.files.n > 2)
 		return say_usage("compares two recordings at most");
+	for (int i = 0; i < (two_files ? 2 : 1); i++)
+		if (input_open(&args->input, (size_t)i, &c->inputs[i], &error) < 0)
+			return say_error(&error);
+	for (int i = 0; i < (two_files ? 2 : 1); i++)
+		if (input_profile(&c->inputs[i], &args->files, &opts, &c->profiles[i], &error) < 0)
+			return say_error(&error);
+	for (int i = 0; i < 2; i++) {
+		input_guest_names(&c->inputs[input_of(c, i)], operands, &c->guests[i]);
+		c->parts[i].guests = c->guests[i].items + (two_guests ? i : 0);
+		c->parts[i].n_guests = two_guests ? 1 : operands->n;
+	}
+	return STATUS_DONE;
+}
+
+/* Two periods, or two guests, are two profiles; those hold nothing else. */
+static enum status open_stored(const struct diff_args *args, const struct name_list *operands, struct comparison *c)
+{
+	_stored_ struct stored stored = {};
+	bool two_guests = operands->n == 2;
+	struct vpmu_error error = {};
+	enum status status;
+
+	if (args->stored.base && two_guests)
+		return say_usage("compares two guests or two periods, not both");
+	status = stored_open(&args->stored, &args->input, &args->files, &stored);
+	if (status != STATUS_DONE)
+		return status;
+	for (int i = 0; i < (args->stored.base || two_guests ? 2 : 1); i++) {
+		struct name_list guests = *operands;
+
+		if (two_guests)
+			guests = (struct name_list){ { operands->items[i] }, 1 };
+		if (stored_input(&stored, args->stored.base && i == 0 ? &stored.base : &stored.period, &guests,
+				 args->side.sides, &c->inputs[i], &error) < 0 ||
+		    input_profile(&c->inputs[i], NULL, NULL, &c->profiles[i], &error) < 0)
+			return say_error(&error);
+	}
+	return STATUS_DONE;
+}
+
+static enum status run_diff(const void *opaque, const struct name_list *operands)
+{
+	const struct diff_args *args = opaque;
+	bool two_files = args->input.files.n == 2 || args->stored.base, two_guests = operands->n == 2;
+	bool by_side = !two_files && !two_guests;
+	__attribute__((cleanup(comparison_deinit))) struct comparison c = {};
+	enum status status;
+
 	if (operands->n > 2)
 		return say_usage("compares two guests at most");
 	if (by_side && args->side.sides && args->side.sides != (VPMU_SIDES_GUEST | VPMU_SIDES_HOST))
 		return say_usage("one recording's host side is compared with its guest side; "
-				 "for one side alone name two guests or two recordings");
-	if (input_open(&args->input, 0, &one, &error) < 0 ||
-	    (two_files && input_open(&args->input, 1, &two, &error) < 0) ||
-	    input_profile(&one, &args->files, &opts, &first, &error) < 0 ||
-	    (two_files && input_profile(&two, &args->files, &opts, &second, &error) < 0))
-		return say_error(&error);
-
-	input_guest_names(&one, operands, &guests[0]);
-	input_guest_names(two_files ? &two : &one, operands, &guests[1]);
-	struct part parts[2] = {
-		{ .input = &one, .profile = first, .sides = by_side ? VPMU_SIDES_HOST : args->side.sides,
-		  .guests = guests[0].items, .n_guests = two_guests ? 1 : operands->n },
-		{ .input = two_files ? &two : &one, .profile = two_files ? second : first,
-		  .sides = by_side ? VPMU_SIDES_GUEST : args->side.sides,
-		  .guests = guests[1].items + (two_guests ? 1 : 0),
-		  .n_guests = two_guests ? 1 : operands->n },
-	};
-
+				 "for one side alone name two guests, two recordings or two periods");
+	status = (stored_wanted(&args->stored) ? open_stored : open_recordings)(args, operands, &c);
+	if (status != STATUS_DONE)
+		return status;
 	for (int i = 0; i < 2; i++) {
-		if (!parts[i].n_guests)
-			parts[i].guests = NULL;
-		parts[i].called = operands->items[two_guests ? i : 0];
-		label(&parts[i], two_files, operands->n > 0, by_side);
+		struct part *part = &c.parts[i];
+
+		part->input = &c.inputs[input_of(&c, i)];
+		part->profile = c.profiles[input_of(&c, i)];
+		part->sides = !by_side ? args->side.sides : i ? VPMU_SIDES_GUEST : VPMU_SIDES_HOST;
+		part->called = operands->n ? operands->items[two_guests ? i : 0] : NULL;
+		if (!part->n_guests)
+			part->guests = NULL;
+		label(part, two_files, by_side);
 	}
-	status = compare(args, parts);
-	for (int i = 0; i < 2; i++)
-		strbuf_deinit(&parts[i].label);
-	return status;
+	return compare(args, c.parts);
 }
 
 const struct command command_diff = {
 	.name = "diff",
-	.summary = "compare host and guest, two guests, or two recordings",
+	.summary = "compare host and guest, two guests, two recordings or two periods",
 	.operands = "[GUEST...]",
 	.groups = (const struct option_group[]){
 		{ two_input_options, FIELD(input) },
+		{ two_stored_options, FIELD(stored) },
 		{ side_options, FIELD(side) },
 		{ diff_options, 0 },
 		{ guest_file_options, FIELD(files) },

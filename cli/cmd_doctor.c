@@ -142,11 +142,13 @@ static enum status run_doctor(const void *opaque, const struct name_list *operan
 	_reply_ struct json_object *reply = NULL;
 	struct vpmu_error error = {};
 	struct diagnosis d = {};
+	enum status status;
 	int r;
 
 	(void)operands;
-	if (remote_open(&args->remote, &client, &error) < 0)
-		return say_error(&error);
+	status = remote_open(&args->remote, &client);
+	if (status != STATUS_DONE)
+		return status;
 	r = client ? remote_call(client, "Capabilities", NULL, &reply, &error) : vpmu_host_new(NULL, &host, &error);
 	if (r < 0)
 		return say_error(&error);

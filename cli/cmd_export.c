@@ -12,12 +12,14 @@
 #include "new_file.h"
 #include "output.h"
 #include "sides.h"
+#include "stored.h"
 
 struct export_args {
 	struct common_args common;
 	struct input_args input;
 	struct guest_file_args files;
 	struct side_args side;
+	struct stored_args stored;
 	const char *format, *output, *event;
 	bool weight;
 };
@@ -77,15 +79,15 @@ static void say_other_events(const struct input *input, uint32_t event)
 {
 	const struct vpmu_event_info *info;
 
-	if (vpmu_recording_info(input->recording)->n_events < 2)
+	if (input_events(input) < 2)
 		return;
-	info = vpmu_recording_event(input->recording, event);
+	info = input_event_info(input, event);
 	say("exported event '%s'; --event chooses another", info ? info->name : "?");
 }
 
 static void print_result(const struct input *input, const char *format, const char *path, uint32_t event)
 {
-	const struct vpmu_event_info *info = vpmu_recording_event(input->recording, event);
+	const struct vpmu_event_info *info = input_event_info(input, event);
 	struct json_object *object = json_new_object();
 
 	json_put_string(object, "file", path);
@@ -102,10 +104,10 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 	_input_ struct input input = {};
 	struct name_list guests;
 	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = true);
-	VPMU_OPTS(vpmu_export_opts, opts, .sides = args->side.sides, .by_weight = args->weight,
-		  .guests = operands->n ? guests.items : NULL, .n_guests = operands->n);
+	VPMU_OPTS(vpmu_export_opts, opts, .sides = args->side.sides, .by_weight = args->weight);
 	const struct vpmu_event_info *info;
 	struct vpmu_error error = {};
+	enum status status;
 	int r;
 
 	if (!args->format || !known_format(args->format))
@@ -116,16 +118,17 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 		return say_usage("pprof is binary and standard output a terminal; name a file with -o");
 	if (!path && args->common.json)
 		return say_usage("--json goes to standard output; name a file for the profile with -o");
-	if (input_open(&args->input, 0, &input, &error) < 0 ||
-	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0 ||
-	    input_check_guests(&input, operands, &error) < 0)
-		return say_error(&error);
-	input_guest_names(&input, operands, &guests);
+	status = profile_open(&(struct profile_source){ &args->stored, &args->input, &args->files, args->side.sides }, operands,
+			      &profile_opts, &input, &profile, &guests);
+	if (status != STATUS_DONE)
+		return status;
+	opts.guests = guests.n ? guests.items : NULL;
+	opts.n_guests = guests.n;
 	opts.title = input.path;
 	opts.event = input_busiest_event(&input, args->side.sides);
 	if (args->event && input_event(&input, args->event, &opts.event, &error) < 0)
 		return say_error(&error);
-	info = vpmu_recording_event(input.recording, opts.event);
+	info = input_event_info(&input, opts.event);
 	opts.is_clock = info && info->is_clock;
 	r = path ? export_to_file(profile, args->format, &opts, path, &error) :
 		   vpmu_export(profile, args->format, &opts, STDOUT_FILENO, &error);
@@ -140,10 +143,11 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 
 const struct command command_export = {
 	.name = "export",
-	.summary = "write a recording in another tool's format",
+	.summary = "write a profile in another tool's format",
 	.operands = "[GUEST...]",
 	.groups = (const struct option_group[]){
 		{ input_options, FIELD(input) },
+		{ stored_options, FIELD(stored) },
 		{ export_options, 0 },
 		{ side_options, FIELD(side) },
 		{ guest_file_options, FIELD(files) },

@@ -252,11 +252,12 @@ static enum status run_list(const void *opaque, const struct name_list *operands
 {
 	const struct list_args *args = opaque;
 	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
-	struct vpmu_error error = {};
+	enum status status;
 
 	(void)operands;
-	if (remote_open(&args->remote, &client, &error) < 0)
-		return say_error(&error);
+	status = remote_open(&args->remote, &client);
+	if (status != STATUS_DONE)
+		return status;
 	return client ? list_remote(args, client) : list_local(args);
 }
 

@@ -231,15 +231,17 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 		.socket = args->remote.socket,
 	};
 	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
-	struct vpmu_error error = {};
+	enum status status = STATUS_DONE;
 
 	if (args->frequency_hz && args->period)
 		return say_usage("-F and -c exclude each other");
 	if (args->output && streq(args->output, "-"))
 		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
 	/* vpmud records guests only, and always with what names them. */
-	if (!args->all_cpus && !args->no_symbols && remote_open(&args->remote, &client, &error) < 0)
-		return say_error(&error);
+	if (!args->all_cpus && !args->no_symbols)
+		status = remote_open(&args->remote, &client);
+	if (status != STATUS_DONE)
+		return status;
 	if (client && !operands->n)
 		return say_which_remote_guest(client);
 	interrupt_catch();

@@ -18,12 +18,14 @@
 #include "report_text.h"
 #include "report_json.h"
 #include "sides.h"
+#include "stored.h"
 
 struct report_args {
 	struct common_args common;
 	struct input_args input;
 	struct guest_file_args files;
 	struct side_args side;
+	struct stored_args stored;
 	const char *sort, *event;
 	uint64_t limit;
 	double min_percent;
@@ -117,7 +119,7 @@ static void print_json(const struct event_reports *e)
 
 	report_json_begin(&list, e->input, &e->shown);
 	for (uint32_t i = e->first; i < e->end; i++) {
-		const struct vpmu_event_info *event = vpmu_recording_event(e->input->recording, i);
+		const struct vpmu_event_info *event = input_event_info(e->input, i);
 
 		report_json_rows(&list, e->reports[i], event);
 		json_append(events, report_json_event(e->reports[i], event));
@@ -131,7 +133,7 @@ static bool guests_excluded(const struct input *input)
 	const struct vpmu_event_info *event;
 	size_t n = 0;
 
-	for (size_t i = 0; (event = vpmu_recording_event(input->recording, i)); i++) {
+	for (size_t i = 0; (event = input_event_info(input, i)); i++) {
 		if (starts_with(event->name, "dummy"))
 			continue;
 		if (!event->excludes_guest)
@@ -143,28 +145,28 @@ static bool guests_excluded(const struct input *input)
 
 static void print_text(const struct event_reports *e, const struct vpmu_report_opts *opts)
 {
-	const struct vpmu_recording_info *info = vpmu_recording_info(e->input->recording);
+	const struct input *input = e->input;
+	bool damaged = input->recording && vpmu_recording_info(input->recording)->damaged;
 	struct report_unnamed unnamed = {};
 	struct vpmu_coverage recorded;
 	_strbuf_ struct strbuf head = {};
 
-	vpmu_recording_coverage(e->input->recording, &recorded);
+	input_coverage(input, &recorded);
 	coverage_text(&e->shown, &head);
 	output_write(&head);
 	for (uint32_t i = e->first; i < e->end; i++)
 		report_text(e->reports[i], opts,
-			    info->n_events > 1 ? vpmu_recording_event(e->input->recording, i) : NULL,
+			    input_events(input) > 1 ? input_event_info(input, i) : NULL,
 			    &unnamed);
-	if (recorded.samples || !info->damaged) /* else it was told why there is nothing */
-		report_text_notes(&recorded, &e->shown, opts, &unnamed, guests_excluded(e->input));
+	if (recorded.samples || !damaged) /* else it was told why there is nothing */
+		report_text_notes(&recorded, &e->shown, opts, &unnamed, guests_excluded(input));
 }
 
 /* One event of the recording, or all of them one after the other. */
 static enum status print_events(const struct report_args *args, const struct input *input,
 				const struct vpmu_profile *profile, struct vpmu_report_opts *opts)
 {
-	const struct vpmu_recording_info *info = vpmu_recording_info(input->recording);
-	struct event_reports e = { .input = input, .end = info->n_events ? (uint32_t)info->n_events : 1 };
+	struct event_reports e = { .input = input, .end = (uint32_t)MAX(input_events(input), 1u) };
 	struct vpmu_error error = {};
 	enum status status;
 
@@ -190,27 +192,28 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	struct name_list guests;
 	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = args->chains || args->children);
 	VPMU_OPTS(vpmu_report_opts, opts, .sort = sort_keys(args, &sort, &profile_opts.lines),
-		  .sides = args->side.sides, .guests = operands->n ? guests.items : NULL,
-		  .n_guests = operands->n, .children = args->children, .chains = args->chains,
+		  .sides = args->side.sides, .children = args->children, .chains = args->chains,
 		  .limit = args->limit, .min_percent = args->min_percent);
-	struct vpmu_error error = {};
+	enum status status;
 
 	if (args->input.files.n > 1)
 		return say_usage("reads one recording; 'vpmu diff -i A -i B' compares two");
-	if (input_open(&args->input, 0, &input, &error) < 0 ||
-	    input_profile(&input, &args->files, &profile_opts, &profile, &error) < 0 ||
-	    input_check_guests(&input, operands, &error) < 0)
-		return say_error(&error);
-	input_guest_names(&input, operands, &guests);
+	status = profile_open(&(struct profile_source){ &args->stored, &args->input, &args->files, args->side.sides }, operands,
+			      &profile_opts, &input, &profile, &guests);
+	if (status != STATUS_DONE)
+		return status;
+	opts.guests = guests.n ? guests.items : NULL;
+	opts.n_guests = guests.n;
 	return print_events(args, &input, profile, &opts);
 }
 
 const struct command command_report = {
 	.name = "report",
-	.summary = "show where the time went, from a recording",
+	.summary = "show where the time went, from a recording or from what vpmud has kept",
 	.operands = "[GUEST...]",
 	.groups = (const struct option_group[]){
 		{ input_options, FIELD(input) },
+		{ stored_options, FIELD(stored) },
 		{ side_options, FIELD(side) },
 		{ report_options, 0 },
 		{ guest_file_options, FIELD(files) },

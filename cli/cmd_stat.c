@@ -218,10 +218,11 @@ static enum status run_stat(const void *opaque, const struct name_list *operands
 	const struct stat_remote_args remote = { args->events, args->interval_ms, args->duration_ns };
 	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
 	struct stat_output output = { .json = args->common.json, .intervals = args->interval_ms };
-	struct vpmu_error error = {};
+	enum status status;
 
-	if (remote_open(&args->remote, &client, &error) < 0)
-		return say_error(&error);
+	status = remote_open(&args->remote, &client);
+	if (status != STATUS_DONE)
+		return status;
 	if (client && !operands->n)
 		return say_which_remote_guest(client);
 	interrupt_catch();

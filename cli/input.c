@@ -92,6 +92,67 @@ int input_open(const struct input_args *args, size_t i, struct input *ret_input,
 void input_close(struct input *input)
 {
 	input->recording = vpmu_recording_free(input->recording);
+	input->stored = vpmu_profile_free(input->stored);
+	free(take_ptr(input->stored_events));
+	free(take_ptr(input->stored_name));
+}
+
+/* How many samples each event has on either half, as reading a recording counts them. */
+static int count_samples(struct input *input, struct vpmu_error *reterr)
+{
+	for (uint32_t i = 0; i < input->n_stored_events; i++) {
+		VPMU_OPTS(vpmu_report_opts, opts, .sort = "side", .event = i);
+		_cleanup_(vpmu_report_freep) struct vpmu_report *report = NULL;
+		int r = vpmu_report_new(input->stored, &opts, &report, reterr);
+
+		if (r < 0)
+			return r;
+		for (int half = 0; half < 2; half++)
+			input->n_samples[MIN(i, INPUT_EVENTS_MAX - 1u)][half] += vpmu_report_samples(report, half);
+	}
+	return 0;
+}
+
+int input_take_profile(struct vpmu_profile *profile, char *name, struct input *ret_input,
+		       struct vpmu_error *reterr)
+{
+	_input_ struct input input = { .stored = profile, .stored_name = name, .path = name };
+	struct vpmu_event_info info;
+	int r;
+
+	while (vpmu_profile_event(profile, input.n_stored_events, &info))
+		input.n_stored_events++;
+	input.stored_events = calloc(input.n_stored_events + 1, sizeof(info));
+	if (!input.stored_events)
+		return error_oom(reterr);
+	for (size_t i = 0; i < input.n_stored_events; i++)
+		vpmu_profile_event(profile, i, &input.stored_events[i]);
+	vpmu_profile_coverage(profile, &input.totals);
+	r = count_samples(&input, reterr);
+	if (r < 0)
+		return r;
+	*ret_input = input;
+	input = (struct input){};
+	return 0;
+}
+
+const struct vpmu_event_info *input_event_info(const struct input *input, size_t i)
+{
+	if (input->recording)
+		return vpmu_recording_event(input->recording, i);
+	return i < input->n_stored_events ? &input->stored_events[i] : NULL;
+}
+
+size_t input_events(const struct input *input)
+{
+	return input->recording ? vpmu_recording_info(input->recording)->n_events : input->n_stored_events;
+}
+
+void input_coverage(const struct input *input, struct vpmu_coverage *ret_coverage)
+{
+	*ret_coverage = input->totals;
+	if (input->recording)
+		vpmu_recording_coverage(input->recording, ret_coverage);
 }
 
 static void read_one(const struct vpmu_sample *sample, void *data)
@@ -134,6 +195,10 @@ int input_profile(struct input *input, const struct guest_file_args *files,
 	struct vpmu_coverage coverage;
 	int r;
 
+	if (input->stored) {
+		*ret_profile = take_ptr(input->stored);
+		return 0;
+	}
 	r = vpmu_profile_new(opts, &profile, reterr);
 	if (r < 0)
 		return r;
@@ -157,7 +222,7 @@ int input_event(const struct input *input, const char *spec, uint32_t *ret_event
 	const struct vpmu_event_info *event;
 	char number[16];
 
-	for (uint32_t i = 0; (event = vpmu_recording_event(input->recording, i)); i++) {
+	for (uint32_t i = 0; (event = input_event_info(input, i)); i++) {
 		snprintf(number, sizeof(number), "%" PRIu32, i);
 		if (streq(spec, event->name) || streq(spec, number)) {
 			*ret_event = i;
@@ -257,7 +322,7 @@ bool input_common_event(const struct input *input, uint32_t *ret_event)
 {
 	uint64_t most = 0;
 
-	for (uint32_t i = 0; i < INPUT_EVENTS_MAX && vpmu_recording_event(input->recording, i); i++) {
+	for (uint32_t i = 0; i < INPUT_EVENTS_MAX && input_event_info(input, i); i++) {
 		uint64_t n = MIN(input->n_samples[i][0], input->n_samples[i][1]);
 
 		if (n > most) {
@@ -273,7 +338,7 @@ uint32_t input_busiest_event(const struct input *input, unsigned int sides)
 	uint32_t best = 0;
 	uint64_t most = 0;
 
-	for (uint32_t i = 0; i < INPUT_EVENTS_MAX && vpmu_recording_event(input->recording, i); i++) {
+	for (uint32_t i = 0; i < INPUT_EVENTS_MAX && input_event_info(input, i); i++) {
 		uint64_t n = 0;
 
 		if (!sides || sides & VPMU_SIDES_GUEST)

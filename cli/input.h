@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A recording as a command reads it: opened, with the names that the user has for its guests'
- * addresses, counted while it is read.
+ * addresses, counted while it is read. Or a profile that came from vpmud (stored.h), which takes a
+ * recording's place.
  *
  * Guests of a recording that stock perf made are known only once it was read, so the order is
  * open, read, name; a command that needs names while reading (script) calls input_name() first
@@ -31,6 +32,12 @@ extern const struct option_spec input_options[], two_input_options[];
 struct input {
 	const char *path;
 	struct vpmu_recording *recording;
+	/* Instead: a resolved profile, its events, and what it is called. */
+	struct vpmu_profile *stored;
+	struct vpmu_event_info *stored_events;
+	size_t n_stored_events;
+	struct vpmu_coverage totals;
+	char *stored_name;
 	struct progress progress;
 	uint64_t n_read;
 	/*
@@ -46,6 +53,15 @@ struct input {
 int input_open(const struct input_args *args, size_t i, struct input *ret_input, struct vpmu_error *reterr);
 void input_close(struct input *input);
 #define _input_ __attribute__((cleanup(input_close)))
+
+/* A resolved profile as input; both are taken. */
+int input_take_profile(struct vpmu_profile *profile, char *name, struct input *ret_input,
+		       struct vpmu_error *reterr);
+
+/* Of either kind: events (NULL beyond the end), totals. */
+const struct vpmu_event_info *input_event_info(const struct input *input, size_t i);
+size_t input_events(const struct input *input);
+void input_coverage(const struct input *input, struct vpmu_coverage *ret_coverage);
 
 /* Everything to @fn, with progress; damage is said. */
 int input_read(struct input *input, vpmu_sample_fn fn, void *data, struct vpmu_error *reterr);
@@ -79,7 +95,7 @@ int input_check_guests(const struct input *input, const struct name_list *names,
 void input_guest_names(const struct input *input, const struct name_list *names,
 		       struct name_list *ret_names);
 
-/* Reads everything into a new, resolved profile. */
+/* Reads everything into a new, resolved profile; a stored one is given away. */
 int input_profile(struct input *input, const struct guest_file_args *files,
 		  const struct vpmu_profile_opts *opts, struct vpmu_profile **ret_profile,
 		  struct vpmu_error *reterr);

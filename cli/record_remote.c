@@ -38,20 +38,17 @@ static void remote_recording_deinit(struct remote_recording *recording)
 /* ^C: vpmud ends the recording and hands out what there is. The connection waits for that, so this takes another. */
 static int stop(struct remote_recording *recording)
 {
-	const struct remote_args where = { .socket = recording->args->socket };
+	VPMU_OPTS(vpmu_client_opts, opts, .socket = recording->args->socket);
 	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
 	_reply_ struct json_object *reply = NULL;
-	struct json_object *parameters = json_new_object();
+	struct json_object *parameters;
 	int r;
 
-	json_put_string(parameters, "name", recording->session);
-	r = remote_open(&where, &client, recording->reterr);
-	if (r >= 0 && !client)
-		r = error_set(recording->reterr, -ECONNRESET, "vpmud went away");
-	if (r < 0) {
-		json_put(NULL, "", parameters);
+	r = vpmu_client_new(&opts, &client, recording->reterr);
+	if (r < 0)
 		return r;
-	}
+	parameters = json_new_object();
+	json_put_string(parameters, "name", recording->session);
 	recording->stopped = true;
 	r = remote_call(client, "StopSession", parameters, &reply, recording->reterr);
 	return r == -ENOENT ? 0 : r; /* it ended by itself just now */

@@ -25,7 +25,7 @@ void remote_reply_free(struct json_object **reply)
 	json_object_put(*reply);
 }
 
-int remote_open(const struct remote_args *args, struct vpmu_client **ret_client, struct vpmu_error *reterr)
+enum status remote_open(const struct remote_args *args, struct vpmu_client **ret_client)
 {
 	VPMU_OPTS(vpmu_client_opts, opts, .socket = args->socket, .wake_ms = WAKE_MS);
 	const char *named = args->socket ? args->socket : getenv("VPMU_SOCKET");
@@ -33,21 +33,20 @@ int remote_open(const struct remote_args *args, struct vpmu_client **ret_client,
 	int r;
 
 	*ret_client = NULL;
+	if (args->local && args->socket)
+		return say_usage("--local and --socket exclude each other");
 	if (args->local)
-		return 0;
+		return STATUS_DONE;
 	r = vpmu_client_new(&opts, ret_client, &error);
 	if (r >= 0)
-		return 0;
-	if (named && *named) {
-		if (reterr)
-			*reterr = error;
-		return r;
-	}
+		return STATUS_DONE;
+	if (named && *named)
+		return say_error(&error);
 	if (r == -EACCES)
 		say("vpmud is not for this user (%s); going on without it", error.hint);
 	else if (r != -ENOENT)
 		say("%s; going on without vpmud", error.text);
-	return 0;
+	return STATUS_DONE;
 }
 
 /* Of what vpmud does not do for this user, or at all. */

@@ -10,6 +10,7 @@
 #define CLI_REMOTE_H
 
 #include <vpmu/vpmu.h>
+#include "output.h"
 #include "options.h"
 #include "util/cleanup.h"
 
@@ -27,8 +28,8 @@ DEFINE_CLEANUP(struct vpmu_client *, vpmu_client_free)
 void remote_reply_free(struct json_object **reply);
 #define _reply_ __attribute__((cleanup(remote_reply_free)))
 
-/* Connects: *ret_client is NULL if the command is to do without. */
-int remote_open(const struct remote_args *args, struct vpmu_client **ret_client, struct vpmu_error *reterr);
+/* Connects: *ret_client is NULL if the command is to do without. What is wrong was said. */
+enum status remote_open(const struct remote_args *args, struct vpmu_client **ret_client);
 
 /* remote_call - one call, one reply. @parameters are taken; NULL = none. */
 int remote_call(struct vpmu_client *client, const char *method, struct json_object *parameters,

@@ -2,11 +2,10 @@
 #include "client/shapes.h"
 #include "report_json.h"
 
-void report_json_begin(struct json_list *list, const struct input *input,
-		       const struct vpmu_coverage *coverage)
+static struct json_object *recording_json(const struct input *input)
 {
 	const struct vpmu_recording_info *info = vpmu_recording_info(input->recording);
-	struct json_object *head = json_new_object(), *recording = json_new_object();
+	struct json_object *recording = json_new_object();
 
 	json_put_string(recording, "file", input->path);
 	json_put_string(recording, "hostname", info->hostname);
@@ -16,7 +15,18 @@ void report_json_begin(struct json_list *list, const struct input *input,
 		json_put_int(recording, "damage_offset", (int64_t)info->damage_offset);
 		json_put_string(recording, "damage", info->damage);
 	}
-	json_put(head, "recording", recording);
+	return recording;
+}
+
+void report_json_begin(struct json_list *list, const struct input *input,
+		       const struct vpmu_coverage *coverage)
+{
+	struct json_object *head = json_new_object();
+
+	if (input->recording)
+		json_put(head, "recording", recording_json(input));
+	else
+		json_put_string(head, "vpmud", input->path);
 	json_put(head, "coverage", shape_coverage(coverage));
 	json_list_begin(list, head, "rows");
 }
