@@ -108,6 +108,7 @@ exit_inline struct vpmu_bpf_exit_row *exit_row(struct vpmu_bpf_exit_thread *t)
 		return 0;
 	row = &t->rows[exit_masked(n, VPMU_BPF_EXIT_ROWS)];
 	row->code = t->code;
+	row->has_code = 1;
 	row->nested = t->nested;
 	t->row_of[exit_masked(index, VPMU_BPF_EXIT_INDEXES)] = (__u8)(n + 1);
 	t->n_rows = n + 1;
@@ -156,30 +157,49 @@ exit_inline __u64 exit_since(struct vpmu_bpf_exit_thread *t, __u64 now_ns, __u64
 	return 0;
 }
 
-/* Adds the exit that ends to the rows of its details. @timed: with @ns. */
+/* Adds the exit that ends to the row of its detail of @kind. @timed: with @ns. */
+static __attribute__((noinline)) void exit_add_detail(struct vpmu_bpf_exit_thread *t, __u32 tid,
+						      __u32 kind, int timed, __u64 ns)
+{
+	struct vpmu_bpf_exit_row *row =
+		exit_detail_row(tid, kind, t->details[exit_masked(kind, VPMU_BPF_EXIT_KINDS)]);
+
+	if (!row) {
+		t->n_unfit++;
+		return;
+	}
+	row->code = t->code;
+	row->has_code = 1;
+	row->nested = t->nested;
+	if (!timed) {
+		exit_add_untimed(row);
+		return;
+	}
+	exit_add_time(row, ns);
+	exit_add_parts(row, t);
+}
+
 exit_inline void exit_add_details(struct vpmu_bpf_exit_thread *t, __u32 tid, int timed, __u64 ns)
 {
-	if (!t->detail_set)
-		return;
-	for (__u32 kind = 0; kind < VPMU_BPF_EXIT_KINDS; kind++) {
-		struct vpmu_bpf_exit_row *row;
+	__u32 set = t->detail_set;
 
-		if (!(t->detail_set >> kind & 1))
-			continue;
-		row = exit_detail_row(tid, kind, t->details[exit_masked(kind, VPMU_BPF_EXIT_KINDS)]);
-		if (!row) {
-			t->n_unfit++;
-			continue;
-		}
-		row->code = t->code;
-		row->nested = t->nested;
-		if (!timed) {
-			exit_add_untimed(row);
-			continue;
-		}
-		exit_add_time(row, ns);
-		exit_add_parts(row, t);
-	}
+	if (!set)
+		return;
+	/* No loop: the verifier of Linux 6.1 takes some that clang makes for endless. */
+	if (set >> VPMU_BPF_EXIT_MSR & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_MSR, timed, ns);
+	if (set >> VPMU_BPF_EXIT_PORT & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_PORT, timed, ns);
+	if (set >> VPMU_BPF_EXIT_MMIO & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_MMIO, timed, ns);
+	if (set >> VPMU_BPF_EXIT_CPUID & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_CPUID, timed, ns);
+	if (set >> VPMU_BPF_EXIT_HYPERCALL & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_HYPERCALL, timed, ns);
+	if (set >> VPMU_BPF_EXIT_FAULT & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_FAULT, timed, ns);
+	if (set >> VPMU_BPF_EXIT_RIP & 1)
+		exit_add_detail(t, tid, VPMU_BPF_EXIT_RIP, timed, ns);
 }
 
 /* ---- what happens ---- */
@@ -226,6 +246,7 @@ exit_inline void exit_trip_row(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 
 		return;
 	}
 	row->code = (__u32)value;
+	row->has_code = 1;
 	row->nested = kind == VPMU_BPF_EXIT_TRIP;
 	exit_add_time(row, ns);
 }
@@ -346,7 +367,8 @@ exit_inline void exit_detail(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 ki
 
 	if (t->state == VPMU_BPF_EXIT_DEAD)
 		return;
-	if (kind < VPMU_BPF_EXIT_VECTOR && t->state == VPMU_BPF_EXIT_OUTSIDE) {
+	if (kind < VPMU_BPF_EXIT_KINDS && kind != VPMU_BPF_EXIT_VECTOR &&
+	    t->state == VPMU_BPF_EXIT_OUTSIDE) {
 		if (t->detail_set >> kind & 1)
 			return;
 		t->detail_set |= 1u << kind;

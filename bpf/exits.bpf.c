@@ -138,8 +138,9 @@ int vpmu_kvm_userspace_exit(struct raw_args *ctx)
 	if (!t)
 		return 0;
 	exit_to_user(t, now_ns);
+	/* Interrupted, its answer is that of the time before. */
 	exit_detail(t, tid, VPMU_BPF_EXIT_USER,
-		    (__s32)ctx->arg[1] < 0 ? (__u64)(__s64)(__s32)ctx->arg[1] : (__u32)ctx->arg[0]);
+		    (__s32)ctx->arg[1] < 0 ? ~0ULL : (__u32)ctx->arg[0]);
 	return 0;
 }
 

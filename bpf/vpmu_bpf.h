@@ -99,7 +99,7 @@ struct vpmu_bpf_exit_row {
 	__u64 preempted_ns;   /* would run, but another thread does */
 	__u64 polled_ns;      /* KVM polled for the end of a halt */
 	__u32 nested;	      /* 1 = of a nested guest */
-	__u32 unused;
+	__u32 has_code;	      /* 0 = events, no exits */
 	struct vpmu_bpf_exit_range ranges[2]; /* of this epoch and the one before: number @epoch & 1 */
 	__u64 buckets[VPMU_BPF_EXIT_BUCKETS];
 };

@@ -54,7 +54,7 @@ struct guest_file {
 	const char *rest; /* file or offset */
 };
 
-static int parse(const struct input *input, const char *text, struct guest_file *ret,
+static int parse(const struct guest_finder *finder, const char *text, struct guest_file *ret,
 		 struct vpmu_error *reterr)
 {
 	char guest[256];
@@ -64,7 +64,7 @@ static int parse(const struct input *input, const char *text, struct guest_file 
 	r = split(text, guest, sizeof(guest), &ret->rest, reterr);
 	if (r < 0 || !guest[0])
 		return r;
-	return input_find_guest(input, guest, &ret->guest, reterr);
+	return finder->find(finder->data, guest, &ret->guest, reterr);
 }
 
 static int parse_offset(const char *text, int64_t *ret_bytes, struct vpmu_error *reterr)
@@ -81,7 +81,7 @@ static int parse_offset(const char *text, int64_t *ret_bytes, struct vpmu_error 
 }
 
 /* The offset given for @guest, or the one given for all; untouched if there is neither. */
-static int find_kaslr(const struct input *input, const struct name_list *offsets,
+static int find_kaslr(const struct guest_finder *finder, const struct name_list *offsets,
 		      uint32_t guest, int64_t *ret_bytes, struct vpmu_error *reterr)
 {
 	for (size_t i = 0; i < offsets->n; i++) {
@@ -89,7 +89,7 @@ static int find_kaslr(const struct input *input, const struct name_list *offsets
 		int64_t bytes = 0;
 		int r;
 
-		r = parse(input, offsets->items[i], &offset, reterr);
+		r = parse(finder, offsets->items[i], &offset, reterr);
 		if (r < 0)
 			return r;
 		r = parse_offset(offset.rest, &bytes, reterr);
@@ -131,7 +131,8 @@ int input_know_guests(struct input *input, const struct guest_file_args *args,
 	return vpmu_recording_read(input->recording, ignore_sample, NULL, reterr);
 }
 
-int input_name(struct input *input, const struct guest_file_args *args, struct vpmu_error *reterr)
+int guest_files_name(const struct guest_file_args *args, struct vpmu_symbolizer *symbolizer,
+		     const struct guest_finder *finder, struct vpmu_error *reterr)
 {
 	const struct {
 		const struct name_list *list;
@@ -142,7 +143,6 @@ int input_name(struct input *input, const struct guest_file_args *args, struct v
 		{ &args->vmlinux, VPMU_GUEST_VMLINUX },
 		{ &args->images, VPMU_GUEST_IMAGE },
 	};
-	struct vpmu_symbolizer *symbolizer = vpmu_recording_symbolizer(input->recording);
 	int r;
 
 	if (args->kaslr.n && !args->vmlinux.n)
@@ -152,10 +152,10 @@ int input_name(struct input *input, const struct guest_file_args *args, struct v
 			int64_t kaslr = VPMU_KASLR_AUTO;
 			struct guest_file file;
 
-			r = parse(input, kinds[k].list->items[i], &file, reterr);
+			r = parse(finder, kinds[k].list->items[i], &file, reterr);
 			if (r < 0)
 				return r;
-			r = find_kaslr(input, &args->kaslr, file.guest, &kaslr, reterr);
+			r = find_kaslr(finder, &args->kaslr, file.guest, &kaslr, reterr);
 			if (r < 0)
 				return r;
 			r = vpmu_symbolizer_guest_file(symbolizer, file.guest, kinds[k].kind, file.rest,
@@ -164,4 +164,16 @@ int input_name(struct input *input, const struct guest_file_args *args, struct v
 				return r;
 		}
 	return 0;
+}
+
+static int find_in_input(void *data, const char *spec, uint32_t *ret_guest, struct vpmu_error *reterr)
+{
+	return input_find_guest(data, spec, ret_guest, reterr);
+}
+
+int input_name(struct input *input, const struct guest_file_args *args, struct vpmu_error *reterr)
+{
+	const struct guest_finder finder = { find_in_input, input };
+
+	return guest_files_name(args, vpmu_recording_symbolizer(input->recording), &finder, reterr);
 }

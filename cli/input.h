@@ -22,6 +22,16 @@ struct guest_file_args {
 };
 extern const struct option_spec guest_file_options[];
 
+/* Which guest is meant: its index. -ENOENT. */
+struct guest_finder {
+	int (*find)(void *data, const char *spec, uint32_t *ret_guest, struct vpmu_error *reterr);
+	void *data;
+};
+
+/* Hands the files in @args to @symbolizer. */
+int guest_files_name(const struct guest_file_args *args, struct vpmu_symbolizer *symbolizer,
+		     const struct guest_finder *finder, struct vpmu_error *reterr);
+
 struct input_args {
 	struct name_list files;
 };
@@ -66,7 +76,7 @@ void input_coverage(const struct input *input, struct vpmu_coverage *ret_coverag
 /* Everything to @fn, with progress; damage is said. */
 int input_read(struct input *input, vpmu_sample_fn fn, void *data, struct vpmu_error *reterr);
 
-/* Hands the files in @args to the symbolizer. */
+/* Hands the files in @args to the recording's symbolizer. */
 int input_name(struct input *input, const struct guest_file_args *args, struct vpmu_error *reterr);
 
 /*

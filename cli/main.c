@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&command_export,
 	&command_stat,
 	&command_time,
+	&command_exits,
 	&command_kallsyms,
 	&command_modules,
 	&command_ps,

@@ -14,6 +14,7 @@
 #include <vpmu/session.h>
 #include <vpmu/count.h>
 #include <vpmu/clock.h>
+#include <vpmu/exits.h>
 #include <vpmu/recording.h>
 #include <vpmu/profile.h>
 #include <vpmu/export.h>

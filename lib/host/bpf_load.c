@@ -18,13 +18,14 @@ static void btf_freep(struct btf **btf)
 
 int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[256];
+	char text[4096], *rest = text, *line;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("%s", line);
+	vsnprintf(text, sizeof(text), format, args);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("%s", line);
 	return 0;
 }
 

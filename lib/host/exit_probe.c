@@ -44,6 +44,11 @@ struct exit_probe {
 	char missing[256];
 };
 
+bool exit_probe_mute(void)
+{
+	return bpf_load_flavour() == VPMU_BPF_FLAVOUR_GENERIC;
+}
+
 static struct bpf_program *program_of(const struct exit_probe *probe, size_t i)
 {
 	char name[64];

@@ -15,6 +15,11 @@
 
 struct exit_probe;
 
+/*
+ * Whether exits cannot be expected here: KVM runs guests without VMX or SVM, and its kvm_exit and kvm_entry are mute. (No promise: guests show.)
+ */
+bool exit_probe_mute(void);
+
 struct exit_probe_plan {
 	uint32_t kinds;	      /* bits by enum vpmu_bpf_exit_kind: what is to be told apart */
 	uint32_t max_threads; /* accounted at the same time */

@@ -33,8 +33,16 @@ stat_() {
 	grep -qE '^vCPU 1  both +voluntary-switches +[1-9]' out || fail "vCPU 1 never went to sleep"
 }
 
+# It rings its doorbell, or KVM says nothing of that.
+exits() {
+	start_guest vmm exits 1
+	"$EXAMPLE" "$guest" 2 > out || fail "exits ended with $?"
+	cat out
+	grep -qE '^vCPU 0  port +0x80 +[1-9]' out || fail "the doorbell is not there"
+}
+
 case $1 in
-count | sample | stat) ;;
+count | exits | sample | stat) ;;
 *) fail "no such example: $1" ;;
 esac
 need_kvm

@@ -10,6 +10,9 @@
  *	--late-ms	all but vCPU 0 are plugged in so much later (0)
  *	--seconds	how long the guest runs (10)
  *
+ * SIGUSR1 counts up the last 32-bit word of RAM: guests that wait for a sign look there, since every other way would make them
+ * leave.
+ *
  * Every vCPU begins in the state of the PVH boot protocol, 32-bit protected mode with flat segments
  * and paging off, at the ELF entry point, its index in eax. What the guest writes to the serial
  * port goes to standard output. There is no interrupt controller in the kernel, so HLT comes out to
@@ -40,6 +43,8 @@
 #define SERIAL_PORT 0x3f8
 #define HALT_NS	    10000000 /* between two wake-ups of a halted guest: a slow timer tick */
 #define CR0_PE_ET   0x11
+
+static uint32_t *go_word;
 
 struct vm {
 	int kvm_fd, vm_fd;
@@ -132,6 +137,7 @@ static void vm_init(struct vm *vm, const char *image)
 	vm->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (vm->ram == MAP_FAILED)
 		die("guest RAM");
+	go_word = (uint32_t *)(vm->ram + RAM_BYTES) - 1;
 	vm->entry = load_elf(image, vm->ram);
 	struct kvm_userspace_memory_region region = {
 		.memory_size = RAM_BYTES,
@@ -231,6 +237,12 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
+static void on_go(int signal)
+{
+	(void)signal;
+	__atomic_fetch_add(go_word, 1, __ATOMIC_SEQ_CST);
+}
+
 static unsigned int number(const char *text, unsigned int max)
 {
 	char *end;
@@ -274,6 +286,7 @@ int main(int argc, char **argv)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a lab that dies takes its guests along */
 	vm_init(&vm, argv[optind]);
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_go}, NULL);
 	for (unsigned int i = 0; i < n_vcpus; i++) {
 		if (i == 1)
 			sleep_ns(late_ms * UINT64_C(1000000));
