@@ -53,6 +53,7 @@ static struct json_object *vcpu_to_json(const struct vpmu_clock *clock,
 	json_put_int(object, "vcpu", vcpu->vcpu);
 	json_put_int(object, "tid", vcpu->tid);
 	json_put_bool(object, "ended", vcpu->ended);
+	json_put_int(object, "start_ns", (int64_t)vcpu->start_ns);
 	json_put_int(object, "wall_ns", (int64_t)vcpu->wall_ns);
 	for (int part = 0; part < VPMU_CLOCK_PART_COUNT; part++) {
 		const struct vpmu_clock_time *time = &vcpu->parts[part];

@@ -67,6 +67,7 @@ struct vpmu_clock_vcpu {
 	uint32_t vcpu;	/* its index */
 	pid_t tid;
 	bool ended; /* the thread is gone: these are its last values */
+	uint64_t start_ns; /* CLOCK_MONOTONIC: of a thread that came later, when it was noticed */
 	uint64_t wall_ns;
 	struct vpmu_clock_time parts[VPMU_CLOCK_PART_COUNT];
 	const char *why;   /* a part is not known, or known in steps: one line; else NULL */

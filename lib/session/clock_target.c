@@ -200,6 +200,7 @@ int clock_target_row(struct clock_target *target, enum vpmu_count_since since_wh
 		.guest = target->guest,
 		.vcpu = target->vcpu,
 		.ended = target->ended,
+		.start_ns = from->time_ns,
 		.wall_ns = since(target->now.time_ns, from->time_ns),
 		.unpaired = since(target->now.clock.unpaired, from->clock.unpaired),
 	};

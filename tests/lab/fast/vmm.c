@@ -5,9 +5,11 @@
  * named as QEMU names them. It starts in milliseconds, has no devices but a write-only serial port,
  * and it can do what QEMU cannot: start a vCPU late.
  *
- * usage: vmm [--vcpus N] [--late-ms MS] [--seconds S] GUEST.elf
+ * usage: vmm [--vcpus N] [--late-ms MS] [--slow-us US] [--seconds S] GUEST.elf
  *	--vcpus		how many vCPUs (1)
  *	--late-ms	all but vCPU 0 are plugged in so much later (0)
+ *	--slow-us	how long writing to any port but the serial one takes: a device that the
+ *			vCPU's thread has to wait for (0)
  *	--seconds	how long the guest runs (10)
  *
  * SIGUSR1 counts up the last 32-bit word of RAM: guests that wait for a sign look there, since every other way would make them
@@ -51,6 +53,7 @@ struct vm {
 	unsigned char *ram;
 	uint32_t entry;
 	size_t run_bytes; /* of the page that a vCPU shares with the kernel */
+	unsigned int slow_us;
 	struct kvm_cpuid2 *cpuid;
 };
 
@@ -194,12 +197,15 @@ static int vcpu_open(const struct vcpu *vcpu)
 	return fd;
 }
 
-static void handle_io(const struct kvm_run *run)
+static void handle_io(const struct vm *vm, const struct kvm_run *run)
 {
 	const char *data = (const char *)run + run->io.data_offset;
 
-	if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == SERIAL_PORT &&
-	    write(STDOUT_FILENO, data, run->io.size) < 0)
+	if (run->io.direction != KVM_EXIT_IO_OUT)
+		return;
+	if (run->io.port != SERIAL_PORT)
+		sleep_ns(vm->slow_us * UINT64_C(1000));
+	else if (write(STDOUT_FILENO, data, run->io.size) < 0)
 		die("standard output");
 }
 
@@ -221,7 +227,7 @@ static void *vcpu_main(void *arg)
 			die("KVM_RUN of vCPU %u", vcpu->index);
 		switch (run->exit_reason) {
 		case KVM_EXIT_IO:
-			handle_io(run);
+			handle_io(vcpu->vm, run);
 			break;
 		case KVM_EXIT_HLT:
 			sleep_ns(HALT_NS);
@@ -261,6 +267,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"vcpus", required_argument, NULL, 'v'},
 		{"late-ms", required_argument, NULL, 'l'},
+		{"slow-us", required_argument, NULL, 'u'},
 		{"seconds", required_argument, NULL, 's'},
 		{},
 	};
@@ -274,13 +281,16 @@ int main(int argc, char **argv)
 			n_vcpus = number(optarg, MAX_VCPUS);
 		else if (opt == 'l')
 			late_ms = number(optarg, 60000);
+		else if (opt == 'u')
+			vm.slow_us = number(optarg, 1000000);
 		else if (opt == 's')
 			seconds = number(optarg, 3600);
 		else
 			return 2;
 	}
 	if (optind != argc - 1) {
-		fprintf(stderr, "usage: vmm [--vcpus N] [--late-ms MS] [--seconds S] GUEST.elf\n");
+		fprintf(stderr, "usage: vmm [--vcpus N] [--late-ms MS] [--slow-us US] [--seconds S] "
+				"GUEST.elf\n");
 		return 2;
 	}
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What `vpmu time` says, side by side with what the scheduler has in /proc of the same threads, which is looked at all the while, so
+that the time between vpmu's first and last look can be cut out of it."""
+import bisect
+import json
+import os
+import subprocess
+import threading
+import time
+
+PARTS = ("guest", "exit", "qemu", "poll", "halt", "steal", "blocked", "blocked_kvm", "asleep", "unknown")
+LOOK_S = 0.01
+TICK_NS = 10_000_000
+
+
+class Watcher(threading.Thread):
+    """Looks at schedstat of a process's threads: time on a CPU, time waiting for one."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.looks, self.done = pid, {}, threading.Event()
+
+    def run(self):
+        while not self.done.wait(LOOK_S):
+            for tid in os.listdir(f"/proc/{self.pid}/task") if os.path.exists(f"/proc/{self.pid}/task") else []:
+                try:
+                    with open(f"/proc/{self.pid}/task/{tid}/schedstat") as file:
+                        on_cpu, wait, _ = map(int, file.read().split())
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                self.looks.setdefault(int(tid), []).append((time.monotonic_ns(), on_cpu, wait))
+
+    def between(self, tid, start, end):
+        """Nanoseconds on a CPU and waiting, and how wrong they may be; None if it was not looked at then."""
+        looks = self.looks.get(tid, [])
+        if not looks or looks[0][0] > start or looks[-1][0] < end:
+            return None
+        first, first_gap = self.at(looks, start)
+        last, last_gap = self.at(looks, end)
+        # On a CPU is told up to the last clock tick, waiting only when it is over. On a busy machine we look late.
+        waits = max(b[2] - a[2] for a, b in zip(looks, looks[1:]))
+        return [b - a for a, b in zip(first, last)], first_gap + last_gap + waits + 2 * TICK_NS
+
+    @staticmethod
+    def at(looks, when):
+        i = max(bisect.bisect_left(looks, (when, 0, 0)), 1)
+        before, after = looks[i - 1], looks[i]
+        gap = after[0] - before[0]
+        return [a + (b - a) * (when - before[0]) / gap for a, b in zip(before[1:], after[1:])], gap
+
+
+class Vcpu:
+    """A row of vpmu's, and the same thread's time on a CPU and waiting, as the scheduler has it."""
+
+    def __init__(self, row, sched):
+        self.row, self.sched = row, sched
+
+    def ns(self, part):
+        value = self.row[part + "_ns"]
+        assert value is not None, f"{part} is not known: {self.row['why']}"
+        return value
+
+    def of(self, *parts):
+        """The fraction of wall time that these parts are."""
+        return sum(map(self.ns, parts)) / self.row["wall_ns"]
+
+    def competitor(self, tid):
+        return sum(c["ns"] for c in self.row["competitors"] if c["tid"] == tid) / self.row["wall_ns"]
+
+    def check(self):
+        """The parts add up, and agree with the scheduler wherever it has an account."""
+        wall = self.row["wall_ns"]
+        whole = sum(self.row[part + "_ns"] or 0 for part in PARTS)
+        assert abs(whole - wall) <= 0.005 * wall, (whole, wall)
+        print(f"vCPU {self.row['vcpu']}: " + ", ".join(f"{part} {self.row[part + '_ns'] / wall:.2%}" for part in PARTS
+                                                       if self.row[part + "_ns"]))
+        told = sum(c["ns"] for c in self.row["competitors"])
+        assert told <= self.ns("steal") + 2 * TICK_NS, (told, self.ns("steal"))
+        if not self.sched:
+            print("  the scheduler was not asked")
+            return
+        (on_cpu, wait), wrong = self.sched
+        ours = [self.of("guest", "exit", "qemu", "poll", "unknown"), self.of("steal")]
+        theirs = [on_cpu / wall, wait / wall]
+        print(f"  on a CPU {ours[0]:.2%}, the scheduler says {theirs[0]:.2%}; steal {ours[1]:.2%}, {theirs[1]:.2%}; "
+              f"give or take {wrong / wall:.2%}")
+        for a, b in zip(ours, theirs):
+            assert abs(a - b) < 0.005 + wrong / wall, (a, b)
+
+
+def run(vpmu, guest, pid, seconds, competitor=0, *options):
+    """{vcpu: Vcpu}, vpmu's document, and a function: which part of a vCPU's time the process @competitor ran, give or take."""
+    watchers = [Watcher(p) for p in (pid, competitor) if p]
+    for watcher in watchers:
+        watcher.start()
+    time.sleep(5 * LOOK_S)
+    start = time.monotonic_ns()
+    done = subprocess.run([vpmu, "time", guest, "-d", f"{seconds}s", "--json", *options], stdout=subprocess.PIPE)
+    took = time.monotonic_ns() - start
+    time.sleep(5 * LOOK_S)
+    for watcher in watchers:
+        watcher.done.set()
+        watcher.join()
+    assert done.returncode == 0, f"exit status {done.returncode}"
+    document = json.loads(done.stdout)
+    rows = document["vcpus"]
+    assert rows, "no vCPU"
+    for row in rows:
+        assert row["wall_ns"] <= took, (row["wall_ns"], took)
+    assert max(row["wall_ns"] for row in rows) >= seconds * 1e9
+
+    def sched(watcher, tid, row):
+        return watcher.between(tid, row["start_ns"], row["start_ns"] + row["wall_ns"])
+
+    def competitors_time(vcpu):
+        (ran, _), wrong = sched(watchers[1], competitor, vcpu.row)
+        return ran / vcpu.row["wall_ns"], wrong / vcpu.row["wall_ns"]
+
+    return {row["vcpu"]: Vcpu(row, sched(watchers[0], row["tid"], row)) for row in rows}, document, competitors_time
