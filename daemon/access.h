@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Who may do what: the configuration's [access] applied to a peer. Users and groups are looked up when the configuration is
- * read; a peer's supplementary groups come from the user database.
+ * read; which groups a peer is in, the kernel told when it connected.
  *
- * Also what each user has in use (account): connections, sessions, streams. Every charge is given back exactly once.
+ * Also what each user has in use (account): connections, sessions, streams, bytes that wait for it. Every charge is given back
+ * exactly once.
  */
 #ifndef DAEMON_ACCESS_H
 #define DAEMON_ACCESS_H
@@ -26,9 +27,17 @@ bool access_may_see(const struct access *access, const struct peer *peer, const 
 bool access_sees_all(const struct access *access, const struct peer *peer);
 
 enum charge { CHARGE_CONNECTION, CHARGE_SESSION, CHARGE_STREAM, CHARGE_COUNT };
-/* -EDQUOT: the user, or all users together, have that many; *ret_limit says how many. */
+/*
+ * -EDQUOT: the user, or all users together, have that many; *ret_limit says how many. What all have together does not bind root
+ * and vpmud's own user, so that somebody can always look.
+ */
 int access_charge(struct access *access, uid_t uid, enum charge what, uint32_t *ret_limit);
 void access_discharge(struct access *access, uid_t uid, enum charge what);
+/* Of all users. */
 uint32_t access_charged(const struct access *access, enum charge what);
+
+/* Bytes that wait to be read by this user. -EDQUOT: too many, nothing was charged. */
+int access_charge_bytes(struct access *access, uid_t uid, size_t n);
+void access_discharge_bytes(struct access *access, uid_t uid, size_t n);
 
 #endif

@@ -5,7 +5,8 @@
  *
  * A method replies at once, or keeps the call (call_ref()) and replies later from the loop. A call ends with call_reply()
  * or one of the failures; before, if call_wants_more(), any number of call_reply_more(). When the client goes away or
- * is dropped the call is dead: on_gone hears of it once, further replies are ignored. Replies to a "oneway" call go nowhere.
+ * is dropped the call is dead: on_gone hears of it once, from the loop and never from inside a reply; further replies are
+ * ignored. Replies to a "oneway" call go nowhere.
  *
  * All of this belongs to the loop's thread.
  */
@@ -23,11 +24,13 @@
 struct call;
 struct connection;
 
-/* Who is at the other end, by SO_PEERCRED. */
+/* Who is at the other end, by SO_PEERCRED and SO_PEERGROUPS: as it was when it connected. */
 struct peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
+	const gid_t *groups; /* supplementary ones */
+	size_t n_groups;
 };
 
 struct call *call_ref(struct call *call);
@@ -81,12 +84,18 @@ enum right {
 
 struct manager;
 
-/* The table of methods (methods.c). A method that fails before it replied returns what call_fail*() returned. */
+/*
+ * The table of methods (methods.c). A method that fails before it replied returns what call_fail*() returned. A negative
+ * return value without a reply, and without a reference kept, is answered for it (call_fail_with()).
+ */
 struct method {
 	const char *name;
 	enum right right;
-	int (*run)(struct call *call, struct manager *manager);
+	int (*run)(struct call *call, struct manager *manager); /* NULL: not implemented */
+	bool streams;	/* may go on for long: counts as one of the user's subscriptions */
+	bool only_more; /* makes no sense without "more" */
 };
 const struct method *method_find(const char *name);
+const struct method *method_at(size_t i); /* NULL behind the last */
 
 #endif

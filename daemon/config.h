@@ -44,18 +44,19 @@ struct config {
 	uint32_t metrics_interval_s; /* interval = 15s, 1s … 1h */
 
 	/* [access] */
-	config_names readers;	/* readers = @vpmu: users, @groups; root always may */
+	config_names readers;	/* readers = @vpmu: users, @groups, or their numbers; root and vpmud's own user always may */
 	config_names operators; /* operators = (empty): who may start sessions and record; they read, too */
-	VEC(struct config_tie) ties;
+	VEC(struct config_tie) ties; /* they read, too */
 
 	/* [limits] */
 	uint32_t max_connections, max_connections_per_user; /* 256, 64 */
 	uint32_t max_sessions, max_sessions_per_user;	    /* 64, 8 */
 	uint32_t max_subscriptions_per_user;		    /* 32: calls that stream, Subscribe, Counters, Top, Record */
 	uint64_t max_request_bytes;			    /* 1M, 4K … 16M */
-	uint64_t max_queued_bytes;			    /* 32M: per connection; beyond that the client is dropped if it
-							       does not read for send_timeout_s */
-	uint32_t send_timeout_s;			    /* 10 */
+	uint64_t max_queued_bytes;			    /* 32M, 64K … 1G: replies that wait to be read; all of a user's connections
+							       together. Beyond that the client is dropped at once */
+	uint32_t send_timeout_s;			    /* 10, 1 … 3600: a client that reads nothing for so long, while something waits, is
+							       dropped; and one that takes so long to send a request */
 };
 
 /* The defaults. Errors: -ENOMEM. */

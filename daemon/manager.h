@@ -22,7 +22,8 @@
 struct manager {
 	sd_event *loop;
 	char *config_path;
-	struct config *config;
+	bool config_must_exist;
+	struct config *config; /* the struct stays; at a reload its values change and its strings go: who keeps one copies it */
 	struct jobs *jobs;
 	struct access *access;
 	struct domains *domains;
@@ -37,14 +38,23 @@ struct manager {
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 };
 
+struct manager_opts {
+	const char *config_path;
+	bool config_must_exist;
+	const char *socket;  /* instead of the configured path; NULL = that one */
+	int listen_fd;	     /* a listening socket from systemd, taken in any case; -1 = make one */
+	bool check_replies;  /* for tests: answers that the interface does not allow become errors */
+};
+
 /*
- * manager_new - everything up, nothing answered yet. @listen_fd: a listening socket from systemd, or -1: the configured path.
+ * manager_new - everything up, nothing answered yet.
  * manager_run - until SIGTERM or SIGINT; SIGHUP reads the configuration again. Returns 0 or a negative errno.
  */
-int manager_new(const char *config_path, bool config_must_exist, int listen_fd, struct manager **ret_manager,
-		struct vpmu_error *reterr);
+int manager_new(const struct manager_opts *opts, struct manager **ret_manager, struct vpmu_error *reterr);
 int manager_run(struct manager *manager);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
+
+uint64_t manager_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

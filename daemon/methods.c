@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The methods of org.vpmu: who may call them, and which function carries them out. */
+#include "methods.h"
+
+static const struct method methods[] = {
+	/* methods_guests.c */
+	{ "ListGuests", RIGHT_READ, NULL },
+	{ "Subscribe", RIGHT_READ, NULL, .streams = true, .only_more = true },
+	/* methods_sessions.c */
+	{ "StartSession", RIGHT_OPERATE, NULL },
+	{ "StopSession", RIGHT_OPERATE, NULL },
+	{ "ListSessions", RIGHT_READ, NULL },
+	{ "Record", RIGHT_OPERATE, NULL, .streams = true },
+	/* methods_profiles.c */
+	{ "Report", RIGHT_READ, NULL },
+	{ "Top", RIGHT_READ, NULL, .streams = true },
+	{ "Diff", RIGHT_READ, NULL },
+	{ "Export", RIGHT_READ, NULL },
+	/* methods_counters.c */
+	{ "Counters", RIGHT_READ, NULL, .streams = true },
+	{ "Metrics", RIGHT_READ, NULL },
+	/* methods_about.c */
+	{ "Capabilities", RIGHT_READ, NULL },
+	{ "Stats", RIGHT_READ, NULL },
+};
+
+const struct method *method_at(size_t i)
+{
+	return i < ARRAY_SIZE(methods) ? &methods[i] : NULL;
+}
+
+const struct method *method_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (streq(methods[i].name, name))
+			return &methods[i];
+	return NULL;
+}
