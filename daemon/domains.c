@@ -165,14 +165,17 @@ static void watch_death(struct domains *domains, struct entry *entry)
 static void start(struct domains *domains, struct entry *entry, const struct vpmu_guest_info *guest)
 {
 	_free_ struct vpmu_vcpu_info *old = NULL;
+	bool changed;
 	size_t n;
 
 	if (entry_take_guest(entry, guest) < 0 || entry_take_vcpus(entry, guest, &old, &n) < 0)
 		return; /* the next look tries again */
 	entry->domain.running = true;
 	entry->missing = false;
+	if (!libvirt_says_it_runs(entry->domain.state))
+		(void)text_update(&entry->domain.state, "running", &changed); /* libvirt will say if it is something else */
 	watch_death(domains, entry);
-	explain(entry, &(bool){ false });
+	explain(entry, &changed);
 	tell(domains, DOMAIN_STARTED, entry, NULL);
 }
 
@@ -407,6 +410,14 @@ void domains_libvirt_lost(struct domains *domains, const char *uuid)
 	entry = find(domains, is_libvirt_uuid, uuid);
 	if (entry)
 		lose(domains, entry);
+}
+
+void domains_libvirt_rebooted(struct domains *domains, const char *uuid)
+{
+	struct entry *entry = find(domains, is_libvirt_uuid, uuid);
+
+	if (entry)
+		domains_set_kernel(domains, entry->domain.id, NULL, NULL);
 }
 
 void domains_libvirt_begin(struct domains *domains)

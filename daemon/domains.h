@@ -77,6 +77,8 @@ struct libvirt_domain {
 /* A domain is there or changed. One that runs and was not seen so far makes us look at /proc at once. Errors: -ENOMEM. */
 int domains_libvirt_has(struct domains *domains, const struct libvirt_domain *of_libvirt);
 void domains_libvirt_lost(struct domains *domains, const char *uuid); /* undefined, or transient and gone */
+/* The guest booted anew in the same process: its kernel may be another one. */
+void domains_libvirt_rebooted(struct domains *domains, const char *uuid);
 /* Between these two libvirt tells of every domain it has; those it does not mention are lost. */
 void domains_libvirt_begin(struct domains *domains);
 void domains_libvirt_end(struct domains *domains);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <linux/kvm.h>
-#include <signal.h>
-#include <sys/ioctl.h>
-
+#include "child_guest.h"
 #include "daemon/domains.h"
 #include "fake_proc.h"
 
@@ -363,18 +360,7 @@ TEST(listeners_may_leave_and_join_while_they_are_told)
 	world_free(world);
 }
 
-/* Becomes a hypervisor of one thread, says so, and waits to be killed. */
-static _Noreturn void be_a_guest(int say_fd)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	char yes = kvm >= 0 && vm >= 0 && ioctl(vm, KVM_CREATE_VCPU, 0) >= 0;
-
-	if (write(say_fd, &yes, 1) == 1)
-		pause();
-	_exit(1);
-}
-
-static void end_loop(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu,
+static void hear_end(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu,
 		     void *data)
 {
 	pid_t *pid = data;
@@ -390,28 +376,17 @@ TEST(death_is_heard_of_at_once)
 	_cleanup_(sd_event_unrefp) sd_event *loop = NULL;
 	const struct config config = { .other_guests = true };
 	struct domains *domains;
-	int pipe_fds[2];
-	pid_t pid, waited;
-	char made = 0;
+	pid_t pid = child_guest_new(), waited = pid;
 
-	CHECK_EQ(pipe(pipe_fds), 0);
-	pid = waited = fork();
-	if (pid == 0)
-		be_a_guest(pipe_fds[1]);
-	CHECK_EQ(read(pipe_fds[0], &made, 1), 1);
-	if (!made)
-		kill(pid, SIGKILL), skip("KVM cannot create a machine here");
 	CHECK_EQ(sd_event_new(&loop), 0);
 	CHECK_EQ(domains_new(loop, &config, NULL, &domains, NULL), 0);
-	CHECK_CMP(domains_listen(domains, end_loop, &waited), >, 0);
+	CHECK_CMP(domains_listen(domains, hear_end, &waited), >, 0);
 	kill(pid, SIGKILL);
 	for (int i = 0; i < 1000 && waited; i++)
 		CHECK_CMP(sd_event_run(loop, 10000), >=, 0);
 	CHECK_EQ(waited, 0);
-	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	child_guest_end(pid);
 	domains_free(domains);
-	close(pipe_fds[0]);
-	close(pipe_fds[1]);
 }
 
 int main(void)
