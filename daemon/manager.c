@@ -10,12 +10,17 @@
 #include <time.h>
 
 #include "access.h"
+#include "domains.h"
+#include "guest_views.h"
 #include "jobs.h"
+#include "kernels.h"
 #include "manager.h"
 #include "say.h"
 #include "server.h"
+#include "subscriptions.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "watcher.h"
 
 /* ---- reload ---- */
 
@@ -42,7 +47,9 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	before = *manager->config;
 	*manager->config = *config;
 	*config = before; /* which goes now */
-	return 0;
+	domains_reload(manager->domains, manager->config);
+	subscriptions_reload(manager->subscriptions);
+	return watcher_reload(manager->watcher, manager->config, reterr);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -99,6 +106,17 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 
 	if (r == 0)
 		r = access_new(manager->config, &manager->access, reterr);
+	if (r == 0)
+		r = domains_new(manager->loop, manager->config, NULL, &manager->domains, reterr);
+	if (r == 0)
+		r = watcher_new(manager->jobs, manager->domains, manager->config, &manager->watcher, reterr);
+	if (r == 0)
+		r = kernels_new(manager->loop, manager->jobs, manager->domains, 0, &manager->kernels, reterr);
+	if (r == 0)
+		r = guest_views_new(manager->domains, manager->config, &manager->guest_views, reterr);
+	if (r == 0)
+		r = subscriptions_new(manager->loop, manager->domains, manager->guest_views, manager->access,
+				      &manager->subscriptions, reterr);
 	return r;
 }
 
@@ -150,7 +168,12 @@ struct manager *manager_free(struct manager *manager)
 	if (!manager)
 		return NULL;
 	server_free(manager->server);
+	subscriptions_free(manager->subscriptions);
+	guest_views_free(manager->guest_views);
+	kernels_free(manager->kernels);
+	watcher_free(manager->watcher);
 	jobs_free(manager->jobs);
+	domains_free(manager->domains);
 	access_free(manager->access);
 	sd_event_unref(manager->loop);
 	config_free(manager->config);

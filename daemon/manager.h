@@ -5,6 +5,8 @@
  *
  *	watcher      libvirt's word on which domains there are		-> domains
  *	domains      every guest of the node, from libvirt and /proc; tells listeners what changes
+ *	kernels      looks into each guest for its kernel		-> domains
+ *	guest_views  guests as clients see them; subscriptions: who is told of changes
  *	arbiter      who gets which of the node's counters (pure policy)
  *	sessions     the sessions that clients started			uses arbiter, runner
  *	always_on    the session that samples all guests		uses arbiter, runner -> store
@@ -28,6 +30,9 @@ struct manager {
 	struct access *access;
 	struct domains *domains;
 	struct watcher *watcher;
+	struct kernels *kernels;
+	struct guest_views *guest_views;
+	struct subscriptions *subscriptions;
 	struct arbiter *arbiter;
 	struct sessions *sessions;
 	struct always_on *always_on;

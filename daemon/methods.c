@@ -4,8 +4,8 @@
 
 static const struct method methods[] = {
 	/* methods_guests.c */
-	{ "ListGuests", RIGHT_READ, NULL },
-	{ "Subscribe", RIGHT_READ, NULL, .streams = true, .only_more = true },
+	{ "ListGuests", RIGHT_READ, method_list_guests },
+	{ "Subscribe", RIGHT_READ, method_subscribe, .streams = true, .only_more = true },
 	/* methods_sessions.c */
 	{ "StartSession", RIGHT_OPERATE, NULL },
 	{ "StopSession", RIGHT_OPERATE, NULL },

@@ -6,4 +6,8 @@
 #include "call.h"
 #include "manager.h"
 
+/* methods_guests.c */
+int method_list_guests(struct call *call, struct manager *manager);
+int method_subscribe(struct call *call, struct manager *manager);
+
 #endif
