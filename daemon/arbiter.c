@@ -132,19 +132,40 @@ static bool is_final(const struct request *request, const struct event *event)
 	       (event->told.status == GRANT_REFUSED || event->told.status == GRANT_REPLACED);
 }
 
+/* @replaced: not NULL = why the default source is not to be had. Returns why it is not, now. */
+static const char *plan_request(const struct arbiter_node *node, struct request *request, const char *replaced,
+				struct handed_out *out)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < request->n; i++) {
+		struct event *event = &request->events[i];
+
+		if (is_final(request, event))
+			event->next = event->told;
+		else if (replaced && event->asked.sampling && event->asked.replaceable)
+			event->next = without(&event->asked, replaced);
+		else
+			event->next = hand_out(node, &event->asked, out);
+		if (event->next.status == GRANT_REPLACED)
+			why = event->next.why;
+	}
+	return why;
+}
+
 /* Everybody's next grants. Returns the number of general counters in use. */
 static uint32_t plan(const struct arbiter *arbiter)
 {
 	struct handed_out out = {};
 
 	vec_for_each (item, &arbiter->line) {
-		struct request *request = *item;
+		struct handed_out before = out;
+		const char *replaced = plan_request(&arbiter->node, *item, NULL, &out);
 
-		for (size_t i = 0; i < request->n; i++) {
-			struct event *event = &request->events[i];
-
-			event->next = is_final(request, event) ? event->told :
-								 hand_out(&arbiter->node, &event->asked, &out);
+		/* One side by cycles and the other by the clock would be two profiles in one. */
+		if (replaced) {
+			out = before;
+			(void)plan_request(&arbiter->node, *item, replaced, &out);
 		}
 	}
 	return out.general;

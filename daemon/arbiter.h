@@ -10,7 +10,8 @@
  *   - what a fixed counter can count goes there, if that one is free, else to a general counter
  *   - sampling events want a counter for themselves; a counting event that finds none left shares those of the counting events
  *     before it (is multiplexed)
- *   - a sampling request for the default source gets the software clock where no counter is left, or none may be used
+ *   - a sampling request for the default source gets the software clock where no counter is left, or none may be used; its
+ *     events are replaced together
  *   - what was refused or replaced stays so when counters become free again, unless the request says that it takes them back:
  *     who samples cannot change the unit of his weights unasked
  *   - with mediated vPMU (Linux 7.0, enable_mediated_pmu=1) no hardware event that includes the guest is granted at all:

@@ -119,6 +119,8 @@ static const struct {
 	  { { "h", 7, 1, false, "G", "G" }, { "h", 7, 2, false, "-", NULL }, { "s", 7, 3, false, "P", "P" } } },
 	{ "the more important takes", { .n_counters = 2 },
 	  { { "s", -50, 1, false, "G", "P" }, { "c", 0, 2, false, "G", "R" }, { "hh", 10, 3, false, "GG", "GG" } } },
+	{ "the default source is replaced as a whole", { .n_counters = 1 },
+	  { { "ss", 0, 1, false, "PP", "PP" }, { "h", 0, 1, false, "G", "G" } } },
 	{ "who is refused took nothing from anybody", { .n_counters = 2, .mediated = true },
 	  { { "cc", 0, 1, false, "GG", "GG" }, { "nn", 100, 2, false, "-", NULL } } },
 	{ "what was lost stays lost, unless it is taken back", { .n_counters = 1 },
@@ -294,6 +296,15 @@ static bool fits(const struct model *model, struct model_event **events, size_t 
 	return general + cycles <= model->node.n_counters;
 }
 
+/* A default source's events, which stand side by side, are replaced together. */
+static bool all_or_none(struct model_event **events, size_t n, uint32_t set)
+{
+	for (size_t i = 1; i < n; i++)
+		if (events[i]->asked.replaceable && events[i - 1] + 1 == events[i] && (set >> i & 1) != (set >> (i - 1) & 1))
+			return false;
+	return true;
+}
+
 /* The first in the line is the most significant. */
 static uint32_t best_set(const struct model *model, struct model_event **events, size_t n, const bool *locked)
 {
@@ -307,7 +318,7 @@ static uint32_t best_set(const struct model *model, struct model_event **events,
 
 		for (size_t i = 0; i < n; i++)
 			rank = rank << 1 | (set >> i & 1);
-		if (rank > best_rank && fits(model, events, n, set)) {
+		if (rank > best_rank && fits(model, events, n, set) && all_or_none(events, n, set)) {
 			best = set;
 			best_rank = rank;
 		}
@@ -393,8 +404,9 @@ static void model_step(struct model *model, struct arbiter *arbiter, struct told
 		bool takes_back = roll(2);
 		char letters[4] = "";
 
+		/* Who wants the default source wants nothing else. */
 		for (size_t i = 0, n = 1 + roll(3); i < n; i++)
-			letters[i] = "snhcCgwt"[roll(8)];
+			letters[i] = letters[0] == 's' ? 's' : "nhcCgwts"[roll(i ? 7 : 8)];
 		model_ask(model, letters, priority, owner, takes_back,
 			  ask(arbiter, told, letters, priority, owner, takes_back));
 	} else if (model->n && roll(4)) {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A session from inside. sessions.c has its life, session_look.c its profile.
+ *
+ * A session may be referred to by a job in the pool while it goes: who works on it holds a reference.
+ */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include "sessions.h"
+#include "util/vec.h"
+
+struct look {
+	session_look_fn fn;
+	void *data;
+};
+
+typedef VEC(struct look) looks;
+
+struct session {
+	struct sessions *all; /* NULL: it is no longer among them */
+	struct jobs *jobs;
+	unsigned int refs;
+	bool ran; /* its caller heard that it started, and has not heard of its end */
+
+	char *name;
+	struct peer owner; /* groups owned */
+	uint64_t connection;
+	VEC(char *) guests;
+	struct vpmu_session_opts opts;
+	char *events; /* as asked for */
+	char *cmdline;
+	bool node_wide, whole_process;
+	uint64_t duration_ns;
+	int priority, record_fd;
+	bool is_recording;
+
+	enum session_state state;
+	struct session_plan plan;
+	char *why;
+	uint64_t request; /* the arbiter's; 0 = none */
+	bool regrant;	  /* what it was granted has changed */
+	bool stopping;
+	struct session_events listener;
+	void *listener_data;
+	void (*stopped)(struct session *session, void *data);
+	void *stopped_data;
+
+	struct runner *runner; /* NULL = over */
+	bool runner_ended;     /* it has said all it has to say, but for its last profile */
+	struct runner_status status; /* of the runner that is over */
+	int64_t started_ms;
+	uint64_t end_ns; /* CLOCK_MONOTONIC; 0 = none */
+
+	/* session_look.c */
+	struct vpmu_profile *total; /* NULL = nothing so far, or a job has it */
+	struct vpmu_error look_error; /* the last cut's */
+	looks looks;
+	bool looking;	    /* a cut or a job is under way */
+	bool last_taken;    /* of the runner that has ended */
+	unsigned int epoch; /* another one: the profile began anew */
+};
+
+/* session_look.c: the runner has ended: takes over its last profile, then calls session_closed(). */
+void session_take_last(struct session *session);
+/* sessions.c: the runner is not needed any more. */
+void session_closed(struct session *session);
+/* session_look.c: those who wait for a look get @error. */
+void session_fail_looks(struct session *session, const struct vpmu_error *error);
+/* session_look.c: what was sampled so far is dropped. */
+void session_forget_profile(struct session *session);
+
+#endif

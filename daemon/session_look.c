@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a session has seen: the runner's cuts, merged into one profile (total), of which everybody who looks gets a copy.
+ *
+ *	look -> cut (the runner's thread names addresses) -> job (merge, copy) -> fn
+ *
+ * One of these is under way at a time, and serves all who were waiting when the cut came back. The job has the total while
+ * it works, so nobody else touches it.
+ */
+#include <errno.h>
+
+#include "session.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define LOOKS_MAX 64
+
+DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
+
+struct served {
+	struct look look;
+	struct vpmu_profile *copy;
+	struct vpmu_error error;
+};
+
+struct merge {
+	struct session *session;
+	unsigned int epoch;
+	struct vpmu_profile *total, *from;
+	struct vpmu_error error; /* of the merging */
+	size_t n;
+	struct served served[];
+};
+
+/* ---- in the pool ---- */
+
+static int copy_profile(const struct vpmu_profile *of, struct vpmu_profile **ret_copy, struct vpmu_error *reterr)
+{
+	_cleanup_(vpmu_profile_freep) struct vpmu_profile *copy = NULL;
+	int r = vpmu_profile_new(NULL, &copy, reterr);
+
+	if (r == 0)
+		r = vpmu_profile_merge(copy, of, reterr);
+	if (r < 0)
+		return r;
+	*ret_copy = take_ptr(copy);
+	return 0;
+}
+
+static void merge_and_copy(void *data)
+{
+	struct merge *merge = data;
+
+	if (!merge->total)
+		merge->total = take_ptr(merge->from);
+	else if (merge->from)
+		(void)vpmu_profile_merge(merge->total, merge->from, &merge->error);
+	merge->from = vpmu_profile_free(merge->from);
+	for (size_t i = 0; i < merge->n && merge->total; i++)
+		(void)copy_profile(merge->total, &merge->served[i].copy, &merge->served[i].error);
+}
+
+/* ---- in the loop ---- */
+
+static void kick(struct session *session);
+
+static void serve(const struct served *served, const struct vpmu_error *error)
+{
+	const struct vpmu_error *why = served->error.code ? &served->error : error;
+
+	served->look.fn(served->copy, served->copy ? NULL : why, served->look.data);
+}
+
+static void merged(void *data, bool cancelled)
+{
+	struct merge *merge = data;
+	_cleanup_(session_unrefp) struct session *session = merge->session;
+	struct vpmu_error none;
+
+	error_set(&none, cancelled ? -ECANCELED : -ENODATA,
+		  cancelled ? "vpmud ends" : "session '%s' has no samples yet", session->name);
+	if (merge->error.code)
+		session->look_error = merge->error;
+	if (merge->epoch == session->epoch)
+		session->total = take_ptr(merge->total);
+	vpmu_profile_free(merge->total);
+	vpmu_profile_free(merge->from);
+	session->looking = false;
+	for (size_t i = 0; i < merge->n; i++)
+		serve(&merge->served[i], session->look_error.code ? &session->look_error : &none);
+	free(merge);
+	if (session->all && session->runner && session->last_taken)
+		session_closed(session);
+	if (session->all)
+		kick(session);
+}
+
+/* @profile: what the cut gave, taken. */
+static void begin_merge(struct session *session, struct vpmu_profile *profile)
+{
+	struct merge *merge = calloc(1, sizeof(*merge) + session->looks.n * sizeof(merge->served[0]));
+	struct vpmu_error error;
+
+	if (!merge) {
+		vpmu_profile_free(profile);
+		session->looking = false;
+		error_oom(&error);
+		return session_fail_looks(session, &error);
+	}
+	merge->session = session_ref(session);
+	merge->epoch = session->epoch;
+	merge->total = take_ptr(session->total);
+	merge->from = profile;
+	merge->n = session->looks.n;
+	for (size_t i = 0; i < merge->n; i++)
+		merge->served[i].look = session->looks.items[i];
+	session->looks.n = 0;
+	if (jobs_run(session->jobs, merge_and_copy, merged, merge) == 0)
+		return;
+	/* The pool is full: better a slow loop than a profile with a hole. */
+	merge_and_copy(merge);
+	merged(merge, false);
+}
+
+static void on_cut(struct vpmu_profile *profile, const struct vpmu_error *error, void *data)
+{
+	struct session *session = data;
+
+	session->look_error = (struct vpmu_error){};
+	if (error && error->code != -ENODATA)
+		session->look_error = *error;
+	session->last_taken = session->runner_ended;
+	begin_merge(session, profile);
+}
+
+static void kick(struct session *session)
+{
+	bool last = session->runner && session->runner_ended && !session->last_taken;
+
+	if (session->looking || (session->looks.n == 0 && !last))
+		return;
+	session->looking = true;
+	if (session->runner && runner_cut(session->runner, on_cut, session) == 0)
+		return;
+	session->last_taken = session->runner_ended;
+	begin_merge(session, NULL);
+}
+
+int session_look(struct session *session, session_look_fn fn, void *data)
+{
+	if (session->is_recording)
+		return -EINVAL;
+	if (session->looks.n >= LOOKS_MAX)
+		return -EBUSY;
+	if (!vec_push(&session->looks, (struct look){ fn, data }))
+		return -ENOMEM;
+	kick(session);
+	return 0;
+}
+
+void session_take_last(struct session *session)
+{
+	kick(session);
+}
+
+void session_fail_looks(struct session *session, const struct vpmu_error *error)
+{
+	looks waiting = session->looks;
+
+	session->looks = (looks){};
+	vec_for_each (look, &waiting)
+		look->fn(NULL, error, look->data);
+	vec_free(&waiting);
+}
+
+void session_forget_profile(struct session *session)
+{
+	session->epoch++;
+	session->total = vpmu_profile_free(session->total);
+	session->look_error = (struct vpmu_error){};
+}
