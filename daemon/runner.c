@@ -185,6 +185,15 @@ struct runner *runner_free(struct runner *runner)
 	return runner_unref(runner);
 }
 
+struct vpmu_profile *runner_finish(struct runner *runner)
+{
+	runner_stop(runner);
+	if (runner->has_thread)
+		pthread_join(runner->thread, NULL);
+	runner->has_thread = false;
+	return take_ptr(runner->last);
+}
+
 /* ---- from the thread to the loop ---- */
 
 struct message {
@@ -275,14 +284,21 @@ static struct vpmu_coverage coverage_since(const struct vpmu_coverage *now, cons
 	return c;
 }
 
+DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
+
 static int begin_profile(struct runner *runner, struct vpmu_session *session, struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_profile_opts, opts, .chains = runner->chains);
-	int r = vpmu_profile_new(&opts, &runner->profile, reterr);
+	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
+	const struct vpmu_event_info *event;
+	int r = vpmu_profile_new(&opts, &profile, reterr);
 
+	for (size_t i = 0; r == 0 && (event = vpmu_session_event(session, i)); i++)
+		r = vpmu_profile_add_event(profile, event, reterr);
 	if (r < 0)
 		return r;
-	vpmu_session_on_sample(session, vpmu_profile_add, runner->profile);
+	vpmu_session_on_sample(session, vpmu_profile_add, profile);
+	runner->profile = take_ptr(profile);
 	return 0;
 }
 

@@ -74,6 +74,12 @@ void runner_stop(struct runner *runner);
 typedef void (*runner_cut_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);
 int runner_cut(struct runner *runner, runner_cut_fn fn, void *data);
 
+/*
+ * runner_finish - stop here and now, without the loop: what was sampled since the last cut, named, the caller's to free; NULL if there
+ * is nothing. Waits for the thread, which may be naming addresses. All that is left to do with the runner then is runner_free().
+ */
+struct vpmu_profile *runner_finish(struct runner *runner);
+
 /* As of the thread's last round (see vpmu_session_opts.pace_ms). */
 void runner_status(const struct runner *runner, struct runner_status *ret_status);
 

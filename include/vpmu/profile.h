@@ -143,7 +143,7 @@ VPMU_API int vpmu_profile_resolve(struct vpmu_profile *profile, struct vpmu_symb
 				  const struct vpmu_coverage *coverage, struct vpmu_error *reterr);
 
 /*
- * vpmu_profile_merge - add @from to @into, by names. Events are matched by index.
+ * vpmu_profile_merge - add @from to @into, by names. Events too, where both know theirs (vpmu_profile_add_event()), else by index.
  * Both are to be resolved, or @into new and empty. On failure @into is unchanged.
  * Errors: -EINVAL (not resolved, or both the same), -ENOMEM.
  */
@@ -166,6 +166,11 @@ VPMU_API int vpmu_profile_add_event(struct vpmu_profile *profile, const struct v
 VPMU_API bool vpmu_profile_event(const struct vpmu_profile *profile, size_t i, struct vpmu_event_info *ret_info);
 VPMU_API bool vpmu_profile_guest(const struct vpmu_profile *profile, size_t i, const char **ret_name,
 				 const char **ret_uuid);
+/* How many samples guest @i has; VPMU_NO_GUEST: how many belong to none. */
+VPMU_API uint64_t vpmu_profile_guest_samples(const struct vpmu_profile *profile, uint32_t i);
+
+/* vpmu_profile_memory - about how many bytes of memory it takes: for those who must bound what they merge. */
+VPMU_API size_t vpmu_profile_memory(const struct vpmu_profile *profile);
 
 /*
  * vpmu_profile_write - a resolved profile as bytes: compact, the same on every machine, readable by this version of the library

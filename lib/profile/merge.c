@@ -13,12 +13,14 @@
 #include "util/macro.h"
 
 struct translation {
-	uint32_t *strings, *guests, *frames, *stacks;
+	uint32_t *strings, *events, *guests, *frames, *stacks;
+	uint32_t n_events; /* that are known */
 };
 
 static void translation_deinit(struct translation *tr)
 {
 	free(tr->strings);
+	free(tr->events);
 	free(tr->guests);
 	free(tr->frames);
 	free(tr->stacks);
@@ -58,15 +60,30 @@ static int translate_names(struct profile_tables *into, const struct profile_tab
 	return 0;
 }
 
-/* Events are matched by index: those that @into knows stay. */
-static int translate_events(struct profile_tables *into, const struct profile_tables *from,
-			    const struct translation *tr)
+static uint32_t find_event(const struct profile_tables *t, uint32_t name)
 {
-	while (into->events.n < from->events.n) {
-		struct profile_event event = from->events.items[into->events.n];
+	uint32_t i = 0;
+
+	while (i < t->events.n && t->events.items[i].name != name)
+		i++;
+	return i;
+}
+
+/*
+ * By name, where both know what their events are: cycles are not to be added to nanoseconds only because a later session got
+ * another event. Else by index, and whoever knows more tells.
+ */
+static int translate_events(struct profile_tables *into, const struct profile_tables *from, struct translation *tr)
+{
+	bool by_name = into->events.n || !into->entries.n;
+
+	tr->n_events = (uint32_t)from->events.n;
+	for (uint32_t i = 0; i < tr->n_events; i++) {
+		struct profile_event event = from->events.items[i];
 
 		event.name = tr->strings[event.name];
-		if (tables_event(into, &event) < 0)
+		tr->events[i] = by_name ? find_event(into, event.name) : i;
+		if (tr->events[i] == into->events.n && tables_event(into, &event) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -103,6 +120,8 @@ static int add_entries(struct profile_tables *into, const struct profile_tables 
 		int r;
 
 		e.guest = e.guest == VPMU_NO_GUEST ? VPMU_NO_GUEST : tr->guests[e.guest];
+		if (e.event < tr->n_events)
+			e.event = tr->events[e.event];
 		e.process = tr->strings[e.process];
 		e.leaf = tr->frames[e.leaf];
 		e.stack = e.stack == PROFILE_NO_STACK ? PROFILE_NO_STACK : tr->stacks[e.stack];
@@ -149,10 +168,11 @@ VPMU_API int vpmu_profile_merge(struct vpmu_profile *into, const struct vpmu_pro
 	if (into == from)
 		return error_set(reterr, -EINVAL, "cannot merge a profile with itself");
 	tr.strings = map_new(intern_count(t->strings));
+	tr.events = map_new(t->events.n);
 	tr.guests = map_new(t->guests.n);
 	tr.frames = map_new(t->frames.n);
 	tr.stacks = map_new(t->stacks.n);
-	if (!tr.strings || !tr.guests || !tr.frames || !tr.stacks ||
+	if (!tr.strings || !tr.events || !tr.guests || !tr.frames || !tr.stacks ||
 	    translate_names(&into->tables, t, &tr) < 0 ||
 	    translate_stacks(&into->tables, t, &tr) < 0 ||
 	    translate_events(&into->tables, t, &tr) < 0 ||

@@ -70,6 +70,21 @@ VPMU_API int vpmu_profile_add_event(struct vpmu_profile *profile, const struct v
 	return 0;
 }
 
+static size_t idtable_bytes(const struct idtable *t)
+{
+	return t->slots ? (t->mask + (size_t)1) * sizeof(*t->slots) : 0;
+}
+
+VPMU_API size_t vpmu_profile_memory(const struct vpmu_profile *profile)
+{
+	const struct profile_tables *t = &profile->tables;
+
+	return sizeof(*profile) + intern_bytes(t->strings) + t->guests.room * sizeof(*t->guests.items) +
+	       t->frames.room * sizeof(*t->frames.items) + t->stacks.room * sizeof(*t->stacks.items) +
+	       t->stack_frames.room * sizeof(*t->stack_frames.items) + t->entries.room * sizeof(*t->entries.items) +
+	       idtable_bytes(&t->frame_ids) + idtable_bytes(&t->stack_ids) + idtable_bytes(&t->entry_ids);
+}
+
 VPMU_API bool vpmu_profile_event(const struct vpmu_profile *profile, size_t i, struct vpmu_event_info *ret_info)
 {
 	const struct profile_event *event;
@@ -93,6 +108,16 @@ VPMU_API bool vpmu_profile_guest(const struct vpmu_profile *profile, size_t i, c
 	*ret_name = intern_string(profile->tables.strings, guest->name);
 	*ret_uuid = intern_string(profile->tables.strings, guest->uuid);
 	return true;
+}
+
+VPMU_API uint64_t vpmu_profile_guest_samples(const struct vpmu_profile *profile, uint32_t i)
+{
+	uint64_t samples = 0;
+
+	vec_for_each(entry, &profile->tables.entries)
+		if (entry->guest == i)
+			samples += entry->samples;
+	return samples;
 }
 
 int profile_view(const struct vpmu_profile *profile, struct profile_view *ret_view)

@@ -151,7 +151,7 @@ static void read_events(struct reading *r)
 	for (uint32_t i = 0; i < n && ok(r); i++) {
 		struct profile_event event = { .name = get_number(r, &r->strings) };
 
-		uint32_t flags = get_below(r, 4);
+		uint64_t flags = get(r);
 
 		event.info.is_clock = flags & PROFILE_BYTES_CLOCK;
 		event.info.excludes_guest = flags & PROFILE_BYTES_EXCLUDES_GUEST;

@@ -25,6 +25,7 @@ struct intern {
 	VEC(struct entry) entries;
 	struct idtable ids;
 	struct chunk *chunks;
+	size_t chunk_bytes; /* all together */
 	char *fill;
 	size_t fill_left;
 };
@@ -68,6 +69,7 @@ static char *store(struct intern *pool, const char *bytes, size_t n)
 			return NULL;
 		chunk->next = pool->chunks;
 		pool->chunks = chunk;
+		pool->chunk_bytes += sizeof(*chunk) + room;
 		pool->fill = chunk->bytes;
 		pool->fill_left = room;
 	}
@@ -113,4 +115,11 @@ const char *intern_string(const struct intern *pool, uint32_t id)
 uint32_t intern_count(const struct intern *pool)
 {
 	return (uint32_t)pool->entries.n;
+}
+
+size_t intern_bytes(const struct intern *pool)
+{
+	size_t slots = pool->ids.slots ? pool->ids.mask + (size_t)1 : 0;
+
+	return pool->chunk_bytes + pool->entries.room * sizeof(*pool->entries.items) + slots * sizeof(*pool->ids.slots);
 }

@@ -24,5 +24,7 @@ uint32_t intern_add_bytes(struct intern *pool, const char *bytes, size_t n);
 /* The string of a number that the pool handed out. */
 const char *intern_string(const struct intern *pool, uint32_t id);
 uint32_t intern_count(const struct intern *pool);
+/* About how much memory it takes. */
+size_t intern_bytes(const struct intern *pool);
 
 #endif

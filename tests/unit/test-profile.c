@@ -103,6 +103,32 @@ TEST(merge_matches_by_names)
 	vpmu_profile_free(sum);
 }
 
+/* Of a session whose event was taken away and which went on with another. */
+TEST(merge_matches_events_by_name)
+{
+	static const struct vpmu_event_info cycles = { .name = "cycles" }, clock = { .name = "cpu-clock", .is_clock = true };
+	struct vpmu_profile *a = profile_new(), *b = profile_new();
+	struct vpmu_event_info info;
+	struct profile_view view;
+
+	CHECK_EQ(vpmu_profile_add_event(a, &cycles, NULL), 0);
+	CHECK_EQ(vpmu_profile_add_event(b, &clock, NULL), 0);
+	CHECK_EQ(vpmu_profile_add_event(b, &cycles, NULL), 0);
+	put(a, "vm", "f", "main", 1);
+	put(b, "vm", "f", "main", 10);
+	CHECK_EQ(vpmu_profile_merge(a, b, NULL), 0);
+	CHECK_EQ(profile_view(a, &view), 0);
+	CHECK_EQ(view.n_entries, 2);
+	CHECK_EQ(view.entries[0].event, 0);
+	CHECK_EQ(view.entries[1].event, 1);
+	CHECK_EQ(view.entries[1].samples, 10);
+	CHECK(vpmu_profile_event(a, 1, &info));
+	CHECK_STR(info.name, "cpu-clock");
+	CHECK(!vpmu_profile_event(a, 2, &info));
+	vpmu_profile_free(a);
+	vpmu_profile_free(b);
+}
+
 TEST(merge_refuses_what_is_not_resolved_and_itself)
 {
 	struct vpmu_profile *a = profile_new(), *b = profile_new();

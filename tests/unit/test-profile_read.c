@@ -70,6 +70,11 @@ TEST(a_profile_comes_back_as_it_was)
 	CHECK_STR(name, "web1");
 	CHECK_STR(uuid, "7f1c44a0-0001-4000-8000-000000000001");
 	CHECK(!vpmu_profile_guest(q, 1, &name, &uuid));
+	CHECK_EQ(vpmu_profile_guest_samples(q, 0), 126);
+	CHECK_EQ(vpmu_profile_guest_samples(q, 1), 0);
+	CHECK_EQ(vpmu_profile_guest_samples(q, VPMU_NO_GUEST), 7);
+	CHECK_CMP(vpmu_profile_memory(q), >, sizeof(uint64_t) * 100);
+	CHECK_CMP(vpmu_profile_memory(q), <, 1 << 20);
 	vpmu_profile_free(p);
 	vpmu_profile_free(q);
 }
