@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Taking out: the profiles of some guests and some time, merged, in a job with a connection of its own. What one answer may
+ * take is bounded in time and in memory, so that nobody can have all of the pool for long, or all of the memory.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "store_private.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define QUERY_NS_MAX	(20 * UINT64_C(1000000000))
+#define QUERY_BYTES_MAX (96u << 20) /* of the merged profile */
+#define LOOK_EVERY	64	    /* profiles: at the clock, at the memory */
+
+/* One minute's or hour's profile, unpacked. */
+#define PART_BYTES_MAX (32u << 20)
+
+DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
+
+struct reading {
+	struct store *store;
+	guest_list guests;
+	int64_t since_ms, until_ms;
+	store_fn fn;
+	void *data;
+
+	struct vpmu_profile *profile;
+	struct vpmu_error error;
+	uint64_t n_parts, end_ns;
+};
+
+static struct reading *reading_free(struct reading *r)
+{
+	if (!r)
+		return NULL;
+	vec_for_each(guest, &r->guests) {
+		free((char *)guest->name);
+		free((char *)guest->uuid);
+	}
+	vec_free(&r->guests);
+	vpmu_profile_free(r->profile);
+	store_unref(r->store);
+	free(r);
+	return NULL;
+}
+DEFINE_CLEANUP(struct reading *, reading_free)
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static bool is_wanted(const char *name, const char *uuid, void *data)
+{
+	struct reading *r = data;
+
+	vec_for_each(guest, &r->guests)
+		if (streq(guest->name, name) && streq(guest->uuid, uuid))
+			return true;
+	return false;
+}
+
+static int too_much(struct reading *r, const char *what)
+{
+	error_set(&r->error, -E2BIG, "an answer from the store that takes more than %s", what);
+	error_hint(&r->error, "ask for a shorter time, or for fewer guests");
+	return -E2BIG;
+}
+
+static int check_bounds(struct reading *r)
+{
+	if (r->store->stopping)
+		return error_set(&r->error, -ECANCELED, "vpmud is being stopped");
+	if (++r->n_parts % LOOK_EVERY)
+		return 0;
+	if (now_ns() > r->end_ns)
+		return too_much(r, "20 seconds");
+	if (vpmu_profile_memory(r->profile) > QUERY_BYTES_MAX)
+		return too_much(r, "96 MiB of memory");
+	return 0;
+}
+
+/* A profile that cannot be read is one that is missing. */
+static int add_part(const struct store_part *part, void *data)
+{
+	VPMU_OPTS(vpmu_profile_read_opts, opts, .max_bytes = PART_BYTES_MAX);
+	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
+	struct reading *reading = data;
+	int r = check_bounds(reading);
+
+	if (r < 0)
+		return r;
+	r = vpmu_profile_read(part->bytes, part->n_bytes, &opts, &profile, &reading->error);
+	if (r == 0)
+		return vpmu_profile_merge(reading->profile, profile, &reading->error);
+	store_count_errors(reading->store, 1);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int read_parts(struct reading *reading)
+{
+	_cleanup_(store_db_closep) struct store_db *db = NULL;
+	struct vpmu_coverage coverage;
+	int r;
+
+	reading->end_ns = now_ns() + QUERY_NS_MAX;
+	r = vpmu_profile_new(NULL, &reading->profile, &reading->error);
+	if (r == 0)
+		r = check_bounds(reading);
+	if (r == 0)
+		r = store_db_open(reading->store->path, false, &db, &reading->error);
+	if (r == 0)
+		r = store_db_each(db, is_wanted, reading->since_ms, reading->until_ms, add_part, reading,
+				  &reading->error);
+	if (r < 0)
+		return r;
+	vpmu_profile_coverage(reading->profile, &coverage);
+	if (coverage.samples)
+		return 0;
+	error_set(&reading->error, -ENODATA, "the store has no samples of that time");
+	return -ENODATA;
+}
+
+static void read_work(void *data)
+{
+	struct reading *reading = data;
+
+	if (read_parts(reading) < 0)
+		reading->profile = vpmu_profile_free(reading->profile);
+	else
+		reading->error = (struct vpmu_error){};
+}
+
+static void read_end(void *data, bool cancelled)
+{
+	struct reading *reading = data;
+
+	if (cancelled)
+		error_set(&reading->error, -ECANCELED, "vpmud is being stopped");
+	if (cancelled || reading->error.code)
+		reading->fn(NULL, &reading->error, reading->data);
+	else
+		reading->fn(take_ptr(reading->profile), NULL, reading->data);
+	reading_free(reading);
+}
+
+int store_get(struct store *store, const struct store_query *query, store_fn fn, void *data)
+{
+	_cleanup_(reading_freep) struct reading *reading = calloc(1, sizeof(*reading));
+	int r;
+
+	if (!reading)
+		return -ENOMEM;
+	reading->store = store_ref(store);
+	reading->since_ms = query->since_ms;
+	reading->until_ms = query->until_ms;
+	reading->fn = fn;
+	reading->data = data;
+	for (size_t i = 0; i < query->n_guests; i++) {
+		struct store_guest guest = { .name = strdup(query->guests[i].name), .uuid = strdup(query->guests[i].uuid) };
+
+		if (!vec_push(&reading->guests, guest) || !guest.name || !guest.uuid)
+			return -ENOMEM;
+	}
+	r = jobs_run(store->jobs, read_work, read_end, reading);
+	if (r < 0)
+		return r;
+	reading = NULL; /* the job's */
+	return 0;
+}
