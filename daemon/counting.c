@@ -159,6 +159,8 @@ static void on_reading(const struct reading *reading, void *data)
 	struct counting *counting = data;
 	struct guest_totals news = { .domain = reading->domain };
 
+	if (reading->last)
+		return; /* its sums went with it */
 	if (guest_totals_add(&news, &reading->counts) < 0 || !vec_push(&counting->news, news))
 		vec_free(&news.vcpus);
 }

@@ -6,21 +6,58 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "abilities.h"
 #include "access.h"
+#include "count_streams.h"
+#include "counting.h"
 #include "domains.h"
 #include "guest_views.h"
 #include "jobs.h"
 #include "kernels.h"
 #include "manager.h"
+#include "metrics.h"
 #include "say.h"
 #include "server.h"
+#include "service.h"
 #include "subscriptions.h"
 #include "util/error.h"
 #include "util/macro.h"
 #include "watcher.h"
+
+/* ---- counters and metrics ---- */
+
+static uint64_t metrics_interval_ns(const struct config *config)
+{
+	return config->metrics_interval_s * UINT64_C(1000000000);
+}
+
+static void on_counted(void *data)
+{
+	struct manager *manager = data;
+
+	metrics_update(manager->metrics);
+}
+
+static int start_counting(struct manager *manager, struct vpmu_error *reterr)
+{
+	const struct counting_opts opts = {
+		.loop = manager->loop,
+		.jobs = manager->jobs,
+		.domains = manager->domains,
+		.interval_ns = metrics_interval_ns(manager->config),
+		.fn = on_counted,
+		.data = manager,
+	};
+	int r = counting_new(&opts, &manager->counting, reterr);
+
+	if (r == 0)
+		r = metrics_new(manager, &manager->metrics, reterr);
+	if (r == 0)
+		r = count_streams_new(manager, &manager->count_streams, reterr);
+	return r;
+}
 
 /* ---- reload ---- */
 
@@ -49,6 +86,8 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	*config = before; /* which goes now */
 	domains_reload(manager->domains, manager->config);
 	subscriptions_reload(manager->subscriptions);
+	counting_set_interval(manager->counting, metrics_interval_ns(manager->config));
+	metrics_reload(manager->metrics);
 	return watcher_reload(manager->watcher, manager->config, reterr);
 }
 
@@ -59,14 +98,14 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	(void)source;
 	(void)info;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(manager_now_ns() / 1000));
+	service_reloading();
 	if (load_again(manager, &error) < 0) {
 		say_error(&error);
 		say_warning("the configuration stays as it was");
 	} else {
 		say_info("the configuration was read again");
 	}
-	sd_notify(0, "READY=1");
+	service_ready(manager->service);
 	return 0;
 }
 
@@ -80,6 +119,15 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 }
 
 /* ---- life ---- */
+
+/* Unix time. */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /* Blocked in every thread that starts later; the loop reads them. */
 static int take_signals(struct manager *manager, struct vpmu_error *reterr)
@@ -117,6 +165,12 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = subscriptions_new(manager->loop, manager->domains, manager->guest_views, manager->access,
 				      &manager->subscriptions, reterr);
+	if (r == 0)
+		r = start_counting(manager, reterr);
+	if (r == 0)
+		r = abilities_new(manager->jobs, &manager->abilities, reterr);
+	if (r == 0)
+		r = service_new(manager, &manager->service, reterr);
 	return r;
 }
 
@@ -130,6 +184,7 @@ int manager_new(const struct manager_opts *opts, struct manager **ret_manager, s
 	if (!manager)
 		return error_oom(reterr);
 	manager->started_ns = manager_now_ns();
+	manager->started_ms = now_ms();
 	manager->config_must_exist = opts->config_must_exist;
 	manager->config_path = strdup(opts->config_path);
 	if (!manager->config_path)
@@ -157,9 +212,9 @@ int manager_run(struct manager *manager)
 {
 	int r;
 
-	sd_notify(0, "READY=1");
+	service_ready(manager->service);
 	r = sd_event_loop(manager->loop);
-	sd_notify(0, "STOPPING=1");
+	service_stopping();
 	return r;
 }
 
@@ -172,6 +227,11 @@ struct manager *manager_free(struct manager *manager)
 	guest_views_free(manager->guest_views);
 	kernels_free(manager->kernels);
 	watcher_free(manager->watcher);
+	service_free(manager->service);
+	abilities_free(manager->abilities);
+	count_streams_free(manager->count_streams);
+	metrics_free(manager->metrics);
+	counting_free(manager->counting);
 	jobs_free(manager->jobs);
 	domains_free(manager->domains);
 	access_free(manager->access);

@@ -12,7 +12,10 @@
  *	always_on    the session that samples all guests		uses arbiter, runner -> store
  *	store	     profiles on disk, by guest and minute
  *	counting     counters on all guests, for metrics and Counters
+ *	count_streams  counters for clients, interval by interval
  *	metrics	     OpenMetrics text
+ *	abilities    what this machine can do
+ *	service	     what systemd is told
  *	server	     connections, calls; methods*.c carry them out	uses access
  */
 #ifndef DAEMON_MANAGER_H
@@ -38,9 +41,13 @@ struct manager {
 	struct always_on *always_on;
 	struct store *store;
 	struct counting *counting;
+	struct count_streams *count_streams;
 	struct metrics *metrics;
+	struct abilities *abilities;
+	struct service *service;
 	struct server *server;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	uint64_t started_ms; /* Unix time */
 };
 
 struct manager_opts {

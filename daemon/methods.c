@@ -17,11 +17,11 @@ static const struct method methods[] = {
 	{ "Diff", RIGHT_READ, NULL },
 	{ "Export", RIGHT_READ, NULL },
 	/* methods_counters.c */
-	{ "Counters", RIGHT_READ, NULL, .streams = true },
-	{ "Metrics", RIGHT_READ, NULL },
+	{ "Counters", RIGHT_READ, method_counters, .streams = true },
+	{ "Metrics", RIGHT_READ, method_metrics },
 	/* methods_about.c */
-	{ "Capabilities", RIGHT_READ, NULL },
-	{ "Stats", RIGHT_READ, NULL },
+	{ "Capabilities", RIGHT_READ, method_capabilities },
+	{ "Stats", RIGHT_READ, method_stats },
 };
 
 const struct method *method_at(size_t i)

@@ -9,5 +9,11 @@
 /* methods_guests.c */
 int method_list_guests(struct call *call, struct manager *manager);
 int method_subscribe(struct call *call, struct manager *manager);
+/* methods_counters.c */
+int method_counters(struct call *call, struct manager *manager);
+int method_metrics(struct call *call, struct manager *manager);
+/* methods_about.c */
+int method_capabilities(struct call *call, struct manager *manager);
+int method_stats(struct call *call, struct manager *manager);
 
 #endif

@@ -15,15 +15,23 @@
  */
 #define ENDED_MAX 256
 
-/* The loop puts guests into the list and marks them gone; a job opens and reads those it was started with. */
+/*
+ * The loop puts guests into the list and says where they are in life; a job opens and reads those it was started with.
+ * Who leaves is read once more: events of threads that ended can still be had.
+ */
 struct member {
 	uint64_t domain;
 	struct vpmu_guest_info info; /* a copy */
-	bool gone;
+	enum { LIVES, LEAVES, GONE } state; /* the loop's alone */
 	/* the job's, while there is one */
 	struct vpmu_counters *counters; /* NULL = not opened yet, or it failed */
 	size_t n_ended;
 	struct vpmu_error error;
+};
+
+struct task {
+	struct member *member;
+	bool last;
 };
 
 struct readings {
@@ -35,8 +43,9 @@ struct readings {
 	enum job { JOB_NONE, JOB_LOOK, JOB_READ } next; /* what came meanwhile and wants another one */
 	bool freed; /* it outlives its owner until the job ends */
 	struct vpmu_error error;
+	bool was_read;
 	/* the job's */
-	VEC(struct member *) work;
+	VEC(struct task) work;
 	enum job job; /* LOOK: open, look for threads; READ: that, and read */
 	uint64_t last_ns, now_ns;
 };
@@ -93,7 +102,7 @@ static void drop_gone(struct readings *readings)
 	size_t kept = 0;
 
 	vec_for_each (member, &readings->members) {
-		if ((*member)->gone)
+		if ((*member)->state == GONE)
 			member_free(*member);
 		else
 			readings->members.items[kept++] = *member;
@@ -136,9 +145,9 @@ static void open_member(struct readings *readings, struct member *member)
 	member->counters = counters;
 }
 
-static void read_member(struct readings *readings, struct member *member)
+static void read_member(struct readings *readings, struct member *member, bool last)
 {
-	struct reading reading = { .domain = member->domain, .name = member->info.name };
+	struct reading reading = { .domain = member->domain, .name = member->info.name, .last = last };
 
 	if (vpmu_counters_read(member->counters, VPMU_SINCE_LAST, &reading.counts, &member->error) < 0)
 		return;
@@ -153,13 +162,15 @@ static void work(void *data)
 {
 	struct readings *readings = data;
 
-	vec_for_each (item, &readings->work) {
-		struct member *member = *item;
+	vec_for_each (task, &readings->work) {
+		struct member *member = task->member;
 
-		if (!member->counters)
+		if (!member->counters && !task->last)
 			open_member(readings, member);
+		else if (!member->counters)
+			continue;
 		else if (readings->job == JOB_READ)
-			read_member(readings, member);
+			read_member(readings, member, task->last);
 		else
 			(void)vpmu_counters_refresh(member->counters, NULL);
 	}
@@ -176,14 +187,20 @@ static void end(void *data, bool cancelled)
 	uint64_t from_ns = readings->last_ns;
 	enum job next;
 
+	/* Still busy meanwhile, so that no job runs beside the callbacks and they may free us. */
 	if (!readings->freed && !cancelled) {
-		vec_for_each (member, &readings->work)
-			if ((*member)->error.code < 0)
-				readings->error = (*member)->error;
+		vec_for_each (task, &readings->work)
+			if (task->member->error.code < 0)
+				readings->error = task->member->error;
 		if (readings->job == JOB_READ) {
 			readings->last_ns = readings->now_ns;
-			/* Still busy, so that no job runs beside it and it may free us. */
+			readings->was_read = true;
 			readings->opts.done(from_ns, readings->last_ns, readings->opts.data);
+		} else {
+			if (!readings->was_read)
+				readings->last_ns = readings->now_ns; /* now those of the beginning are open */
+			if (readings->opts.opened)
+				readings->opts.opened(readings->opts.data);
 		}
 	}
 	readings->busy = false;
@@ -210,12 +227,18 @@ static int start(struct readings *readings, enum job job)
 	if (!vec_reserve(&readings->work, readings->members.n))
 		return -ENOMEM;
 	vec_for_each (member, &readings->members)
-		if (!(*member)->gone)
-			readings->work.items[readings->work.n++] = *member;
+		if ((*member)->state == LIVES || job == JOB_READ)
+			readings->work.items[readings->work.n++] =
+				(struct task){ *member, (*member)->state != LIVES };
 	readings->job = job;
 	r = jobs_run(readings->opts.jobs, work, end, readings);
-	readings->busy = r == 0;
-	return r;
+	if (r < 0)
+		return r;
+	readings->busy = true;
+	vec_for_each (task, &readings->work)
+		if (task->last)
+			task->member->state = GONE;
+	return 0;
 }
 
 /* Returns whether the set changed. */
@@ -237,20 +260,18 @@ static bool add(struct readings *readings, const struct domain *domain)
 static void remove_member(struct readings *readings, uint64_t domain)
 {
 	vec_for_each (member, &readings->members) {
-		if ((*member)->domain != domain || (*member)->gone)
+		if ((*member)->domain != domain || (*member)->state != LIVES)
 			continue;
-		(*member)->gone = true;
+		(*member)->state = LEAVES;
 		if (readings->opts.gone)
 			readings->opts.gone(domain, readings->opts.data);
 	}
-	if (!readings->busy)
-		drop_gone(readings);
 }
 
 static bool has(const struct readings *readings, uint64_t domain)
 {
 	vec_for_each (member, &readings->members)
-		if ((*member)->domain == domain && !(*member)->gone)
+		if ((*member)->domain == domain && (*member)->state == LIVES)
 			return true;
 	return false;
 }
@@ -334,7 +355,16 @@ size_t readings_guests(const struct readings *readings)
 	size_t n = 0;
 
 	vec_for_each (member, &readings->members)
-		n += !(*member)->gone;
+		n += (*member)->state == LIVES;
+	return n;
+}
+
+size_t readings_counted(const struct readings *readings)
+{
+	size_t n = 0;
+
+	vec_for_each (member, &readings->members)
+		n += (*member)->state == LIVES && (*member)->counters;
 	return n;
 }
 

@@ -19,6 +19,7 @@ struct readings;
 struct reading {
 	uint64_t domain;  /* its id */
 	const char *name; /* as it was when it started */
+	bool last;	  /* the guest is gone: what it did at the end */
 	struct vpmu_counts counts;
 };
 
@@ -33,6 +34,8 @@ struct readings_opts {
 	void (*read)(const struct reading *reading, void *data);
 	/* In the loop, after all of them: what was counted between the two times. */
 	void (*done)(uint64_t start_ns, uint64_t end_ns, void *data);
+	/* In the loop: guests were opened, or could not be. May be NULL. */
+	void (*opened)(void *data);
 	/* In the loop: a guest of the set is gone. May be NULL. */
 	void (*gone)(uint64_t domain, void *data);
 	/* In the loop, the last callback of all: nothing needs @data any more. */
@@ -50,8 +53,9 @@ DEFINE_CLEANUP(struct readings *, readings_free)
 /* readings_read - read every guest; `done` comes. While one is under way this does nothing. Errors: those of jobs_run() */
 int readings_read(struct readings *readings);
 
-/* How many guests of the set run now. */
+/* How many guests of the set run now; on how many of them is being counted. Not from `read`. */
 size_t readings_guests(const struct readings *readings);
+size_t readings_counted(const struct readings *readings);
 
 /* Why the guest that failed last could not be counted on; code 0 = none did. */
 void readings_error(const struct readings *readings, struct vpmu_error *ret_error);

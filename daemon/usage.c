@@ -6,6 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access.h"
+#include "domains.h"
+#include "manager.h"
+#include "metrics.h"
+#include "server.h"
 #include "usage.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -43,4 +48,44 @@ void usage_of_process(struct usage *usage)
 		usage->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
 	usage->memory_bytes = resident_bytes();
 	usage->open_files = open_files();
+}
+
+static void collect_guests(const struct domains *domains, struct usage *usage)
+{
+	const struct domain *domain;
+
+	for (size_t i = 0; (domain = domains_get(domains, i)); i++) {
+		usage->guests += domain->running;
+		usage->vcpus += domain->running ? (uint32_t)domain->guest.n_vcpus : 0;
+	}
+}
+
+static void collect_server(const struct server *server, struct usage *usage)
+{
+	struct server_stats stats;
+
+	server_stats(server, &stats);
+	usage->connections = stats.connections;
+	usage->calls = stats.calls;
+	usage->calls_failed = stats.calls_failed;
+	usage->clients_dropped = stats.clients_dropped + stats.clients_refused;
+}
+
+void usage_collect(const struct manager *manager, struct usage *ret_usage)
+{
+	struct usage usage = { .started_ms = manager->started_ms };
+
+	usage_of_process(&usage);
+	usage.uptime_ms = (manager_now_ns() - manager->started_ns) / 1000000;
+	if (manager->domains)
+		collect_guests(manager->domains, &usage);
+	if (manager->server)
+		collect_server(manager->server, &usage);
+	if (manager->access) {
+		usage.sessions = access_charged(manager->access, CHARGE_SESSION);
+		usage.streams = access_charged(manager->access, CHARGE_STREAM);
+	}
+	if (manager->metrics)
+		usage.metrics_errors = metrics_errors(manager->metrics);
+	*ret_usage = usage;
 }

@@ -26,6 +26,11 @@ struct usage {
 	uint32_t free_counters;
 };
 
+struct manager;
+
+/* usage_collect - all of it. Parts that the manager does not have are zero. */
+void usage_collect(const struct manager *manager, struct usage *ret_usage);
+
 /* usage_of_process - of this process: cpu_ns, memory_bytes, open_files. What /proc does not tell stays 0. */
 void usage_of_process(struct usage *usage);
 

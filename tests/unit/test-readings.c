@@ -21,7 +21,8 @@ static void on_read(const struct reading *reading, void *data)
 	struct world *world = data;
 	size_t n = strlen(world->read);
 
-	snprintf(world->read + n, sizeof(world->read) - n, "%s%s", n ? " " : "", reading->name);
+	snprintf(world->read + n, sizeof(world->read) - n, "%s%s%s", n ? " " : "", reading->name,
+		 reading->last ? "(last)" : "");
 	for (size_t i = 0; i < reading->counts.n; i++)
 		if (streq(reading->counts.items[i].event, "wait-time"))
 			world->waited_ns += reading->counts.items[i].value;
@@ -146,11 +147,15 @@ TEST(guests_join_when_they_start_and_leave_when_they_end)
 	fake_vcpu_process(500, "web2", 0);
 	domains_look(world->domains);
 	CHECK_EQ(readings_guests(world->readings), 2);
+	read_once(world);
+	read_once(world);
+	CHECK_STR(world->read, "web1 web2");
 	fake_vcpu_end(400);
 	domains_look(world->domains);
 	CHECK_EQ(world->gone, 1);
 	CHECK_EQ(readings_guests(world->readings), 1);
 	read_once(world);
+	CHECK_STR(world->read, "web1(last) web2");
 	read_once(world);
 	CHECK_STR(world->read, "web2");
 	world_free(world);

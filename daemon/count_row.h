@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A counted value as the interface has it: CountRow. */
+#ifndef DAEMON_COUNT_ROW_H
+#define DAEMON_COUNT_ROW_H
+
+#include <vpmu/count.h>
+#include "client/json.h"
+
+struct json_object *count_row_json(const char *guest, const struct vpmu_count *count);
+
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "access.h"
+#include "count_row.h"
+#include "count_streams.h"
+#include "domains.h"
+#include "readings.h"
+#include "util/error.h"
+#include "util/macro.h"
+#include "util/vec.h"
+
+/* A client with so much to read gets no more for now. */
+#define QUEUED_MAX (1u << 20)
+
+struct subscriber {
+	struct call *call;
+	uint64_t since_ns;
+	uint64_t left; /* replies that it still gets */
+};
+
+struct stream {
+	struct count_streams *streams; /* NULL = only the job has it any more */
+	uid_t uid;
+	struct peer peer; /* whose eyes it looks with: without groups, ties are by user */
+	VEC(char *) patterns;
+	char *events; /* NULL = the usual ones */
+	uint32_t interval_ms;
+	bool shared;
+	struct readings *readings;
+	sd_event_source *timer;
+	VEC(struct subscriber *) subscribers;
+	struct json_object *rows; /* the job's */
+};
+
+struct count_streams {
+	struct manager *manager;
+	VEC(struct stream *) streams;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ---- life of a stream ---- */
+
+static void stream_destroy(void *data)
+{
+	struct stream *stream = data;
+
+	vec_for_each(pattern, &stream->patterns)
+		free(*pattern);
+	vec_free(&stream->patterns);
+	vec_free(&stream->subscribers);
+	json_object_put(stream->rows);
+	free(stream->events);
+	free(stream);
+}
+
+static void stream_end(struct stream *stream)
+{
+	struct count_streams *streams = stream->streams;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < streams->streams.n; i++)
+		if (streams->streams.items[i] != stream)
+			streams->streams.items[kept++] = streams->streams.items[i];
+	streams->streams.n = kept;
+	stream->streams = NULL;
+	stream->timer = sd_event_source_disable_unref(stream->timer);
+	readings_free(stream->readings); /* which lets go of the stream */
+}
+
+static void drop_subscriber(struct stream *stream, size_t i)
+{
+	struct subscriber *subscriber = stream->subscribers.items[i];
+
+	call_on_gone(subscriber->call, NULL, NULL);
+	call_unref(subscriber->call);
+	free(subscriber);
+	stream->subscribers.items[i] = stream->subscribers.items[--stream->subscribers.n];
+}
+
+static void on_client_gone(struct call *call, void *data)
+{
+	struct stream *stream = data;
+
+	for (size_t i = 0; i < stream->subscribers.n; i++)
+		if (stream->subscribers.items[i]->call == call) {
+			drop_subscriber(stream, i);
+			break;
+		}
+	if (!stream->subscribers.n)
+		stream_end(stream);
+}
+
+/* ---- intervals ---- */
+
+static bool wants(const struct domain *domain, void *data)
+{
+	struct stream *stream = data;
+
+	if (!access_may_see(stream->streams->manager->access, &stream->peer, domain->name, domain->uuid))
+		return false;
+	vec_for_each(pattern, &stream->patterns)
+		if (domain_matches(domain, *pattern))
+			return true;
+	return !stream->patterns.n;
+}
+
+static void on_read(const struct reading *reading, void *data)
+{
+	struct stream *stream = data;
+
+	if (!stream->rows)
+		stream->rows = json_object_new_array();
+	for (size_t i = 0; i < reading->counts.n; i++)
+		json_append(stream->rows, count_row_json(reading->name, &reading->counts.items[i]));
+}
+
+static struct json_object *interval_json(uint64_t start_ns, uint64_t end_ns, struct json_object *rows)
+{
+	struct json_object *interval = json_new_object();
+
+	json_put_big(interval, "start_ns", start_ns);
+	json_put_big(interval, "end_ns", end_ns);
+	json_put(interval, "rows", json_object_get(rows));
+	return interval;
+}
+
+/* Tells one subscriber. Returns whether that was the last it wanted. */
+static bool tell(struct subscriber *subscriber, bool last, uint64_t start_ns, uint64_t end_ns, struct json_object *rows)
+{
+	if (!last && subscriber->since_ns > start_ns)
+		return false;
+	if (!last && call_queued_bytes(subscriber->call) > QUEUED_MAX)
+		return false;
+	if (last || subscriber->left == 1) {
+		(void)call_reply(subscriber->call, interval_json(start_ns, end_ns, rows));
+		return true;
+	}
+	subscriber->left--;
+	(void)call_reply_more(subscriber->call, interval_json(start_ns, end_ns, rows));
+	return false;
+}
+
+/* Nobody could be counted on at all: then the reason is the answer. */
+static void on_opened(void *data)
+{
+	struct stream *stream = data;
+	struct vpmu_error error = {};
+
+	readings_error(stream->readings, &error);
+	if (error.code >= 0 || error.code == -ESRCH || readings_counted(stream->readings))
+		return;
+	while (stream->subscribers.n) {
+		(void)call_fail_with(stream->subscribers.items[0]->call, &error, "events");
+		drop_subscriber(stream, 0);
+	}
+	stream_end(stream);
+}
+
+static void on_done(uint64_t start_ns, uint64_t end_ns, void *data)
+{
+	struct stream *stream = data;
+	struct json_object *rows = stream->rows ? stream->rows : json_object_new_array();
+	bool last = readings_guests(stream->readings) == 0;
+
+	stream->rows = NULL;
+	for (size_t i = stream->subscribers.n; i-- > 0;)
+		if (tell(stream->subscribers.items[i], last, start_ns, end_ns, rows))
+			drop_subscriber(stream, i);
+	json_object_put(rows);
+	if (!stream->subscribers.n)
+		stream_end(stream);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct stream *stream = data;
+	uint64_t interval_us = stream->interval_ms * UINT64_C(1000), now_us = now_ns() / 1000;
+
+	/* The pool is full: this interval becomes part of the next. */
+	(void)readings_read(stream->readings);
+	/* So do those that the loop was too late for. */
+	do
+		usec += interval_us;
+	while (usec <= now_us);
+	(void)sd_event_source_set_time(source, usec);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void on_guest_gone(uint64_t domain, void *data)
+{
+	struct stream *stream = data;
+
+	(void)domain;
+	/* Nothing comes any more: who waits need not wait for the interval to end. */
+	if (readings_guests(stream->readings) == 0)
+		(void)readings_read(stream->readings);
+}
+
+/* ---- beginning ---- */
+
+static int copy_request(struct stream *stream, const struct count_request *request)
+{
+	stream->interval_ms = request->interval_ms;
+	if (request->events && !(stream->events = strdup(request->events)))
+		return -ENOMEM;
+	for (size_t i = 0; i < request->n_guests; i++) {
+		char *pattern = strdup(request->guests[i]);
+
+		if (!pattern || !vec_push(&stream->patterns, pattern)) {
+			free(pattern);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int stream_new(struct count_streams *streams, const struct peer *peer, const struct count_request *request,
+		      struct stream **ret_stream)
+{
+	struct manager *manager = streams->manager;
+	struct stream *stream = calloc(1, sizeof(*stream));
+	struct readings_opts opts = {
+		.jobs = manager->jobs,
+		.domains = manager->domains,
+		.events = request->events,
+		.wants = wants,
+		.read = on_read,
+		.done = on_done,
+		.opened = on_opened,
+		.gone = on_guest_gone,
+		.release = stream_destroy,
+		.data = stream,
+	};
+	int r;
+
+	if (!stream)
+		return -ENOMEM;
+	stream->streams = streams;
+	stream->uid = peer->uid;
+	stream->peer = (struct peer){ .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
+	r = copy_request(stream, request);
+	if (r >= 0)
+		r = readings_new(&opts, &stream->readings);
+	if (r < 0) {
+		stream_destroy(stream);
+		return r;
+	}
+	if (!vec_push(&streams->streams, stream))
+		r = -ENOMEM;
+	if (r >= 0)
+		r = sd_event_add_time_relative(manager->loop, &stream->timer, CLOCK_MONOTONIC,
+					       stream->interval_ms * UINT64_C(1000), 0, on_timer, stream);
+	if (r < 0) {
+		stream_end(stream);
+		return r;
+	}
+	*ret_stream = stream;
+	return 0;
+}
+
+static bool same(const struct stream *stream, const struct peer *peer, const struct count_request *request)
+{
+	if (!stream->shared || stream->uid != peer->uid || stream->interval_ms != request->interval_ms ||
+	    stream->patterns.n != request->n_guests || !stream->events != !request->events ||
+	    (stream->events && !streq(stream->events, request->events)))
+		return false;
+	for (size_t i = 0; i < request->n_guests; i++)
+		if (!streq(stream->patterns.items[i], request->guests[i]))
+			return false;
+	return true;
+}
+
+static int find_stream(struct count_streams *streams, struct call *call, const struct count_request *request,
+		       struct stream **ret_stream)
+{
+	int r;
+
+	/* Who wants one interval wants it now. */
+	if (request->intervals != 1)
+		vec_for_each(stream, &streams->streams)
+			if (same(*stream, call_peer(call), request)) {
+				*ret_stream = *stream;
+				return 0;
+			}
+	r = stream_new(streams, call_peer(call), request, ret_stream);
+	if (r >= 0)
+		(*ret_stream)->shared = request->intervals != 1;
+	return r;
+}
+
+int count_streams_add(struct count_streams *streams, struct call *call, const struct count_request *request)
+{
+	struct subscriber *subscriber = calloc(1, sizeof(*subscriber));
+	struct stream *stream;
+	int r;
+
+	if (!subscriber)
+		return -ENOMEM;
+	r = find_stream(streams, call, request, &stream);
+	if (r < 0) {
+		free(subscriber);
+		return r;
+	}
+	*subscriber = (struct subscriber){ .left = request->intervals };
+	/* The first of a stream is there from its beginning. */
+	if (stream->subscribers.n)
+		subscriber->since_ns = now_ns();
+	if (!vec_push(&stream->subscribers, subscriber)) {
+		free(subscriber);
+		if (!stream->subscribers.n)
+			stream_end(stream);
+		return -ENOMEM;
+	}
+	subscriber->call = call_ref(call);
+	call_on_gone(call, on_client_gone, stream);
+	return 0;
+}
+
+int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr)
+{
+	struct count_streams *streams = calloc(1, sizeof(*streams));
+
+	if (!streams)
+		return error_oom(reterr);
+	streams->manager = manager;
+	*ret_streams = streams;
+	return 0;
+}
+
+struct count_streams *count_streams_free(struct count_streams *streams)
+{
+	if (!streams)
+		return NULL;
+	while (streams->streams.n) {
+		struct stream *stream = streams->streams.items[0];
+
+		while (stream->subscribers.n)
+			drop_subscriber(stream, 0);
+		stream_end(stream);
+	}
+	vec_free(&streams->streams);
+	free(streams);
+	return NULL;
+}

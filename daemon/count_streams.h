@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls of Counters in progress. Each has counters of its own on the guests that it means, and a timer; streams of one user
+ * with equal parameters share them, so that ten dashboards cost what one does. A stream follows guests that come and go, and
+ * ends when none is left.
+ *
+ * Nobody gets counts from before his call: who joins a stream has his first reply after the interval that begins next. A client
+ * that does not keep up misses intervals, as their times tell.
+ */
+#ifndef DAEMON_COUNT_STREAMS_H
+#define DAEMON_COUNT_STREAMS_H
+
+#include "call.h"
+#include "manager.h"
+
+struct count_streams;
+
+int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr);
+/* Forgets all calls, which are not answered. */
+struct count_streams *count_streams_free(struct count_streams *streams);
+DEFINE_CLEANUP(struct count_streams *, count_streams_free)
+
+struct count_request {
+	const char *const *guests; /* patterns; none = all that the caller may see */
+	size_t n_guests;
+	const char *events; /* NULL = the usual ones, "" = only times */
+	uint32_t interval_ms;
+	uint64_t intervals; /* INT64_MAX = without end, for as long as it matters */
+};
+
+/* count_streams_add - the call is answered from now on. Errors: -ENOMEM, what the loop gave; then it is not. */
+int count_streams_add(struct count_streams *streams, struct call *call, const struct count_request *request);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Capabilities and Stats: what this machine can do, what vpmud costs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <vpmu/vpmu.h>
+
+#include "abilities.h"
+#include "access.h"
+#include "arbiter.h"
+#include "methods.h"
+#include "usage.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+/* ---- Capabilities ---- */
+
+struct question {
+	struct call *call;
+	struct manager *manager;
+};
+
+static struct json_object *abilities_json(const struct vpmu_host *host)
+{
+	struct json_object *abilities = json_new_array();
+
+	for (int i = 0; i < VPMU_ABILITY_COUNT; i++) {
+		const struct vpmu_ability_info *info = vpmu_host_ability(host, i);
+		struct json_object *ability = json_new_object();
+
+		/* vpmud runs no guests, and its unit gives it no devices. */
+		if (i == VPMU_ABILITY_KVM && !info->ok)
+			continue;
+		json_put_string(ability, "name", info->name);
+		json_put_string(ability, "status", info->ok ? "ok" : "missing");
+		json_put_string(ability, "detail", info->detail);
+		json_put_string(ability, "hint", info->how);
+		json_append(abilities, ability);
+	}
+	return abilities;
+}
+
+static struct json_object *methods_json(const struct question *question)
+{
+	struct json_object *methods = json_new_array();
+	const struct method *method;
+
+	for (size_t i = 0; (method = method_at(i)); i++)
+		if (method->run &&
+		    access_may(question->manager->access, call_peer(question->call), method->right))
+			json_append_string(methods, method->name);
+	return methods;
+}
+
+static struct json_object *capabilities_json(const struct question *question, const struct vpmu_host *host)
+{
+	struct json_object *reply = json_new_object();
+	const char *why = NULL;
+	enum vpmu_source source = vpmu_host_source(host, &why);
+	struct utsname name = {};
+	uint32_t n_counters;
+	unsigned int fixed;
+
+	uname(&name);
+	vpmu_host_counters(host, &n_counters, &fixed);
+	json_put_string(reply, "version", vpmu_version());
+	json_put_string(reply, "hostname", name.nodename);
+	json_put_string(reply, "kernel", name.release);
+	json_put(reply, "abilities", abilities_json(host));
+	json_put_string(reply, "source", vpmu_source_name(source));
+	json_put_string(reply, "source_why", why);
+	if (n_counters && question->manager->arbiter) {
+		json_put_int(reply, "hardware_counters", n_counters);
+		json_put_int(reply, "free_counters", arbiter_free_counters(question->manager->arbiter));
+	}
+	json_put_bool(reply, "mediated_pmu", !vpmu_host_ability(host, VPMU_ABILITY_MEDIATED_PMU)->ok);
+	json_put(reply, "methods", methods_json(question));
+	return reply;
+}
+
+static void answer_capabilities(const struct vpmu_host *host, const struct vpmu_error *error, void *data)
+{
+	struct question *question = data;
+
+	if (host)
+		(void)call_reply(question->call, capabilities_json(question, host));
+	else
+		(void)call_fail_with(question->call, error, NULL);
+	call_unref(question->call);
+	free(question);
+}
+
+int method_capabilities(struct call *call, struct manager *manager)
+{
+	struct question *question = calloc(1, sizeof(*question));
+	int r;
+
+	if (!question)
+		return -ENOMEM;
+	*question = (struct question){ .call = call_ref(call), .manager = manager };
+	r = abilities_ask(manager->abilities, answer_capabilities, question);
+	if (r < 0) {
+		call_unref(question->call);
+		free(question);
+	}
+	return r;
+}
+
+/* ---- Stats ---- */
+
+int method_stats(struct call *call, struct manager *manager)
+{
+	struct json_object *reply = json_new_object(), *json = json_new_object();
+	struct usage usage;
+
+	usage_collect(manager, &usage);
+	json_put_int(json, "uptime_ms", (int64_t)usage.uptime_ms);
+	json_put_big(json, "cpu_ns", usage.cpu_ns);
+	json_put_big(json, "memory_bytes", usage.memory_bytes);
+	json_put_int(json, "open_files", usage.open_files);
+	json_put_int(json, "guests", usage.guests);
+	json_put_int(json, "vcpus", usage.vcpus);
+	json_put_int(json, "connections", usage.connections);
+	json_put_int(json, "sessions", usage.sessions);
+	json_put_big(json, "calls", usage.calls);
+	json_put_big(json, "calls_failed", usage.calls_failed);
+	json_put_big(json, "clients_dropped", usage.clients_dropped);
+	json_put_big(json, "samples", usage.samples);
+	json_put_big(json, "lost", usage.lost);
+	json_put_big(json, "store_bytes", usage.store_bytes);
+	if (usage.store_oldest_ms)
+		json_put_int(json, "store_oldest_ms", usage.store_oldest_ms);
+	json_put_big(json, "store_errors", usage.store_errors);
+	json_put(reply, "usage", json);
+	return call_reply(call, reply);
+}

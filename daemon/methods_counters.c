@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Counters and Metrics. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access.h"
+#include "count_streams.h"
+#include "counting.h"
+#include "domains.h"
+#include "methods.h"
+#include "metrics.h"
+#include "util/error.h"
+#include "util/macro.h"
+
+#define INTERVAL_MS_MIN 100
+#define INTERVAL_MS_MAX 3600000
+
+/* ---- Counters ---- */
+
+/* What can be said before anything is opened: each pattern means a guest that runs and that the caller may see. */
+static int check_guest(struct call *call, struct manager *manager, const char *pattern)
+{
+	const struct domain *domain, *idle = NULL;
+	struct vpmu_error error;
+
+	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++) {
+		if (!domain_matches(domain, pattern) ||
+		    !access_may_see(manager->access, call_peer(call), domain->name, domain->uuid))
+			continue;
+		if (domain->running)
+			return 0;
+		idle = domain;
+	}
+	if (idle)
+		error_set(&error, -ENOENT, "guest '%s' does not run (%s)", idle->name, idle->state);
+	else
+		error_set(&error, -ENOENT, "there is no guest '%s'", pattern);
+	(void)call_fail_with(call, &error, pattern);
+	return -ENOENT;
+}
+
+static int check_any(struct call *call, struct manager *manager)
+{
+	const struct domain *domain;
+	struct vpmu_error error;
+
+	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++)
+		if (domain->running &&
+		    access_may_see(manager->access, call_peer(call), domain->name, domain->uuid))
+			return 0;
+	error_set(&error, -ENOENT, "no guest runs here");
+	(void)call_fail_with(call, &error, "*");
+	return -ENOENT;
+}
+
+int method_counters(struct call *call, struct manager *manager)
+{
+	int64_t interval_ms = call_int(call, "interval_ms", 1000), intervals = call_int(call, "intervals", INT64_MAX);
+	_free_ const char **guests = NULL;
+	struct count_request request = { .events = call_string(call, "events") };
+	int r;
+
+	if (interval_ms < INTERVAL_MS_MIN || interval_ms > INTERVAL_MS_MAX)
+		return call_bad_value(call, "interval_ms", "an interval is %d to %d milliseconds", INTERVAL_MS_MIN,
+				      INTERVAL_MS_MAX);
+	if (intervals < 1)
+		return call_bad_value(call, "intervals", "at least one interval");
+	r = call_strings(call, "guests", &guests, &request.n_guests);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < request.n_guests; i++)
+		if (check_guest(call, manager, guests[i]) < 0)
+			return 0;
+	if (!request.n_guests && check_any(call, manager) < 0)
+		return 0;
+	request.guests = guests;
+	request.interval_ms = (uint32_t)interval_ms;
+	request.intervals = call_wants_more(call) ? (uint64_t)intervals : 1;
+	return count_streams_add(manager->count_streams, call, &request);
+}
+
+/* ---- Metrics ---- */
+
+struct question {
+	struct call *call;
+	struct manager *manager;
+	enum exposition_dialect dialect;
+};
+
+static void answer_metrics(bool cancelled, void *data)
+{
+	struct question *question = data;
+	_strbuf_ struct strbuf text = {};
+	struct json_object *reply;
+
+	if (!cancelled) {
+		if (metrics_make(question->manager->metrics, question->dialect, &text) < 0)
+			text.failed = true;
+		reply = json_new_object();
+		json_put_string(reply, "text", text.failed ? NULL : text.text);
+		(void)call_reply(question->call, reply);
+	}
+	call_unref(question->call);
+	free(question);
+}
+
+int method_metrics(struct call *call, struct manager *manager)
+{
+	const char *format = call_string(call, "format");
+	struct question *question;
+	int r;
+
+	if (format && !streq(format, "openmetrics") && !streq(format, "prometheus"))
+		return call_bad_value(call, "format", "'%s' is neither openmetrics nor prometheus", format);
+	question = calloc(1, sizeof(*question));
+	if (!question)
+		return -ENOMEM;
+	question->manager = manager;
+	question->call = call_ref(call);
+	question->dialect =
+		format && streq(format, "prometheus") ? EXPOSITION_PROMETHEUS : EXPOSITION_OPENMETRICS;
+	r = counting_ask(manager->counting, answer_metrics, question);
+	if (r < 0) {
+		call_unref(question->call);
+		free(question);
+	}
+	return r;
+}
