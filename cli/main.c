@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
 	&command_diff,
 	&command_script,
 	&command_export,
+	&command_top,
 	&command_stat,
 	&command_time,
 	&command_exits,

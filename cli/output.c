@@ -43,6 +43,11 @@ unsigned int output_width(void)
 	return width;
 }
 
+void output_set_width(unsigned int columns)
+{
+	width = columns;
+}
+
 const char *output_tint(enum tint tint)
 {
 	static const char *const codes[] = {

@@ -18,6 +18,8 @@ void output_init(void);
 
 /* Columns of the terminal on standard output; 0 if it is none: then nothing is cut. */
 unsigned int output_width(void);
+/* The terminal has another width by now. */
+void output_set_width(unsigned int columns);
 
 /* Begin and end of colour on standard output: empty strings unless it is a terminal. */
 const char *output_tint(enum tint tint);

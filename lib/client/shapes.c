@@ -76,9 +76,8 @@ static void put_chains(struct json_object *object, const struct vpmu_report *rep
 	json_put(object, "chains", array);
 }
 
-struct json_object *shape_report_row(const struct vpmu_report *report, size_t i, const char *event)
+struct json_object *shape_row(const struct vpmu_row *row, const char *event)
 {
-	const struct vpmu_row *row = vpmu_report_row(report, i);
 	struct json_object *object = json_new_object();
 
 	json_put_string(object, "half", row->is_guest ? "guest" : "host");
@@ -97,6 +96,13 @@ struct json_object *shape_report_row(const struct vpmu_report *report, size_t i,
 	}
 	if (row->keys[VPMU_KEY_SYMBOL])
 		json_put_string(object, "status", vpmu_frame_status_name(row->status));
+	return object;
+}
+
+struct json_object *shape_report_row(const struct vpmu_report *report, size_t i, const char *event)
+{
+	struct json_object *object = shape_row(vpmu_report_row(report, i), event);
+
 	put_chains(object, report, i);
 	return object;
 }

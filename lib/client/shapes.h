@@ -13,7 +13,10 @@
 
 struct json_object *shape_coverage(const struct vpmu_coverage *coverage);
 
-/* Row @i of @report, which is there, with its chains if the report has them. @event: its name, NULL if it has none. */
+/* A row without chains. @event: its name, NULL if it has none. */
+struct json_object *shape_row(const struct vpmu_row *row, const char *event);
+
+/* Row @i of @report, which is there, with its chains if the report has them. */
 struct json_object *shape_report_row(const struct vpmu_report *report, size_t i, const char *event);
 
 struct json_object *shape_diff_row(const struct vpmu_diff_row *row);
