@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "access.h"
+#include "pattern.h"
 #include "say.h"
 #include "userdb.h"
 #include "util/error.h"
@@ -197,7 +197,7 @@ bool access_may_see(const struct access *access, const struct peer *peer, const 
 	if (!tie)
 		return access_may(access, peer, RIGHT_READ);
 	vec_for_each(pattern, &tie->guests)
-		if (fnmatch(*pattern, name, 0) == 0 || (uuid[0] && strcasecmp(*pattern, uuid) == 0))
+		if (pattern_means(*pattern, name, uuid, 0))
 			return true;
 	return false;
 }

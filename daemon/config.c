@@ -208,8 +208,16 @@ static int check_account(const struct reader *reader, const char *name)
 	return 0;
 }
 
-/* Words between blanks and commas; @accounts: they must exist. */
-static int set_names(const struct reader *reader, const char *text, bool accounts, config_names *names)
+static int check_guest(const struct reader *reader, const char *name)
+{
+	if (starts_with(name, "pid:"))
+		return refuse(reader, "'%s': a user cannot be tied to a process, which comes and goes", name);
+	return 0;
+}
+
+/* Words between blanks and commas. */
+static int set_names(const struct reader *reader, const char *text,
+		     int (*check)(const struct reader *reader, const char *name), config_names *names)
 {
 	static const char separators[] = " \t,";
 	int r;
@@ -221,7 +229,7 @@ static int set_names(const struct reader *reader, const char *text, bool account
 
 		if (!name)
 			return error_oom(reader->reterr);
-		r = accounts ? check_account(reader, name) : 0;
+		r = check(reader, name);
 		if (r < 0)
 			return r;
 		if (!vec_push(names, name))
@@ -242,7 +250,7 @@ static int set_key(const struct reader *reader, const struct key *key, const cha
 	case KIND_BOOL:
 		return set_bool(reader, key, text, field);
 	case KIND_ACCOUNTS:
-		return set_names(reader, text, true, field);
+		return set_names(reader, text, check_account, field);
 	case KIND_COUNT:
 	case KIND_TIME:
 		r = set_number(reader, key, text, &value);
@@ -316,7 +324,7 @@ static int read_key(struct reader *reader, const char *name, const char *value)
 		if (reader->tie_has_guests)
 			return refuse(reader, "guests twice in [%s]", reader->section);
 		reader->tie_has_guests = true;
-		return set_names(reader, value, false, &reader->tie->guests);
+		return set_names(reader, value, check_guest, &reader->tie->guests);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!streq(keys[i].section, reader->section) || !streq(keys[i].name, name))

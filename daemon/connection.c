@@ -16,7 +16,6 @@
 #include "call_private.h"
 #include "dispatch.h"
 #include "manager.h"
-#include "say.h"
 #include "util/macro.h"
 
 #define SMALL_INPUT   (16 << 10) /* most requests are smaller; larger ones are charged */
@@ -220,11 +219,8 @@ void connection_break(struct connection *connection, const char *why)
 	if (connection->broken)
 		return;
 	connection->broken = true;
-	if (why) {
-		server_counts(connection->server)->clients_dropped++;
-		say_info("dropping a client (pid %d, uid %u): %s", (int)connection->peer.pid,
-			 (unsigned int)connection->peer.uid, why);
-	}
+	if (why)
+		server_drops(connection->server, &connection->peer, why);
 	sd_event_source_set_enabled(connection->again, SD_EVENT_ONESHOT);
 }
 

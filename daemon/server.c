@@ -22,6 +22,9 @@
 #define LONG_INPUT_MAX_BYTES (32 << 20)
 /* Without descriptors or memory, accepting is tried again so much later. */
 #define BACK_OFF_US UINT64_C(100000)
+/* Whoever drops by to be dropped does not fill the journal. */
+#define DROPS_SAID 5
+#define MINUTE_NS  (60 * UINT64_C(1000000000))
 
 struct server {
 	struct manager *manager;
@@ -33,6 +36,8 @@ struct server {
 	struct connection *connections;
 	size_t long_input_bytes;
 	bool said_busy;
+	uint64_t drops_until_ns; /* the minute in which drops_said were said */
+	unsigned int drops_said;
 	struct server_stats stats;
 };
 
@@ -305,6 +310,22 @@ struct server *server_free(struct server *server)
 	free(server->path);
 	free(server);
 	return NULL;
+}
+
+void server_drops(struct server *server, const struct peer *peer, const char *why)
+{
+	uint64_t now = manager_now_ns();
+
+	server->stats.clients_dropped++;
+	if (now > server->drops_until_ns) {
+		server->drops_until_ns = now + MINUTE_NS;
+		server->drops_said = 0;
+	}
+	if (server->drops_said < DROPS_SAID)
+		say_info("dropping a client (pid %d, user %u): %s", (int)peer->pid, (unsigned int)peer->uid, why);
+	else if (server->drops_said == DROPS_SAID)
+		say_info("dropping clients, of which no more is said in this minute");
+	server->drops_said++;
 }
 
 void server_forget(struct server *server)

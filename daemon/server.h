@@ -15,6 +15,7 @@
 
 struct connection;
 struct manager;
+struct peer;
 struct server;
 
 /*
@@ -50,6 +51,9 @@ struct server_stats *server_counts(struct server *server);
  * be given back with a negative @change.
  */
 int server_charge_input(struct server *server, ssize_t change);
+
+/* A client of @peer's is dropped for what it did: counted, and said, but not more than a few times a minute. */
+void server_drops(struct server *server, const struct peer *peer, const char *why);
 
 /* One of the connections is closed. */
 void server_forget(struct server *server);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * json-c reads the values. What it lets pass (keys that come twice, NULs, NaN, numbers that it clamps) is found by two looks: one
- * at the text before, which also bounds what reading it will cost, one at the tree after.
+ * json-c reads the values. What it lets pass (keys that come twice, NULs, surrogates in UTF-8, NaN, numbers that it clamps) is found by
+ * two looks: one at the text before, which also bounds what reading it will cost, one at the tree after.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -13,6 +13,7 @@
 #include "client/varlink.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/utf8.h"
 
 #define FIRST_ROOM 4096
 
@@ -84,32 +85,50 @@ bool varlink_input_next(struct varlink_input *in, const char **ret_text, size_t 
 
 /* ---- a message ---- */
 
-/* What the text promises. */
+/* What the text promises, if it is JSON. */
 struct outline {
 	size_t values;	/* at most; each comma or opening bracket begins one */
 	size_t members; /* of all objects: a colon each */
 };
 
-/* Where the string that begins at @at (behind its quote) ends: at its quote; NULL if it does not, or holds a NUL. */
+/* Where the string that begins at @at (behind its quote) ends: at its quote; NULL if it does not, or is not UTF-8, or holds a NUL. */
 static const char *skip_string(const char *at, const char *end)
 {
-	for (; at < end; at++) {
-		if (*at == '"')
-			return at;
-		if ((unsigned char)*at < 0x20)
+	size_t n;
+
+	for (; at < end && *at != '"'; at += n) {
+		n = (unsigned char)*at < 0x20 ? 0 : utf8_character(at, (size_t)(end - at));
+		if (n == 0 || (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0))
 			return NULL;
-		if (*at != '\\')
-			continue;
-		at++;
-		if (end - at >= 5 && memcmp(at, "u0000", 5) == 0)
-			return NULL;
+		if (*at == '\\')
+			n = MIN(2, end - at);
 	}
-	return NULL;
+	return at < end ? at : NULL;
 }
 
-static int outline(const char *text, size_t n, struct outline *ret_outline, struct vpmu_error *reterr)
+/* Bytes of the number that begins at @at; 0: a whole one that does not fit into 64 bits with a sign, which json-c would clamp. */
+static size_t skip_number(const char *at, const char *end)
+{
+	bool whole = true, fits = true;
+	int64_t value = 0;
+	const char *p;
+
+	for (p = at; p < end && *p && strchr("+-.0123456789eE", *p); p++) {
+		int digit = *at == '-' ? '0' - *p : *p - '0';
+
+		if (*p < '0' || *p > '9')
+			whole = whole && p == at;
+		else
+			fits = fits && !__builtin_mul_overflow(value, 10, &value) && !__builtin_add_overflow(value, digit, &value);
+	}
+	return whole && !fits ? 0 : (size_t)(p - at);
+}
+
+static int outline(const char *text, size_t n, const struct varlink_limits *limits, struct outline *ret_outline,
+		   struct vpmu_error *reterr)
 {
 	const char *end = text + n;
+	size_t depth = 0;
 
 	for (const char *at = text; at < end; at++) {
 		if (*at == '"') {
@@ -119,18 +138,31 @@ static int outline(const char *text, size_t n, struct outline *ret_outline, stru
 				return error_set(reterr, -EBADMSG, "byte %zu begins a string that is not right",
 						 (size_t)(at - text));
 			at = quote;
+		} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
+			size_t digits = skip_number(at, end);
+
+			if (digits == 0)
+				return error_set(reterr, -EBADMSG, "byte %zu begins a number beyond 64 bits with a sign",
+						 (size_t)(at - text));
+			at += digits - 1;
 		} else if (!*at || !strchr("{}[]:,-+.0123456789eE \t\r\ntruefalsn", *at)) {
 			/* 'NaN', "Infinity", 'quotes' and comments end here. */
 			return error_set(reterr, -EBADMSG, "byte %zu does not belong into JSON",
 					 (size_t)(at - text));
 		}
+		depth += *at == '{' || *at == '[';
+		depth -= depth && (*at == '}' || *at == ']');
+		if (depth > limits->max_depth)
+			return error_set(reterr, -EMSGSIZE, "more than %u objects and lists in each other", limits->max_depth);
 		ret_outline->values += *at == ',' || *at == '{' || *at == '[';
 		ret_outline->members += *at == ':';
 	}
+	if (ret_outline->values > limits->max_values)
+		return error_set(reterr, -EMSGSIZE, "the message has more than %zu values", limits->max_values);
 	return 0;
 }
 
-/* Checks the numbers; counts members. Depth is bounded: the parser had a limit. */
+/* Checks floating point numbers; counts members. Depth is bounded: the parser had a limit. */
 static int walk(struct json_object *value, size_t *members, struct vpmu_error *reterr)
 {
 	int r = 0;
@@ -150,10 +182,6 @@ static int walk(struct json_object *value, size_t *members, struct vpmu_error *r
 		for (size_t i = 0; i < json_object_array_length(value) && r == 0; i++)
 			r = walk(json_object_array_get_idx(value, i), members, reterr);
 		return r;
-	case json_type_int:
-		if (json_object_get_uint64(value) > INT64_MAX && json_object_get_int64(value) >= 0)
-			return error_set(reterr, -EBADMSG, "a whole number does not fit into 64 bits with a sign");
-		return 0;
 	case json_type_double:
 		if (!isfinite(json_object_get_double(value)))
 			return error_set(reterr, -EBADMSG, "a number is too large");
@@ -174,17 +202,15 @@ static void free_tokener(struct json_tokener **tokener)
 static int read_json(const char *text, size_t n, const struct varlink_limits *limits, struct json_object **ret_message,
 		     struct vpmu_error *reterr)
 {
-	_cleanup_(free_tokener) struct json_tokener *tokener = json_tokener_new_ex((int)limits->max_depth + 1);
+	_cleanup_(free_tokener) struct json_tokener *tokener = json_tokener_new_ex((int)limits->max_depth + 2);
 	struct json_object *message;
 	enum json_tokener_error problem;
 
 	if (!tokener)
 		return error_oom(reterr);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	message = json_tokener_parse_ex(tokener, text, (int)n);
 	problem = json_tokener_get_error(tokener);
-	if (problem == json_tokener_error_depth)
-		return error_set(reterr, -EMSGSIZE, "more than %u objects and lists in each other", limits->max_depth);
 	if (problem == json_tokener_continue)
 		return error_set(reterr, -EBADMSG, "the JSON text ends too early");
 	if (problem != json_tokener_success)
@@ -204,11 +230,9 @@ int varlink_parse(const char *text, size_t n, const struct varlink_limits *limit
 
 	if (n > limits->max_bytes || n > INT_MAX)
 		return error_set(reterr, -EMSGSIZE, "the message is longer than %zu bytes", limits->max_bytes);
-	r = outline(text, n, &promised, reterr);
+	r = outline(text, n, limits, &promised, reterr);
 	if (r < 0)
 		return r;
-	if (promised.values > limits->max_values)
-		return error_set(reterr, -EMSGSIZE, "the message has more than %zu values", limits->max_values);
 	r = read_json(text, n, limits, &message, reterr);
 	if (r < 0)
 		return r;
