@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One connection to vpmud. A message is JSON text with a NUL behind it; a call is
+ * One connection to vpmud. What goes over the wire is varlink.h's; a call is
  *
  *	{"method": "org.vpmu.Counters", "parameters": {…}, "more": true}
  *
@@ -21,24 +21,24 @@
 #include <vpmu/client.h>
 
 #include "client/client_error.h"
+#include "client/varlink.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/strbuf.h"
 
 #define DEFAULT_SOCKET	   "/run/vpmud/org.vpmu"
 #define DEFAULT_TIMEOUT_MS 30000
-#define MESSAGE_MAX	   (32u << 20) /* vpmud sends 16 MiB at most */
-#define DEPTH_MAX	   32
 #define FDS_MAX		   16
+
+/* vpmud sends 16 MiB at most; a chain's frame is the deepest value. */
+static const struct varlink_limits limits = { .max_bytes = 32u << 20, .max_depth = 32, .max_values = 8u << 20 };
 
 struct vpmu_client {
 	int fd; /* -1: of no more use */
 	uint32_t timeout_ms, wake_ms;
-	/* What was received; the first message ends before in.text[taken], those behind it were not looked at yet. */
-	struct strbuf in;
-	size_t searched; /* there is no NUL before */
+	struct varlink_input in;
 	/*
-	 * Descriptors that came, and where in `in` their messages begin. Nothing is received while a whole message is
+	 * Descriptors that came, and where in the input their messages begin. Nothing is received while a whole message is
 	 * there, so these are at most the unfinished one's and the one's behind it.
 	 */
 	struct {
@@ -50,7 +50,6 @@ struct vpmu_client {
 };
 
 DEFINE_CLEANUP(struct json_object *, json_object_put)
-DEFINE_CLEANUP(struct json_tokener *, json_tokener_free)
 
 static void disconnect(struct vpmu_client *client)
 {
@@ -124,7 +123,7 @@ struct vpmu_client *vpmu_client_free(struct vpmu_client *client)
 	if (!client)
 		return NULL;
 	disconnect(client);
-	strbuf_deinit(&client->in);
+	varlink_input_deinit(&client->in);
 	free(client->error);
 	free(client->error_parameters);
 	free(client);
@@ -207,11 +206,11 @@ static int send_all(struct vpmu_client *client, const char *bytes, size_t n, str
 }
 
 /* Where the last message begins that has begun. */
-static size_t last_begin(const struct strbuf *in)
+static size_t last_begin(const struct varlink_input *in)
 {
-	const char *nul = in->n > 1 ? memrchr(in->text, '\0', in->n - 1) : NULL;
+	const char *first = in->bytes + in->start, *nul = in->n > 1 ? memrchr(first, '\0', in->n - 1) : NULL;
 
-	return nul ? (size_t)(nul + 1 - in->text) : 0;
+	return nul ? (size_t)(nul + 1 - first) : 0;
 }
 
 /* Keeps the first descriptor of what came; nobody sends two with one message. */
@@ -247,16 +246,19 @@ static int receive(struct vpmu_client *client, struct vpmu_error *reterr)
 		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec piece = { .iov_len = 65536 };
+	struct iovec piece;
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
+	char *place;
 	ssize_t n;
+	int r;
 
-	if (client->in.n > MESSAGE_MAX)
-		return error_set(reterr, -EPROTO, "vpmud sends a reply of more than %u MiB", MESSAGE_MAX >> 20);
-	piece.iov_base = strbuf_reserve(&client->in, piece.iov_len);
-	if (!piece.iov_base)
+	r = varlink_input_reserve(&client->in, limits.max_bytes, &place, &piece.iov_len);
+	if (r == -EMSGSIZE)
+		return error_set(reterr, -EPROTO, "vpmud sends a reply of more than %zu MiB", limits.max_bytes >> 20);
+	if (r < 0)
 		return error_oom(reterr);
+	piece.iov_base = place;
 	n = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -264,7 +266,7 @@ static int receive(struct vpmu_client *client, struct vpmu_error *reterr)
 		return gone(reterr);
 	if (n < 0)
 		return error_errno(reterr, -errno, "read from", "vpmud");
-	client->in.n += (size_t)n;
+	varlink_input_added(&client->in, (size_t)n);
 	keep_file(client, &message);
 	return 1;
 }
@@ -275,35 +277,26 @@ static int receive(struct vpmu_client *client, struct vpmu_error *reterr)
 static int take_message(struct vpmu_client *client, struct json_object **ret_message, int *ret_fd,
 			struct vpmu_error *reterr)
 {
-	_cleanup_(json_tokener_freep) struct json_tokener *tokener = NULL;
 	_cleanup_(json_object_putp) struct json_object *message = NULL;
-	struct strbuf *in = &client->in;
-	const char *nul = in->n > client->searched ?
-			  memchr(in->text + client->searched, '\0', in->n - client->searched) : NULL;
-	size_t bytes;
+	struct vpmu_error why = {};
+	const char *text;
+	size_t n;
+	int r;
 
-	client->searched = in->n;
-	if (!nul)
+	if (!varlink_input_next(&client->in, &text, &n))
 		return 0;
-	bytes = (size_t)(nul - in->text);
-	tokener = json_tokener_new_ex(DEPTH_MAX);
-	if (!tokener)
+	r = varlink_parse(text, n, &limits, &message, &why);
+	if (r == -ENOMEM)
 		return error_oom(reterr);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	message = json_tokener_parse_ex(tokener, in->text, (int)bytes);
-	if (!json_object_is_type(message, json_type_object))
-		return error_set(reterr, -EPROTO, "what answers is not vpmud: no varlink reply, %s",
-				 json_tokener_error_desc(json_tokener_get_error(tokener)));
+	if (r < 0)
+		return error_set(reterr, -EPROTO, "what answers is not vpmud: no varlink reply, %s", why.text);
 	*ret_fd = -1;
 	if (client->n_files && client->files[0].at == 0) {
 		*ret_fd = client->files[0].fd;
 		client->files[0] = client->files[--client->n_files];
 	}
-	in->n -= bytes + 1;
-	memmove(in->text, nul + 1, in->n);
-	client->searched = 0;
 	for (size_t i = 0; i < client->n_files; i++)
-		client->files[i].at -= bytes + 1;
+		client->files[i].at -= n + 1;
 	*ret_message = take_ptr(message);
 	return 1;
 }
@@ -347,9 +340,7 @@ static int send_call(struct vpmu_client *client, const char *method, const char 
 		     struct vpmu_error *reterr)
 {
 	_cleanup_(json_object_putp) struct json_object *call = json_object_new_object(), *given = NULL;
-	_strbuf_ struct strbuf name = {};
-	const char *text;
-	size_t n;
+	_strbuf_ struct strbuf name = {}, out = {};
 
 	given = json_tokener_parse(parameters ? parameters : "{}");
 	if (!json_object_is_type(given, json_type_object))
@@ -359,8 +350,8 @@ static int send_call(struct vpmu_client *client, const char *method, const char 
 	    json_object_object_add(call, "parameters", json_object_get(given)) < 0 ||
 	    (more && json_object_object_add(call, "more", json_object_new_boolean(true)) < 0))
 		return error_oom(reterr);
-	text = json_object_to_json_string_length(call, JSON_C_TO_STRING_PLAIN, &n);
-	return text ? send_all(client, text, n + 1, reterr) : error_oom(reterr);
+	varlink_write(&out, call);
+	return out.failed ? error_oom(reterr) : send_all(client, out.text, out.n, reterr);
 }
 
 /* The error that a reply is, if it is one; it is remembered. */
