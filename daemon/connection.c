@@ -16,6 +16,7 @@
 #include "call_private.h"
 #include "dispatch.h"
 #include "manager.h"
+#include "sessions.h"
 #include "util/macro.h"
 
 #define SMALL_INPUT   (16 << 10) /* most requests are smaller; larger ones are charged */
@@ -376,6 +377,8 @@ struct connection *connection_free(struct connection *connection)
 		call_gone(call);
 		call_unref(call);
 	}
+	if (connection->link)
+		sessions_connection_gone(server_manager(connection->server)->sessions, connection->id);
 	if (connection->link) {
 		*connection->link = connection->next;
 		if (connection->next)

@@ -10,6 +10,7 @@
 
 #include "abilities.h"
 #include "access.h"
+#include "arbiter.h"
 #include "count_streams.h"
 #include "counting.h"
 #include "domains.h"
@@ -18,9 +19,11 @@
 #include "kernels.h"
 #include "manager.h"
 #include "metrics.h"
+#include "node.h"
 #include "say.h"
 #include "server.h"
 #include "service.h"
+#include "sessions.h"
 #include "subscriptions.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -148,6 +151,26 @@ static int take_signals(struct manager *manager, struct vpmu_error *reterr)
 	return r < 0 ? error_errno(reterr, r, "wait for", "signals") : 0;
 }
 
+static void on_grant_changed(uint64_t request, size_t event, const struct grant *grant, void *data)
+{
+	struct manager *manager = data;
+
+	sessions_grant_changed(manager->sessions, request, event, grant);
+}
+
+/* Who shares out the counters, and who uses them. */
+static int start_sessions(struct manager *manager, struct vpmu_error *reterr)
+{
+	struct arbiter_node node;
+	int r = node_probe(&node, reterr);
+
+	if (r == 0 && arbiter_new(&node, on_grant_changed, manager, &manager->arbiter) < 0)
+		r = error_oom(reterr);
+	if (r == 0)
+		r = sessions_new(manager, &manager->sessions, reterr);
+	return r;
+}
+
 static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 {
 	int r = jobs_new(manager->loop, manager->config->workers, &manager->jobs, reterr);
@@ -165,6 +188,8 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = subscriptions_new(manager->loop, manager->domains, manager->guest_views, manager->access,
 				      &manager->subscriptions, reterr);
+	if (r == 0)
+		r = start_sessions(manager, reterr);
 	if (r == 0)
 		r = start_counting(manager, reterr);
 	if (r == 0)
@@ -223,6 +248,8 @@ struct manager *manager_free(struct manager *manager)
 	if (!manager)
 		return NULL;
 	server_free(manager->server);
+	sessions_free(manager->sessions);
+	arbiter_free(manager->arbiter);
 	subscriptions_free(manager->subscriptions);
 	guest_views_free(manager->guest_views);
 	kernels_free(manager->kernels);

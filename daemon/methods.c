@@ -6,11 +6,11 @@ static const struct method methods[] = {
 	/* methods_guests.c */
 	{ "ListGuests", RIGHT_READ, method_list_guests },
 	{ "Subscribe", RIGHT_READ, method_subscribe, .streams = true, .only_more = true },
-	/* methods_sessions.c */
-	{ "StartSession", RIGHT_OPERATE, NULL },
-	{ "StopSession", RIGHT_OPERATE, NULL },
-	{ "ListSessions", RIGHT_READ, NULL },
-	{ "Record", RIGHT_OPERATE, NULL, .streams = true },
+	/* methods_sessions.c, recordings.c */
+	{ "StartSession", RIGHT_OPERATE, method_start_session },
+	{ "StopSession", RIGHT_OPERATE, method_stop_session },
+	{ "ListSessions", RIGHT_READ, method_list_sessions },
+	{ "Record", RIGHT_OPERATE, method_record, .streams = true },
 	/* methods_profiles.c */
 	{ "Report", RIGHT_READ, NULL },
 	{ "Top", RIGHT_READ, NULL, .streams = true },

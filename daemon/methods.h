@@ -16,4 +16,10 @@ int method_metrics(struct call *call, struct manager *manager);
 int method_capabilities(struct call *call, struct manager *manager);
 int method_stats(struct call *call, struct manager *manager);
 
+/* methods_sessions.c, recordings.c */
+int method_start_session(struct call *call, struct manager *manager);
+int method_stop_session(struct call *call, struct manager *manager);
+int method_list_sessions(struct call *call, struct manager *manager);
+int method_record(struct call *call, struct manager *manager);
+
 #endif

@@ -4,7 +4,6 @@
 
 #include "access.h"
 #include "arbiter.h"
-#include "domains.h"
 #include "session.h"
 #include "session_new.h"
 #include "util/error.h"
@@ -424,7 +423,7 @@ void sessions_connection_gone(struct sessions *sessions, uint64_t connection)
 {
 	size_t i = 0;
 
-	while (i < sessions->list.n) {
+	while (sessions && i < sessions->list.n) {
 		struct session *session = sessions->list.items[i];
 		size_t n = sessions->list.n;
 
@@ -458,6 +457,8 @@ static int on_regrant(sd_event_source *source, void *data)
 
 void sessions_grant_changed(struct sessions *sessions, uint64_t request, size_t event, const struct grant *grant)
 {
+	if (!sessions)
+		return;
 	vec_for_each (item, &sessions->list) {
 		struct session *session = *item;
 
@@ -508,7 +509,7 @@ uint64_t sessions_samples(const struct sessions *sessions, uint64_t *ret_lost)
 	return samples;
 }
 
-void session_active_guests(const struct session *session, void (*fn)(const char *name, void *data), void *data)
+void session_active_guests(const struct session *session, void (*fn)(const struct domain *domain, void *data), void *data)
 {
 	const struct domains *domains = session->all->manager->domains;
 
@@ -518,7 +519,7 @@ void session_active_guests(const struct session *session, void (*fn)(const char 
 		const struct domain *domain = domains_get(domains, i);
 
 		if (domain->running && (session->node_wide || wants(session, domain)))
-			fn(domain->name, data);
+			fn(domain, data);
 	}
 }
 
@@ -544,6 +545,17 @@ int sessions_new(struct manager *manager, struct sessions **ret_sessions, struct
 	return 0;
 }
 
+static void end_with_vpmud(struct session *session)
+{
+	struct vpmu_error error;
+
+	if (session->state == SESSION_STARTING && session->listener.started) {
+		error_set(&error, -ECANCELED, "vpmud ends");
+		session->listener.started(NULL, &error, session->listener_data);
+	}
+	finish_stop(session);
+}
+
 struct sessions *sessions_free(struct sessions *sessions)
 {
 	if (!sessions)
@@ -555,7 +567,7 @@ struct sessions *sessions_free(struct sessions *sessions)
 		if ((*session)->runner)
 			runner_stop((*session)->runner);
 	while (sessions->list.n)
-		drop(sessions->list.items[0]);
+		end_with_vpmud(sessions->list.items[0]);
 	vec_free(&sessions->list);
 	sd_event_source_disable_unref(sessions->regrant);
 	free(sessions);

@@ -15,6 +15,7 @@
 
 #include <vpmu/profile.h>
 #include "call.h"
+#include "domains.h"
 #include "manager.h"
 #include "runner.h"
 #include "session_plan.h"
@@ -128,8 +129,8 @@ uint64_t sessions_samples(const struct sessions *sessions, uint64_t *ret_lost); 
 
 /* Belongs to the session, valid until the loop goes on. */
 void session_info(const struct session *session, struct session_info *ret_info);
-/* The domains that are being profiled now: calls @fn for each, by name. */
-void session_active_guests(const struct session *session, void (*fn)(const char *name, void *data), void *data);
+/* The domains that are being profiled now: calls @fn for each, in order of their names. */
+void session_active_guests(const struct session *session, void (*fn)(const struct domain *domain, void *data), void *data);
 
 /*
  * session_look - @fn gets what was sampled until now, its to free; NULL and an error (-ENODATA: nothing yet) if there is none.

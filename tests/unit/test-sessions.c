@@ -180,9 +180,9 @@ static const char *guest_name(const char *name)
 	return text[at];
 }
 
-static void count_name(const char *name, void *data)
+static void count_guest(const struct domain *domain, void *data)
 {
-	(void)name;
+	CHECK(domain->running);
 	++*(int *)data;
 }
 
@@ -196,7 +196,7 @@ TEST(a_session_sees_the_guests_of_now_and_those_that_come)
 	int active = 0;
 
 	wait_for_samples(world, session, 20);
-	session_active_guests(session, count_name, &active);
+	session_active_guests(session, count_guest, &active);
 	CHECK_EQ(active, 1);
 	second = qemu_start(guest_name("b"), 1);
 	domains_look(world->manager.domains);
