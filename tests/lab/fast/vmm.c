@@ -203,9 +203,9 @@ static void handle_io(const struct vm *vm, const struct kvm_run *run)
 
 	if (run->io.direction != KVM_EXIT_IO_OUT)
 		return;
-	if (run->io.port != SERIAL_PORT)
+	if (run->io.port != SERIAL_PORT && vm->slow_us)
 		sleep_ns(vm->slow_us * UINT64_C(1000));
-	else if (write(STDOUT_FILENO, data, run->io.size) < 0)
+	else if (run->io.port == SERIAL_PORT && write(STDOUT_FILENO, data, run->io.size) < 0)
 		die("standard output");
 }
 
