@@ -19,7 +19,7 @@ struct vpmu_clock {
 	struct roster roster;
 	VEC(struct clock_target *) targets; /* by guest, vCPU, thread */
 	struct clock_target *by_clock[CLOCK_PROBE_THREADS];
-	struct intern *comms; /* of threads that vCPUs waited for */
+	struct intern *names; /* of threads that vCPUs waited for, of reasons without one */
 	VEC(struct vpmu_clock_vcpu) rows;
 	char *proc_path;
 	bool started;
@@ -38,7 +38,7 @@ VPMU_API struct vpmu_clock *vpmu_clock_free(struct vpmu_clock *clock)
 	vec_free(&clock->rows);
 	roster_deinit(&clock->roster);
 	clock_probe_free(clock->probe);
-	intern_free(clock->comms);
+	intern_free(clock->names);
 	free(clock->proc_path);
 	free(clock);
 	return NULL;
@@ -61,8 +61,8 @@ VPMU_API int vpmu_clock_new(const struct vpmu_clock_opts *user_opts, struct vpmu
 	if (!clock)
 		return error_oom(reterr);
 	clock->proc_path = strdup(opts.guests.proc_path ? opts.guests.proc_path : "/proc");
-	clock->comms = intern_new();
-	if (!clock->proc_path || !clock->comms)
+	clock->names = intern_new();
+	if (!clock->proc_path || !clock->names)
 		return error_oom(reterr);
 	if (opts.no_bpf)
 		error_set(&clock->missing, -EOPNOTSUPP, "it was not asked for");
@@ -101,7 +101,7 @@ static int take_competitor(const struct vpmu_bpf_competitor_key *key,
 	struct clock_target *target =
 		key->clock < CLOCK_PROBE_THREADS ? clock->by_clock[key->clock] : NULL;
 
-	return target ? clock_target_compete(target, clock->comms, key->tid, value) : 0;
+	return target ? clock_target_compete(target, clock->names, key->tid, value) : 0;
 }
 
 /* That they cannot be had takes nothing from what else there is. */
@@ -318,7 +318,8 @@ static int make_rows(struct vpmu_clock *clock, enum vpmu_count_since since)
 
 		if (since == VPMU_SINCE_LAST && (*target)->told)
 			continue;
-		if (clock_target_row(*target, since, &row) < 0 || !vec_push(&clock->rows, row))
+		if (clock_target_row(*target, clock->names, since, &row) < 0 ||
+		    !vec_push(&clock->rows, row))
 			return -ENOMEM;
 	}
 	return 0;
@@ -362,16 +363,11 @@ VPMU_API const char *vpmu_clock_missing(const struct vpmu_clock *clock)
 VPMU_API const char *vpmu_clock_part_name(enum vpmu_clock_part part)
 {
 	static const char *const names[VPMU_CLOCK_PART_COUNT] = {
-		[VPMU_CLOCK_GUEST] = "guest",
-		[VPMU_CLOCK_EXIT] = "exit",
-		[VPMU_CLOCK_QEMU] = "qemu",
-		[VPMU_CLOCK_POLL] = "poll",
-		[VPMU_CLOCK_HALT] = "halt",
-		[VPMU_CLOCK_STEAL] = "steal",
-		[VPMU_CLOCK_BLOCKED] = "blocked",
-		[VPMU_CLOCK_BLOCKED_KVM] = "blocked_kvm",
-		[VPMU_CLOCK_ASLEEP] = "asleep",
-		[VPMU_CLOCK_UNKNOWN] = "unknown",
+		[VPMU_CLOCK_GUEST] = "guest",	  [VPMU_CLOCK_EXIT] = "exit",
+		[VPMU_CLOCK_QEMU] = "qemu",	  [VPMU_CLOCK_POLL] = "poll",
+		[VPMU_CLOCK_HALT] = "halt",	  [VPMU_CLOCK_STEAL] = "steal",
+		[VPMU_CLOCK_BLOCKED] = "blocked", [VPMU_CLOCK_BLOCKED_KVM] = "blocked_kvm",
+		[VPMU_CLOCK_ASLEEP] = "asleep",	  [VPMU_CLOCK_UNKNOWN] = "unknown",
 	};
 
 	return (size_t)part < VPMU_CLOCK_PART_COUNT ? names[part] : "?";

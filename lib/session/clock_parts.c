@@ -28,12 +28,12 @@ static const char no_wait[] = "no BPF program, and the scheduler keeps no accoun
 
 static struct vpmu_clock_time measured(uint64_t ns)
 {
-	return (struct vpmu_clock_time){ .known = true, .ns = ns };
+	return (struct vpmu_clock_time){.known = true, .ns = ns};
 }
 
 static struct vpmu_clock_time in_steps(uint64_t ns)
 {
-	return (struct vpmu_clock_time){ .known = true, .ns = ns, .step_ns = vcpu_time_step_ns() };
+	return (struct vpmu_clock_time){.known = true, .ns = ns, .step_ns = vcpu_time_step_ns()};
 }
 
 /* ---- without the program ---- */
@@ -64,8 +64,8 @@ static const char *from_sched(const struct clock_reading *from, const struct clo
 /* ---- with it ---- */
 
 /*
- * What is known only afterwards moves from one part to another, so a part of a short time can be less than nothing:
- * what it was given too much before, another got too little.
+ * What is known only afterwards moves from one part to another, so a part of a short time can be
+ * less than nothing: what it was given too much before, another got too little.
  */
 static void settle(int64_t ns[VPMU_BPF_PART_COUNT])
 {
@@ -107,10 +107,9 @@ static const char *divide(const struct clock_reading *from, const struct clock_r
 	system = account.system_ns > polled_ns ? account.system_ns - polled_ns : 0;
 	ticks = guest + user + system;
 	parts[VPMU_CLOCK_GUEST] = in_steps(ticks ? mul_div(unknown_ns, guest, ticks) : 0);
-	parts[VPMU_CLOCK_QEMU] = in_steps(
-		ticks ? MIN(mul_div(unknown_ns, user, ticks),
-			    unknown_ns - parts[VPMU_CLOCK_GUEST].ns)
-		      : 0);
+	parts[VPMU_CLOCK_QEMU] = in_steps(ticks ? MIN(mul_div(unknown_ns, user, ticks),
+						      unknown_ns - parts[VPMU_CLOCK_GUEST].ns)
+						: 0);
 	parts[VPMU_CLOCK_EXIT] =
 		in_steps(unknown_ns - parts[VPMU_CLOCK_GUEST].ns - parts[VPMU_CLOCK_QEMU].ns);
 	parts[VPMU_CLOCK_UNKNOWN] = measured(0);

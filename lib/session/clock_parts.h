@@ -17,7 +17,8 @@
 struct clock_reading {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	bool has_clock, has_sched;
-	bool kvm_tells; /* this KVM has kvm_entry and kvm_exit */
+	bool kvm_tells; /* this KVM has kvm_entry and kvm_exit … */
+	uint32_t isa;	/* … and these are the reasons' names: enum exit_isa */
 	struct vpmu_bpf_clock clock; /* brought up to time_ns */
 	struct vcpu_time sched;
 };

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/exit_reason.h"
 #include "session/clock_target.h"
 #include "session/count_target.h"
 #include "util/macro.h"
@@ -21,13 +24,12 @@ struct clock_target *clock_target_free(struct clock_target *target)
 static void read_clock(struct clock_target *target, const struct clock_probe *probe)
 {
 	struct clock_reading *now = &target->now;
-	uint32_t isa;
 
 	now->time_ns = count_now_ns();
 	now->has_clock = target->clock >= 0;
 	if (!now->has_clock)
 		return;
-	now->kvm_tells = clock_probe_sees_entries(probe, &isa);
+	now->kvm_tells = clock_probe_sees_entries(probe, &now->isa);
 	clock_probe_read(probe, target->clock, now->time_ns, &now->clock);
 	now->time_ns = now->clock.since_ns; /* a thread that has ended has no later */
 }
@@ -100,13 +102,33 @@ static uint64_t since(uint64_t to, uint64_t from)
 	return to > from ? to - from : 0;
 }
 
-static int list_reasons(struct clock_target *target, const struct clock_reading *from)
+/* Number @i in the clock's table. */
+static const char *name_reason(struct intern *names, const struct clock_reading *now, uint32_t i)
+{
+	uint32_t code = now->clock.reasons[i].code, id;
+	const char *name = exit_reason_name((enum exit_isa)now->isa, code);
+	char number[16];
+
+	if (i == VPMU_BPF_CLOCK_REASONS)
+		return "others";
+	if (code == VPMU_BPF_CLOCK_NO_REASON)
+		return "unknown";
+	if (name)
+		return name;
+	snprintf(number, sizeof(number), "0x%" PRIx32, code);
+	id = intern_add(names, number);
+	return id == INTERN_FAILED ? NULL : intern_string(names, id);
+}
+
+static int list_reasons(struct clock_target *target, struct intern *names,
+			const struct clock_reading *from)
 {
 	const struct vpmu_bpf_clock *to = &target->now.clock;
 
 	target->reasons.n = 0;
 	for (uint32_t i = 0; i <= VPMU_BPF_CLOCK_REASONS; i++) {
-		const struct vpmu_bpf_clock_reason *a = &from->clock.reasons[i], *b = &to->reasons[i];
+		const struct vpmu_bpf_clock_reason *a = &from->clock.reasons[i],
+						   *b = &to->reasons[i];
 		struct vpmu_clock_reason reason = {
 			.code = i < VPMU_BPF_CLOCK_REASONS ? b->code : VPMU_BPF_CLOCK_NO_REASON,
 			.count = since(b->count, a->count),
@@ -116,12 +138,13 @@ static int list_reasons(struct clock_target *target, const struct clock_reading 
 
 		if (!b->used || (!reason.count && !reason.exit_ns && !reason.qemu_ns))
 			continue;
-		reason.name = "";
-		if (!vec_push(&target->reasons, reason))
+		reason.name = name_reason(names, &target->now, i);
+		if (!reason.name || !vec_push(&target->reasons, reason))
 			return -ENOMEM;
 	}
 	if (target->reasons.n)
-		qsort(target->reasons.items, target->reasons.n, sizeof(*target->reasons.items), by_time);
+		qsort(target->reasons.items, target->reasons.n, sizeof(*target->reasons.items),
+		      by_time);
 	return 0;
 }
 
@@ -136,17 +159,18 @@ static struct clock_competitor *find_competitor(struct clock_target *target, pid
 	return NULL;
 }
 
-int clock_target_compete(struct clock_target *target, struct intern *comms, uint32_t tid,
+int clock_target_compete(struct clock_target *target, struct intern *names, uint32_t tid,
 			 const struct vpmu_bpf_competitor *value)
 {
-	struct clock_competitor competitor = { .tid = (pid_t)tid, .pid = (pid_t)value->pid }, *had;
+	struct clock_competitor competitor = {.tid = (pid_t)tid, .pid = (pid_t)value->pid}, *had;
 	char comm[sizeof(value->comm) + 1] = "";
 	uint32_t id;
 
 	memcpy(comm, value->comm, sizeof(value->comm));
 	if (tid == 0) /* "swapper/3": each CPU has one */
 		strcpy(comm, "idle");
-	if (target->competitors.n >= CLOCK_COMPETITORS_MAX && !find_competitor(target, competitor.tid, comm)) {
+	if (target->competitors.n >= CLOCK_COMPETITORS_MAX &&
+	    !find_competitor(target, competitor.tid, comm)) {
 		competitor.tid = competitor.pid = -1;
 		strcpy(comm, "others");
 	}
@@ -155,10 +179,10 @@ int clock_target_compete(struct clock_target *target, struct intern *comms, uint
 		had->ns += value->ns;
 		return 0;
 	}
-	id = intern_add(comms, comm);
+	id = intern_add(names, comm);
 	if (id == INTERN_FAILED)
 		return -ENOMEM;
-	competitor.comm = intern_string(comms, id);
+	competitor.comm = intern_string(names, id);
 	competitor.ns = value->ns;
 	return vec_push(&target->competitors, competitor) ? 0 : -ENOMEM;
 }
@@ -191,10 +215,11 @@ static int list_competitors(struct clock_target *target, enum vpmu_count_since f
 	return 0;
 }
 
-int clock_target_row(struct clock_target *target, enum vpmu_count_since since_what,
-		     struct vpmu_clock_vcpu *ret_row)
+int clock_target_row(struct clock_target *target, struct intern *names,
+		     enum vpmu_count_since since_what, struct vpmu_clock_vcpu *ret_row)
 {
-	const struct clock_reading *from = since_what == VPMU_SINCE_LAST ? &target->last : &target->base;
+	const struct clock_reading *from =
+		since_what == VPMU_SINCE_LAST ? &target->last : &target->base;
 	struct vpmu_clock_vcpu row = {
 		.tid = target->tid,
 		.guest = target->guest,
@@ -207,7 +232,7 @@ int clock_target_row(struct clock_target *target, enum vpmu_count_since since_wh
 
 	row.why = clock_parts(from, &target->now, row.parts);
 	if (target->now.has_clock &&
-	    (list_reasons(target, from) < 0 || list_competitors(target, since_what) < 0))
+	    (list_reasons(target, names, from) < 0 || list_competitors(target, since_what) < 0))
 		return -ENOMEM;
 	row.n_reasons = target->reasons.n;
 	row.reasons = target->reasons.items;

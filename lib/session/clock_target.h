@@ -40,15 +40,15 @@ void clock_target_look(struct clock_target *target, const struct clock_probe *pr
 /* The thread is gone: the last look. */
 void clock_target_end(struct clock_target *target, struct clock_probe *probe);
 
-/* It waited @value->ns longer for a thread. -ENOMEM. */
-int clock_target_compete(struct clock_target *target, struct intern *comms, uint32_t tid,
+/* Names are in @names, the clock's pool. It waited @value->ns longer for a thread. -ENOMEM. */
+int clock_target_compete(struct clock_target *target, struct intern *names, uint32_t tid,
 			 const struct vpmu_bpf_competitor *value);
 
 /* What the time counts from is now. */
 void clock_target_begin(struct clock_target *target);
 
 /* The row of @target since the base, or since it was told last. -ENOMEM. */
-int clock_target_row(struct clock_target *target, enum vpmu_count_since since,
+int clock_target_row(struct clock_target *target, struct intern *names, enum vpmu_count_since since,
 		     struct vpmu_clock_vcpu *ret_row);
 
 /* What there is now is what the next reading since last begins with. */
