@@ -202,6 +202,37 @@ exit_inline void exit_add_details(struct vpmu_bpf_exit_thread *t, __u32 tid, int
 		exit_add_detail(t, tid, VPMU_BPF_EXIT_RIP, timed, ns);
 }
 
+/* ---- which exits are looked at closely ---- */
+
+/*
+ * Whether this exit is sampled: returns how many exits it stands for, or 0. Which one of so many is left to chance (@random), so that no
+ * pattern of the guest's is always met at the same place; one of how many follows the rate: at most EXIT_SAMPLES of them in
+ * EXIT_STRETCH_NS, less often as soon as there are more, more often again once there were few.
+ */
+#define EXIT_STRETCH_NS 10000000
+#define EXIT_SAMPLES	10
+#define EXIT_ONE_IN_MAX (1u << 20)
+
+exit_inline __u32 exit_sample_due(struct vpmu_bpf_exit_thread *t, __u64 now_ns, __u32 random)
+{
+	__u32 one_in = t->rate_one_in ? t->rate_one_in : 1;
+
+	if (now_ns - t->rate_from_ns >= EXIT_STRETCH_NS) {
+		if (t->rate_samples < EXIT_SAMPLES / 4 && one_in > 1)
+			one_in /= 2;
+		t->rate_from_ns = now_ns;
+		t->rate_samples = 0;
+	} else if (t->rate_samples >= EXIT_SAMPLES && one_in < EXIT_ONE_IN_MAX) {
+		one_in *= 2;
+		t->rate_samples = 0;
+	}
+	t->rate_one_in = one_in;
+	if (random & (one_in - 1))
+		return 0;
+	t->rate_samples++;
+	return one_in;
+}
+
 /* ---- what happens ---- */
 
 /* kvm_exit. @nested: L2 was left. */
@@ -230,6 +261,7 @@ exit_inline void exit_begin(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now
 	t->off_before_user_ns = t->off_before_halt_ns = 0;
 	t->user_ns = t->blocked_ns = t->preempted_ns = t->polled_ns = 0;
 	t->detail_set = 0;
+	t->place.one_in = 0;
 	if (nested) {
 		t->trip_since_ns = now_ns;
 		t->trip_code = code;
@@ -381,6 +413,18 @@ exit_inline void exit_detail(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 ki
 		return;
 	}
 	exit_add_untimed(row);
+}
+
+/*
+ * kvm_cpuid: the leaf, and the subleaf where there are any; elsewhere ecx is what happened to be in it. (Intel SDM vol. 2 and AMD APM vol. 3, "CPUID";
+ * KVM: cpuid_function_is_indexed().)
+ */
+exit_inline __u64 exit_cpuid_value(__u32 leaf, __u32 subleaf)
+{
+	int indexed = leaf < 32 ? 0xe195a890U >> leaf & 1 :
+				  leaf == 0x24 || leaf == 0x8000001d || leaf == 0x80000026;
+
+	return indexed ? (__u64)subleaf << 32 | leaf : leaf;
 }
 
 /* kvm_mmio. @type: 0 a read that the VMM has to serve, 1 a read (that one again, once served), 2 a write. */

@@ -10,12 +10,14 @@
  * thread, and as many MSRs, ports, … as vpmu_details holds. What does not fit is counted (n_unfit).
  */
 #include "kvm_trace.h"
+#include "guest_regs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 /* Bits by enum vpmu_bpf_exit_kind: what is to be noted. */
 const volatile __u32 vpmu_kinds;
-const volatile __u32 vpmu_trips; /* 1 = of nested guests */
+const volatile __u32 vpmu_trips;  /* 1 = of nested guests */
+const volatile __u32 vpmu_chains; /* 1 = sample exits with the guest's call chains */
 
 /* How many arguments this kernel's tracepoints have. */
 const volatile __u32 vpmu_kvm_exit_args, vpmu_kvm_page_fault_args, vpmu_sched_switch_args;
@@ -35,6 +37,20 @@ struct {
 	__type(key, struct vpmu_bpf_exit_key);
 	__type(value, struct vpmu_bpf_exit_row);
 } vpmu_details SEC(".maps");
+
+/* Sampled exits. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} vpmu_exit_samples SEC(".maps");
+
+/* Too large for the stack. These tracepoints run with preemption disabled, and interrupts do not leave guests. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guest_walk);
+} vpmu_walks SEC(".maps");
 
 static const struct vpmu_bpf_exit_row empty_row;
 
@@ -67,6 +83,65 @@ static __always_inline struct vpmu_bpf_exit_thread *find_thread(__u32 tid)
 	return bpf_map_lookup_elem(&vpmu_threads, &tid);
 }
 
+/* ---- where it was ---- */
+
+/* Takes down where the guest left, at a moment when that can be read. */
+static __noinline int read_place(struct vpmu_bpf_exit_place *place, struct kvm_vcpu *vcpu)
+{
+	struct guest_walk *w;
+	__u32 zero = 0;
+
+	w = bpf_map_lookup_elem(&vpmu_walks, &zero);
+	if (!w)
+		return 0;
+	w->sample.ip = 0;
+	place->has_chain = read_registers(vcpu, w) < 0;
+	if (!place->has_chain && !kvm_rip_known(vcpu, vpmu_flavour))
+		return 0;
+	place->ip = place->has_chain ? w->sample.ip : kvm_rip(vcpu, vpmu_flavour);
+	place->bp = w->bp;
+	place->cr3 = w->cr3;
+	place->user = w->sample.user;
+	place->levels = (__u8)w->levels;
+	place->is_read = 1;
+	return 0;
+}
+
+/* Sends the place with its chain. @id: VPMU_BPF_EXIT_ID(). */
+static __noinline int send_sample(struct vpmu_bpf_exit_thread *t, struct kvm_vcpu *vcpu, __u64 id, __u64 ns)
+{
+	struct vpmu_bpf_exit_place *place = &t->place;
+	struct guest_walk *w;
+	__u32 zero = 0, n;
+
+	w = bpf_map_lookup_elem(&vpmu_walks, &zero);
+	if (!w)
+		return 0;
+	w->sample.event_id = id;
+	w->sample.time_ns = bpf_ktime_get_ns();
+	w->sample.period = ns;
+	w->sample.cpu = place->one_in;
+	w->sample.pid = bpf_get_current_pid_tgid() >> 32;
+	w->sample.tid = current_tid();
+	w->sample.ip = place->is_read ? place->ip : 0;
+	w->sample.user = place->user;
+	w->sample.n_frames = 0;
+	w->sample.end = VPMU_BPF_END_COUNT; /* not walked */
+	if (place->is_read && place->has_chain) {
+		w->bp = place->bp;
+		w->cr3 = place->cr3;
+		w->levels = place->levels;
+		walk_guest(BPF_CORE_READ(vcpu, kvm), w);
+	}
+	n = w->sample.n_frames;
+	if (n > VPMU_BPF_MAX_ADDRESSES - 1)
+		return 0;
+	if (bpf_ringbuf_output(&vpmu_exit_samples, &w->sample, VPMU_BPF_SAMPLE_BYTES(n),
+			       BPF_RB_NO_WAKEUP) < 0)
+		t->n_unsampled++;
+	return 0;
+}
+
 /* ---- out and in ---- */
 
 static __always_inline bool wanted(__u32 kind)
@@ -74,23 +149,11 @@ static __always_inline bool wanted(__u32 kind)
 	return vpmu_kinds >> kind & 1;
 }
 
-/* The address that the guest left at. SVM has it in memory; VMX reads it out of the processor when KVM asks for it first. */
+/* The address that the guest left at. */
 static __always_inline void note_rip(struct vpmu_bpf_exit_thread *t, __u32 tid, struct kvm_vcpu *vcpu)
 {
-	__u64 rip;
-
-	if (t->isa == KVM_ISA_SVM) {
-		if (!bpf_core_type_exists(struct vcpu_svm))
-			return;
-		rip = BPF_CORE_READ((struct vcpu_svm *)vcpu, vmcb, save.rip);
-	} else {
-		if (!(BPF_CORE_READ(vcpu, arch.regs_avail) >> VCPU_REGS_RIP_INDEX & 1))
-			return;
-		if (bpf_core_field_exists(struct kvm_vcpu_arch___rip, rip))
-			return; /* with it came another numbering of regs_avail */
-		rip = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RIP_INDEX]);
-	}
-	exit_detail(t, tid, VPMU_BPF_EXIT_RIP, rip);
+	if (kvm_rip_known(vcpu, vpmu_flavour))
+		exit_detail(t, tid, VPMU_BPF_EXIT_RIP, kvm_rip(vcpu, vpmu_flavour));
 }
 
 SEC("raw_tp/kvm_exit")
@@ -106,8 +169,16 @@ int vpmu_kvm_exit(struct raw_args *ctx)
 	args = kvm_exit_args(ctx, vpmu_kvm_exit_args);
 	exit_begin(t, tid, now_ns, args.isa, kvm_exit_code(args.vcpu, args.isa),
 		   kvm_in_nested(args.vcpu));
-	if (wanted(VPMU_BPF_EXIT_RIP) && args.isa == KVM_ISA_SVM)
+	if (vpmu_chains && t->state == VPMU_BPF_EXIT_OUTSIDE) {
+		t->place.is_read = 0;
+		t->place.one_in = exit_sample_due(t, now_ns, bpf_get_prandom_u32());
+	}
+	if (vpmu_flavour == VPMU_BPF_FLAVOUR_VMX)
+		return 0; /* it is not known yet */
+	if (wanted(VPMU_BPF_EXIT_RIP))
 		note_rip(t, tid, args.vcpu);
+	if (vpmu_chains && t->place.one_in)
+		read_place(&t->place, args.vcpu);
 	return 0;
 }
 
@@ -121,10 +192,15 @@ int vpmu_kvm_entry(struct raw_args *ctx)
 
 	if (!t)
 		return 0;
-	if (wanted(VPMU_BPF_EXIT_RIP) && t->isa != KVM_ISA_SVM &&
-	    t->state == VPMU_BPF_EXIT_OUTSIDE)
-		note_rip(t, tid, vcpu);
-	exit_end(t, tid, now_ns, vpmu_trips && kvm_in_nested(vcpu), vpmu_trips, &ns);
+	if (vpmu_flavour == VPMU_BPF_FLAVOUR_VMX && t->state == VPMU_BPF_EXIT_OUTSIDE) {
+		if (wanted(VPMU_BPF_EXIT_RIP))
+			note_rip(t, tid, vcpu);
+		if (vpmu_chains && t->place.one_in)
+			read_place(&t->place, vcpu);
+	}
+	if (exit_end(t, tid, now_ns, vpmu_trips && kvm_in_nested(vcpu), vpmu_trips, &ns) &&
+	    vpmu_chains && t->place.one_in)
+		send_sample(t, vcpu, VPMU_BPF_EXIT_ID(t->code, t->nested, t->isa, 0), ns);
 	return 0;
 }
 
@@ -184,6 +260,34 @@ int vpmu_sched_switch(struct raw_args *ctx)
 
 /* ---- what an exit was about ---- */
 
+/* Where there are no exits to be seen, events take their place: they are what is looked at closely. */
+static __noinline int note_place(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 kind)
+{
+	struct kvm *kvm = NULL;
+	struct kvm_vcpu *vcpu = current_vcpu(&kvm);
+
+	if (!vcpu)
+		return 0;
+	if (wanted(VPMU_BPF_EXIT_RIP))
+		note_rip(t, tid, vcpu);
+	if (!vpmu_chains)
+		return 0;
+	t->place.is_read = 0;
+	t->place.one_in = exit_sample_due(t, bpf_ktime_get_ns(), bpf_get_prandom_u32());
+	if (t->place.one_in) {
+		read_place(&t->place, vcpu);
+		send_sample(t, vcpu, VPMU_BPF_EXIT_ID(0, 0, 0, kind + 1), 0);
+	}
+	return 0;
+}
+
+static __always_inline void note_on(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 kind, __u64 value)
+{
+	exit_detail(t, tid, kind, value);
+	if (t->state == VPMU_BPF_EXIT_UNKNOWN && (vpmu_chains || wanted(VPMU_BPF_EXIT_RIP)))
+		note_place(t, tid, kind);
+}
+
 /* A thread that is known, if @kind is wanted. */
 static __always_inline void note(__u32 kind, __u64 value)
 {
@@ -191,7 +295,7 @@ static __always_inline void note(__u32 kind, __u64 value)
 	struct vpmu_bpf_exit_thread *t = find_thread(tid);
 
 	if (t)
-		exit_detail(t, tid, kind, value);
+		note_on(t, tid, kind, value);
 }
 
 SEC("raw_tp/kvm_msr")
@@ -238,7 +342,7 @@ int vpmu_kvm_fast_mmio(struct raw_args *ctx)
 SEC("raw_tp/kvm_cpuid")
 int vpmu_kvm_cpuid(struct raw_args *ctx)
 {
-	note(VPMU_BPF_EXIT_CPUID, (__u32)ctx->arg[0] | ctx->arg[1] << 32);
+	note(VPMU_BPF_EXIT_CPUID, exit_cpuid_value((__u32)ctx->arg[0], (__u32)ctx->arg[1]));
 	return 0;
 }
 

@@ -126,6 +126,26 @@ enum vpmu_bpf_exit_kind {
 #define VPMU_BPF_EXIT_ZERO	 (1ULL << 33)
 #define VPMU_BPF_EXIT_MMIO_WRITE (1ULL << 63)
 
+/*
+ * An exit with the chain of guest code that led to it is a struct vpmu_bpf_sample, too: period is how long it took, cpu how many it stands
+ * for, and event_id tells what it was:
+ */
+#define VPMU_BPF_EXIT_ID(code, nested, isa, kind1)                                                 \
+	((__u64)(__u32)(code) | (__u64)(nested) << 32 | (__u64)(isa) << 40 | (__u64)(kind1) << 48)
+#define VPMU_BPF_EXIT_ID_CODE(id)   ((__u32)(id))
+#define VPMU_BPF_EXIT_ID_NESTED(id) ((id) >> 32 & 1)
+#define VPMU_BPF_EXIT_ID_ISA(id)    ((id) >> 40 & 0xff)
+/* An event outside of exits: enum vpmu_bpf_exit_kind, plus 1; 0 = an exit. */
+#define VPMU_BPF_EXIT_ID_KIND1(id)  ((id) >> 48 & 0xff)
+
+/* Where the exit in progress was, if it is one that is sampled. */
+struct vpmu_bpf_exit_place {
+	__u64 ip, bp, cr3;
+	__u32 one_in; /* so many exits does it stand for; 0 = it is not sampled */
+	__u8 is_read; /* 1 = the members above and below are there */
+	__u8 has_chain, user, levels;
+};
+
 struct vpmu_bpf_exit_key {
 	__u32 tid;
 	__u32 kind;
@@ -164,6 +184,11 @@ struct vpmu_bpf_exit_thread {
 	__u64 n_backwards;    /* the clock went back */
 	__u64 n_unfit;	      /* there was no row left for it */
 	__u64 mmio_page;      /* of a read that waits for the VMM, plus 1 */
+	struct vpmu_bpf_exit_place place;
+	__u64 rate_from_ns; /* sampling: the stretch of time that is looked at, … */
+	__u32 rate_samples; /* … how many samples there were in it, … */
+	__u32 rate_one_in;  /* … and one exit of how many is sampled; 0 = 1 */
+	__u64 n_unsampled;  /* samples for which the buffer had no room */
 	__u32 n_rows;
 	__u32 unused;
 	__u8 row_of[VPMU_BPF_EXIT_INDEXES]; /* plus 1; 0 = none yet */

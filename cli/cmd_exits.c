@@ -21,14 +21,21 @@
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_exits *, vpmu_exits_free)
 
+enum fold { FOLD_NOT = 0, FOLD_COUNT, FOLD_TIME };
+
 struct exits_args {
 	struct common_args common;
 	unsigned int keys; /* bits by enum vpmu_exit_key */
-	bool all, histograms;
+	bool all, histograms, nested;
+	enum fold fold;
 	uint64_t interval_ms, duration_ns;
 	struct guest_file_args files;
 };
 
+#define KEY_STACK   31 /* no key of rows: beyond all of those */
+#define NESTED_KEYS (1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY)
+#define ALL_KEYS    ((1u << VPMU_EXIT_KEY_COUNT) - 1)
+#define STACK_BIT   (1u << KEY_STACK)
 #define FIELD(name) offsetof(struct exits_args, name)
 
 /* What a user calls the keys. */
@@ -39,7 +46,7 @@ static const struct {
 	{ "reason", VPMU_EXIT_REASON }, { "msr", VPMU_EXIT_MSR },	      { "port", VPMU_EXIT_PORT },
 	{ "mmio", VPMU_EXIT_MMIO },	{ "cpuid", VPMU_EXIT_CPUID },	      { "hypercall", VPMU_EXIT_HYPERCALL },
 	{ "fault", VPMU_EXIT_FAULT },	{ "vector", VPMU_EXIT_VECTOR },	      { "symbol", VPMU_EXIT_ADDRESS },
-	{ "user", VPMU_EXIT_USER },
+	{ "user", VPMU_EXIT_USER },	{ "stack", KEY_STACK },
 };
 
 static int set_key(const char *name, size_t n, unsigned int *keys, struct vpmu_error *reterr)
@@ -72,13 +79,33 @@ static int option_keys(const struct option_spec *spec, const char *value, void *
 	}
 }
 
+static int option_fold(const struct option_spec *spec, const char *value, void *field,
+		       struct vpmu_error *reterr)
+{
+	(void)spec;
+	if (!streq(value, "count") && !streq(value, "time"))
+		return error_set(reterr, -EINVAL, "is count or time, not '%s'", value);
+	*(enum fold *)field = streq(value, "time") ? FOLD_TIME : FOLD_COUNT;
+	return 0;
+}
+
 static const struct option_spec exits_options[] = {
 	{ .name = "by",
 	  .arg = "KEY",
 	  .set = option_keys,
 	  .offset = FIELD(keys),
 	  .help = "a table for each KEY, with commas between: reason, msr, port, mmio, cpuid, hypercall, "
-		  "fault, vector, symbol, user (default: reason)" },
+		  "fault, vector, symbol, user, stack (default: reason)" },
+	{ .name = "fold",
+	  .arg = "WEIGHT",
+	  .set = option_fold,
+	  .offset = FIELD(fold),
+	  .help = "print nothing but folded stacks, for flame graphs; WEIGHT is count or time" },
+	{ .name = "nested",
+	  .set = option_flag,
+	  .max = 1,
+	  .offset = FIELD(nested),
+	  .help = "what guests of the guest cost: their exits, and those of the guest hypervisor for each" },
 	{ .letter = 'H',
 	  .name = "histogram",
 	  .set = option_flag,
@@ -160,7 +187,9 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 		      const struct vpmu_guests *guests, struct vpmu_exits **ret_exits,
 		      struct vpmu_error *reterr)
 {
-	VPMU_OPTS(vpmu_exits_opts, opts, .keys = args->keys);
+	VPMU_OPTS(vpmu_exits_opts, opts,
+		  .keys = (args->keys & ~STACK_BIT) | (args->nested ? NESTED_KEYS : 0),
+		  .stacks = args->keys & STACK_BIT || args->fold);
 	_cleanup_(vpmu_exits_freep) struct vpmu_exits *exits = NULL;
 	struct live_guests live = { .guests = guests };
 	int r;
@@ -185,7 +214,8 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 struct exits_output {
 	struct vpmu_exits *exits;
 	unsigned int keys;
-	bool json, intervals, histograms, silence_said;
+	bool json, intervals, histograms, nested, silence_said;
+	enum fold fold;
 	uint64_t begin_ns;
 	struct json_list list;
 };
@@ -198,7 +228,27 @@ static unsigned int keys_of(struct exits_output *output)
 	if (!output->silence_said)
 		say("%s; events of KVM instead", vpmu_exits_silent(output->exits));
 	output->silence_said = true;
-	return output->keys == 1u << VPMU_EXIT_REASON ? ~0u : output->keys;
+	return output->keys == 1u << VPMU_EXIT_REASON ? ALL_KEYS : output->keys;
+}
+
+static void print_text(const struct exits_output *output, const struct vpmu_exit_rows *rows,
+		       unsigned int keys, bool histograms)
+{
+	if (output->nested)
+		exits_nested_text(output->exits, rows);
+	else if (output->keys != STACK_BIT)
+		exits_text(output->exits, rows, keys & ~STACK_BIT, histograms);
+}
+
+/* Of an interval there is no more than the rows; stacks are of the whole time. */
+static struct json_object *total_json(const struct exits_output *output, const struct vpmu_exit_rows *rows,
+				      unsigned int keys)
+{
+	struct json_object *total = exits_json(output->exits, rows, keys & ~STACK_BIT);
+
+	if (output->keys & STACK_BIT)
+		json_put(total, "stacks", exits_stacks_json(output->exits));
+	return total;
 }
 
 static void print_interval(struct exits_output *output, const struct vpmu_exit_rows *rows)
@@ -206,34 +256,39 @@ static void print_interval(struct exits_output *output, const struct vpmu_exit_r
 	_strbuf_ struct strbuf title = {};
 	unsigned int keys = keys_of(output);
 
+	if (output->fold)
+		return;
 	if (output->json) {
-		json_list_item(&output->list, exits_json(output->exits, rows, keys));
+		json_list_item(&output->list, exits_json(output->exits, rows, keys & ~STACK_BIT));
 		return;
 	}
 	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
 		    (double)(rows->end_ns - output->begin_ns) / 1e9);
 	output_write(&title);
-	exits_text(output->exits, rows, keys, false);
+	print_text(output, rows, keys, false);
 }
 
-static void print_total(struct exits_output *output, const struct vpmu_exit_rows *rows)
+static int print_total(struct exits_output *output, const struct vpmu_exit_rows *rows)
 {
 	_strbuf_ struct strbuf title = {};
 	unsigned int keys = keys_of(output);
 
+	if (output->fold)
+		return exits_stacks_folded(output->exits, output->fold == FOLD_TIME);
 	if (output->json && output->intervals) {
-		json_list_end_with(&output->list, "total", exits_json(output->exits, rows, keys));
-		return;
+		json_list_end_with(&output->list, "total", total_json(output, rows, keys));
+		return 0;
 	}
 	if (output->json) {
-		json_print(exits_json(output->exits, rows, keys));
-		return;
+		json_print(total_json(output, rows, keys));
+		return 0;
 	}
 	if (output->intervals) {
 		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(rows->end_ns - rows->start_ns) / 1e9);
 		output_write(&title);
 	}
-	exits_text(output->exits, rows, keys, output->histograms);
+	print_text(output, rows, keys, output->histograms);
+	return output->keys & STACK_BIT ? exits_stacks_text(output->exits) : 0;
 }
 
 /* ---- the measurement ---- */
@@ -300,11 +355,17 @@ static enum status run_exits(const void *opaque, const struct name_list *operand
 	struct exits_output output = { .json = args->common.json,
 				       .intervals = args->interval_ms,
 				       .histograms = args->histograms,
-				       .keys = args->keys ? args->keys : 1u << VPMU_EXIT_REASON };
+				       .nested = args->nested,
+				       .fold = args->fold,
+				       .keys = args->keys };
 	struct vpmu_error error = {};
 	struct vpmu_exit_rows rows;
 	int r;
 
+	if (!args->keys || (args->nested && args->common.json))
+		output.keys |= 1u << VPMU_EXIT_REASON;
+	if (args->nested)
+		output.keys |= NESTED_KEYS;
 	if (vpmu_guests_new(NULL, &guests, &error) < 0)
 		return say_error(&error);
 	if (!operands->n && !args->all)
@@ -316,14 +377,17 @@ static enum status run_exits(const void *opaque, const struct name_list *operand
 		say("this kernel lacks the tracepoints %s", vpmu_exits_missing(exits));
 	output.exits = exits;
 	output.begin_ns = now_ns();
-	if (output.json && output.intervals)
+	if (output.json && output.intervals && !output.fold)
 		json_list_begin(&output.list, NULL, "intervals");
 	r = measure(args, &output, &error);
 	if (r == -ESRCH)
 		say("the guests are gone");
 	if (vpmu_exits_read(exits, VPMU_SINCE_START, &rows, &error) < 0)
 		return say_error(&error);
-	print_total(&output, &rows);
+	if (print_total(&output, &rows) < 0) {
+		error_oom(&error);
+		return say_error(&error);
+	}
 	return r < 0 && r != -ESRCH ? say_error(&error) : STATUS_DONE;
 }
 

@@ -34,7 +34,10 @@ static void put_value(struct json_object *row, struct vpmu_exits *exits, const s
 	case VPMU_EXIT_REASON:
 		return;
 	case VPMU_EXIT_ADDRESS:
-		vpmu_exits_symbol(exits, exit->guest, exit->value, &frame);
+		/* A guest's guest has other symbols. */
+		frame = (struct vpmu_frame){ .status = VPMU_FRAME_NO_SYMBOLS };
+		if (!exit->nested)
+			vpmu_exits_symbol(exits, exit->guest, exit->value, &frame);
 		json_put_address(row, key, exit->value);
 		json_put_string(row, "symbol", frame.symbol);
 		json_put_string(row, "dso", frame.dso);
@@ -50,12 +53,16 @@ static void put_value(struct json_object *row, struct vpmu_exits *exits, const s
 			json_put_bool(row, "zero", exit->zero);
 		}
 		return;
+	case VPMU_EXIT_ANCILLARY:
+		json_put_string(row, "trip", exit->name);
+		return;
 	default:
 		json_put_string(row, key, exit->name);
 	}
 }
 
-static struct json_object *row_to_json(struct vpmu_exits *exits, const struct vpmu_exit *exit)
+static struct json_object *row_to_json(struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
+				       const struct vpmu_exit *exit)
 {
 	struct json_object *row = json_new_object();
 
@@ -67,6 +74,8 @@ static struct json_object *row_to_json(struct vpmu_exits *exits, const struct vp
 	json_put_int(row, "code", exit->code);
 	json_put_bool(row, "nested", exit->nested);
 	put_value(row, exits, exit);
+	if (exit->key == VPMU_EXIT_ANCILLARY)
+		json_put_percent(row, "per_trip", exits_per_trip(rows, exit));
 	json_put_int(row, "count", (int64_t)exit->count);
 	json_put_int(row, "untimed", (int64_t)exit->untimed);
 	json_put_int(row, "total_ns", (int64_t)exit->total_ns);
@@ -90,12 +99,13 @@ struct json_object *exits_json(struct vpmu_exits *exits, const struct vpmu_exit_
 	json_put_int(reading, "end_ns", (int64_t)rows->end_ns);
 	json_put_int(reading, "missed", (int64_t)rows->missed);
 	json_put_int(reading, "unfit", (int64_t)rows->unfit);
+	json_put_int(reading, "unsampled", (int64_t)rows->unsampled);
 	json_put_int(reading, "lost_entries", (int64_t)rows->lost_entries);
 	json_put_int(reading, "lost_exits", (int64_t)rows->lost_exits);
 	json_put_string(reading, "silent", *vpmu_exits_silent(exits) ? vpmu_exits_silent(exits) : NULL);
 	for (size_t i = 0; i < rows->n; i++)
 		if (keys >> rows->items[i].key & 1)
-			json_append(list, row_to_json(exits, &rows->items[i]));
+			json_append(list, row_to_json(exits, rows, &rows->items[i]));
 	json_put(reading, "rows", list);
 	return reading;
 }

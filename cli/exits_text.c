@@ -10,7 +10,7 @@
 
 #define BAR_COLUMNS 40
 
-static void time_text(uint64_t ns, char text[16])
+void exits_time_text(uint64_t ns, char text[16])
 {
 	double value = (double)ns;
 
@@ -28,7 +28,7 @@ static void cell_time(struct table *table, uint64_t ns, bool is_known)
 {
 	char text[16];
 
-	time_text(ns, text);
+	exits_time_text(ns, text);
 	table_cell(table, is_known ? TINT_NONE : TINT_FAINT, is_known ? text : "-");
 }
 
@@ -49,7 +49,10 @@ static void cell_value(struct table *table, struct vpmu_exits *exits, const stru
 
 	switch (exit->key) {
 	case VPMU_EXIT_ADDRESS:
-		vpmu_exits_symbol(exits, exit->guest, exit->value, &frame);
+		/* A guest's guest has other symbols. */
+		frame.status = VPMU_FRAME_NO_SYMBOLS;
+		if (!exit->nested)
+			vpmu_exits_symbol(exits, exit->guest, exit->value, &frame);
 		if (frame.status == VPMU_FRAME_OK)
 			table_cellf(table, TINT_NONE, "%s+0x%" PRIx64, frame.symbol, frame.symbol_offset);
 		else
@@ -183,7 +186,7 @@ static void print_histogram(struct vpmu_exits *exits, const struct vpmu_exit *ex
 		char below[16] = "more";
 
 		if (vpmu_exit_bucket_ns(i) != UINT64_MAX)
-			time_text(vpmu_exit_bucket_ns(i), below);
+			exits_time_text(vpmu_exit_bucket_ns(i), below);
 		strbuf_addf(out, "  below %10s %12" PRIu64 "  %.*s\n", below, exit->buckets[i],
 			    exit->buckets[i] ? MAX(columns, 1) : 0,
 			    "########################################");
@@ -206,6 +209,8 @@ static void add_losses(const struct vpmu_exit_rows *rows, struct strbuf *out)
 		strbuf_addf(out, "%" PRIu64 " events were missed\n", rows->missed);
 	if (rows->unfit)
 		strbuf_addf(out, "%" PRIu64 " exits are in no row: there was no room for more rows\n", rows->unfit);
+	if (rows->unsampled)
+		strbuf_addf(out, "%" PRIu64 " samples are in no stack: there was no room\n", rows->unsampled);
 	if (rows->lost_entries)
 		strbuf_addf(out, "%" PRIu64 " exits were followed by another exit, and have no time\n",
 			    rows->lost_entries);

@@ -45,7 +45,8 @@ enum vpmu_exit_key {
 	VPMU_EXIT_VECTOR = 7,	 /* interrupts injected: vector. Events, not exits: no time */
 	VPMU_EXIT_ADDRESS = 8,	 /* guest-virtual address of the instruction that left; vpmu_exits_symbol() */
 	VPMU_EXIT_TRIP = 9,	 /* nested guests: from an exit that their hypervisor handles until they run again: its code */
-	VPMU_EXIT_ANCILLARY = 10, /* exits of a guest hypervisor during trips: code; that of the trip << 32 */
+	VPMU_EXIT_ANCILLARY = 10, /* exits of a guest hypervisor during trips: its reason; name is the trip's,
+				     value its code, and the trip's << 32 */
 	VPMU_EXIT_USER = 11,	 /* KVM_RUN returned to the hypervisor: why (KVM_EXIT_*). Events: no time; always there */
 };
 #define VPMU_EXIT_KEY_COUNT 12
@@ -56,6 +57,7 @@ enum vpmu_exit_key {
 struct vpmu_exits_opts {
 	size_t sz;
 	unsigned int keys;     /* bits 1 << VPMU_EXIT_*: by what, besides REASON and USER */
+	bool stacks;	       /* sample exits with the guest's call chains: vpmu_exits_each_stack() */
 	uint32_t max_vcpus;    /* accounted at the same time; default twice those there are at the start, at least 64 (24 KiB each) */
 	uint32_t max_rows;     /* of keys other than REASON, all vCPUs together; default 8192 (400 bytes each) */
 	struct vpmu_guests_opts guests; /* where to look for threads; default /proc */
@@ -85,6 +87,25 @@ struct vpmu_exit {
 	uint64_t buckets[VPMU_EXIT_BUCKETS]; /* timed ones, by vpmu_exit_bucket_ns() */
 };
 
+/*
+ * Exits (or events, where there are none to be seen) that guest code led to by the same way. Of many exits some are sampled, up to a thousand a
+ * second of each vCPU; each stands for as many as were passed over.
+ */
+struct vpmu_exit_stack {
+	uint32_t guest, vcpu;
+	pid_t tid;
+	bool nested;	    /* a guest of the guest left: nothing is known of its stack */
+	uint32_t code;	    /* 0 for events */
+	const char *reason; /* of events the key's name: "port" */
+	bool user;	    /* the guest was in user mode */
+	bool is_cut;	    /* the chain has an end that is not the outermost function */
+	size_t n_addresses; /* 0: where it was is not known */
+	const uint64_t *addresses; /* the instruction that left, then return addresses */
+	uint64_t samples;
+	uint64_t count;	   /* how many exits it stands for, estimated */
+	uint64_t total_ns; /* likewise */
+};
+
 /* A reading. It belongs to the object, and lives until that is read again or freed. */
 struct vpmu_exit_rows {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
@@ -93,6 +114,7 @@ struct vpmu_exit_rows {
 	/* What is not in the rows, since the start. */
 	uint64_t missed;	/* events that came while the CPU ran the same program already */
 	uint64_t unfit;		/* exits for which there was no row left: max_rows */
+	uint64_t unsampled;	/* samples of stacks for which there was no room */
 	uint64_t lost_entries;	/* exits that another exit followed */
 	uint64_t lost_exits;	/* entries that another entry followed */
 };
@@ -158,6 +180,14 @@ VPMU_API struct vpmu_symbolizer *vpmu_exits_symbolizer(struct vpmu_exits *exits)
  */
 VPMU_API void vpmu_exits_symbol(struct vpmu_exits *exits, uint32_t guest, uint64_t address,
 				struct vpmu_frame *ret_frame);
+
+/*
+ * vpmu_exits_each_stack - hands out what was sampled since the start, the longest total first (events: the highest count).
+ * @fn: a negative number ends it, and is returned. What @stack points to is valid during the call.
+ * Errors: -EINVAL (not asked for: vpmu_exits_opts.stacks), -ENOMEM.
+ */
+typedef int (*vpmu_exit_stack_fn)(const struct vpmu_exit_stack *stack, void *data);
+VPMU_API int vpmu_exits_each_stack(struct vpmu_exits *exits, vpmu_exit_stack_fn fn, void *data);
 
 /* The time that bucket @i ends before, in ns; UINT64_MAX for the last one and beyond. */
 VPMU_API uint64_t vpmu_exit_bucket_ns(unsigned int i);

@@ -16,6 +16,7 @@
 #define KIND(name)    (1u << VPMU_BPF_EXIT_##name)
 #define ALWAYS	      0
 #define N_TRACEPOINTS 13
+#define RING_BYTES    (2u << 20)
 
 /* The tracepoints, and which kinds of details they are for. */
 static const struct tracepoint {
@@ -40,6 +41,9 @@ static const struct tracepoint {
 struct exit_probe {
 	struct vpmu_exits_bpf *bpf;
 	struct bpf_link *links[N_TRACEPOINTS];
+	struct ring_buffer *ring;	     /* of samples; NULL = none are taken */
+	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
+	void *data;
 	struct vpmu_bpf_exit_thread *zeroed; /* what a new thread begins with */
 	char missing[256];
 };
@@ -81,6 +85,8 @@ static int load_with(struct exit_probe *probe, const struct exit_probe_plan *pla
 		return -errno;
 	bpf->bss->vpmu_epoch = 1;
 	bpf->rodata->vpmu_kinds = plan->kinds;
+	bpf->rodata->vpmu_flavour = bpf_load_flavour();
+	bpf->rodata->vpmu_chains = plan->chains;
 	bpf->rodata->vpmu_trips = plan->kinds >> VPMU_BPF_EXIT_TRIP & 1;
 	bpf->rodata->vpmu_kvm_exit_args = args_of("kvm_exit", "kvm", 2);
 	bpf->rodata->vpmu_kvm_page_fault_args = args_of("kvm_page_fault", "kvm", 3);
@@ -88,6 +94,8 @@ static int load_with(struct exit_probe *probe, const struct exit_probe_plan *pla
 	r = bpf_map__set_max_entries(bpf->maps.vpmu_threads, plan->max_threads);
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.vpmu_details, plan->max_details);
+	if (r == 0 && plan->chains)
+		r = bpf_map__set_max_entries(bpf->maps.vpmu_exit_samples, RING_BYTES);
 	for (size_t i = 0; i < N_TRACEPOINTS; i++)
 		bpf_program__set_autoload(program_of(probe, i), is_wanted(plan, i));
 	if (r == 0)
@@ -140,6 +148,24 @@ static int attach(struct exit_probe *probe, const struct exit_probe_plan *plan,
 	return -ENOENT;
 }
 
+static int on_record(void *data, void *record, size_t n_bytes)
+{
+	const struct exit_probe *probe = data;
+	const struct vpmu_bpf_sample *sample = record;
+
+	if (n_bytes < VPMU_BPF_SAMPLE_BYTES(0) || n_bytes < VPMU_BPF_SAMPLE_BYTES((size_t)sample->n_frames))
+		return 0;
+	return probe->fn(sample, probe->data);
+}
+
+static int open_ring(struct exit_probe *probe, struct vpmu_error *reterr)
+{
+	probe->ring = ring_buffer__new(bpf_map__fd(probe->bpf->maps.vpmu_exit_samples), on_record, probe, NULL);
+	if (probe->ring)
+		return 0;
+	return error_set(reterr, -errno, "no call chains of exits: cannot map the ring buffer: %s", strerror(errno));
+}
+
 int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_probe,
 		    struct vpmu_error *reterr)
 {
@@ -158,6 +184,8 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 		r = load_with(probe, plan, BPF_LOAD_KERNEL_BTF);
 	r = r < 0 ? refused(r, reterr) : attach(probe, plan, reterr);
 	libbpf_set_print(before);
+	if (r == 0 && plan->chains)
+		r = open_ring(probe, reterr);
 	if (r < 0)
 		return r;
 	*ret_probe = take_ptr(probe);
@@ -170,6 +198,7 @@ struct exit_probe *exit_probe_free(struct exit_probe *probe)
 		return NULL;
 	for (size_t i = 0; i < N_TRACEPOINTS; i++)
 		bpf_link__destroy(probe->links[i]); /* accepts NULL */
+	ring_buffer__free(probe->ring); /* accepts NULL */
 	vpmu_exits_bpf__destroy(probe->bpf);
 	free(probe->zeroed);
 	free(probe);
@@ -230,6 +259,19 @@ int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn 
 			return r;
 	}
 	return 0;
+}
+
+int exit_probe_drain(struct exit_probe *probe,
+		     int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data)
+{
+	int r;
+
+	if (!probe->ring)
+		return 0;
+	probe->fn = fn;
+	probe->data = data;
+	r = ring_buffer__consume(probe->ring);
+	return MIN(r, 0);
 }
 
 uint32_t exit_probe_next_epoch(struct exit_probe *probe)

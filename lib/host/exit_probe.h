@@ -24,6 +24,7 @@ struct exit_probe_plan {
 	uint32_t kinds;	      /* bits by enum vpmu_bpf_exit_kind: what is to be told apart */
 	uint32_t max_threads; /* accounted at the same time */
 	uint32_t max_details; /* rows by kind and value, of all threads */
+	bool chains;	      /* sample exits with the guest's call chains */
 };
 
 /*
@@ -49,6 +50,10 @@ int exit_probe_read(const struct exit_probe *probe, pid_t tid, struct vpmu_bpf_e
 typedef int (*exit_probe_detail_fn)(const struct vpmu_bpf_exit_key *key,
 				    const struct vpmu_bpf_exit_row *row, void *data);
 int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn fn, void *data);
+
+/* Hands over what was sampled since the last time. Stops when @fn returns a negative number, and returns that. */
+int exit_probe_drain(struct exit_probe *probe,
+		     int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
 
 /* Begins a new epoch; returns the number of the one that ended, whose ranges stand still now. */
 uint32_t exit_probe_next_epoch(struct exit_probe *probe);

@@ -48,6 +48,13 @@ int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn 
 	return 0;
 }
 
+int exit_probe_drain(struct exit_probe *probe,
+		     int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data)
+{
+	(void)probe, (void)fn, (void)data;
+	return 0;
+}
+
 uint32_t exit_probe_next_epoch(struct exit_probe *probe)
 {
 	(void)probe;

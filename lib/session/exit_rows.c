@@ -59,15 +59,6 @@ static void user_text(uint64_t value, char *text, size_t room)
 		snprintf(text, room, "%" PRIu64, value);
 }
 
-static void trip_text(uint8_t isa, uint64_t value, char *text, size_t room)
-{
-	char own[48], trip[48];
-
-	reason_text(isa, (uint32_t)value, own, sizeof(own));
-	reason_text(isa, (uint32_t)(value >> 32), trip, sizeof(trip));
-	snprintf(text, room, "%s for %s", own, trip);
-}
-
 static void value_text(uint8_t isa, enum vpmu_exit_key key, uint64_t value, char *text, size_t room)
 {
 	switch (key) {
@@ -101,7 +92,7 @@ static void value_text(uint8_t isa, enum vpmu_exit_key key, uint64_t value, char
 		snprintf(text, room, "0x%" PRIx64, value);
 		break;
 	case VPMU_EXIT_ANCILLARY:
-		trip_text(isa, value, text, room);
+		reason_text(isa, (uint32_t)(value >> 32), text, room);
 		break;
 	case VPMU_EXIT_USER:
 		user_text(value, text, room);

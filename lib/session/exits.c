@@ -6,10 +6,12 @@
 #include <string.h>
 #include <vpmu/exits.h>
 
+#include "format/exit_reason.h"
 #include "guest/vcpu_time.h"
 #include "host/exit_probe.h"
 #include "session/count_target.h"
 #include "session/exit_rows.h"
+#include "session/exit_stacks.h"
 #include "session/follow.h"
 #include "session/roster.h"
 #include "sym/symbolizer.h"
@@ -37,7 +39,7 @@ _Static_assert(KIND_OF(VPMU_EXIT_USER) == VPMU_BPF_EXIT_USER &&
 
 /* What is not told by rows. */
 struct totals {
-	uint64_t exits, entries, lost_entries, lost_exits, unfit;
+	uint64_t exits, entries, lost_entries, lost_exits, unfit, unsampled;
 };
 
 struct vpmu_exits {
@@ -46,6 +48,7 @@ struct vpmu_exits {
 	struct roster roster;
 	VEC(struct exit_thread) threads;
 	struct exit_rows rows;
+	struct exit_stacks stacks;
 	struct exit_probe *probe; /* once started */
 	struct vpmu_symbolizer *symbolizer;
 	struct vpmu_bpf_exit_thread *sums; /* of the thread that is being read */
@@ -62,6 +65,7 @@ VPMU_API struct vpmu_exits *vpmu_exits_free(struct vpmu_exits *exits)
 		return NULL;
 	exit_probe_free(exits->probe);
 	exit_rows_deinit(&exits->rows);
+	exit_stacks_deinit(&exits->stacks);
 	vec_free(&exits->threads);
 	roster_deinit(&exits->roster);
 	symbolizer_free(exits->symbolizer);
@@ -195,6 +199,16 @@ static int on_detail(const struct vpmu_bpf_exit_key *key, const struct vpmu_bpf_
 				KEY_OF(key->kind), key->value, row, reading->epoch);
 }
 
+static int on_sample(const struct vpmu_bpf_sample *sample, void *data)
+{
+	struct vpmu_exits *exits = data;
+	const struct exit_thread *thread = find_thread(exits, (pid_t)sample->tid);
+
+	if (!thread)
+		return 0;
+	return exit_stacks_add(&exits->stacks, (uint32_t)(thread - exits->threads.items), sample);
+}
+
 static int read_thread(struct vpmu_exits *exits, struct exit_thread *thread, uint32_t epoch,
 		       struct totals *totals)
 {
@@ -209,6 +223,7 @@ static int read_thread(struct vpmu_exits *exits, struct exit_thread *thread, uin
 	totals->lost_entries += sums->n_lost_entries;
 	totals->lost_exits += sums->n_lost_exits;
 	totals->unfit += sums->n_unfit;
+	totals->unsampled += sums->n_unsampled;
 	for (uint32_t i = 0; i < sums->n_rows && i < VPMU_BPF_EXIT_ROWS; i++) {
 		int r = exit_rows_update(&exits->rows, (uint32_t)(thread - exits->threads.items),
 					 thread->isa, VPMU_EXIT_REASON, (uint32_t)sums->rows[i].code,
@@ -227,7 +242,9 @@ static int end_thread(struct vpmu_exits *exits, struct exit_thread *thread)
 	if (exits->probe) {
 		struct detail_reading reading = { exits, exit_probe_next_epoch(exits->probe) };
 
-		r = read_thread(exits, thread, reading.epoch, &exits->ended);
+		r = exit_probe_drain(exits->probe, on_sample, exits);
+		if (r == 0)
+			r = read_thread(exits, thread, reading.epoch, &exits->ended);
 		if (r == 0)
 			r = exit_probe_each_detail(exits->probe, on_detail, &reading);
 		exit_probe_remove_thread(exits->probe, thread->tid);
@@ -320,6 +337,7 @@ VPMU_API int vpmu_exits_start(struct vpmu_exits *exits, struct vpmu_error *reter
 		.kinds = exits->opts.keys >> 1 | 1u << VPMU_BPF_EXIT_USER,
 		.max_details = exits->opts.max_rows ? exits->opts.max_rows : DEFAULT_ROWS,
 		.max_threads = exits->opts.max_vcpus,
+		.chains = exits->opts.stacks,
 	};
 	int r;
 
@@ -357,6 +375,8 @@ VPMU_API int vpmu_exits_refresh(struct vpmu_exits *exits, struct vpmu_error *ret
 	if (!exits->probe)
 		return error_set(reterr, -EINVAL, "accounting of exits was not started");
 	r = follow(exits, reterr);
+	if (r == 0 && exit_probe_drain(exits->probe, on_sample, exits) < 0)
+		return error_oom(reterr);
 	if (r == 0 && all_gone(exits))
 		return error_set(reterr, -ESRCH, "every guest is gone");
 	return r;
@@ -367,6 +387,8 @@ static int read_all(struct vpmu_exits *exits)
 {
 	struct detail_reading reading = { exits, exit_probe_next_epoch(exits->probe) };
 
+	if (exit_probe_drain(exits->probe, on_sample, exits) < 0)
+		return -ENOMEM;
 	exits->all = exits->ended;
 	vec_for_each (thread, &exits->threads) {
 		int r = thread->ended ? 0 : read_thread(exits, thread, reading.epoch, &exits->all);
@@ -417,6 +439,7 @@ VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since sin
 		.items = exits->rows.items.items,
 		.missed = exit_probe_missed(exits->probe),
 		.unfit = exits->all.unfit,
+		.unsampled = exits->all.unsampled + exits->stacks.n_unfit,
 		.lost_entries = exits->all.lost_entries,
 		.lost_exits = exits->all.lost_exits,
 	};
@@ -428,6 +451,66 @@ VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since sin
 	}
 	*ret_rows = rows;
 	return 0;
+}
+
+/* ---- stacks ---- */
+
+static struct vpmu_exit_stack make_stack(const struct vpmu_exits *exits, const struct exit_stack *stack)
+{
+	const struct exit_thread *thread = &exits->threads.items[stack->thread];
+	uint32_t code = VPMU_BPF_EXIT_ID_CODE(stack->id), kind1 = VPMU_BPF_EXIT_ID_KIND1(stack->id);
+	const char *reason = kind1 ? vpmu_exit_key_name(kind1) :
+				     exit_reason_name(VPMU_BPF_EXIT_ID_ISA(stack->id), code);
+
+	return (struct vpmu_exit_stack){
+		.guest = thread->guest,
+		.vcpu = thread->vcpu,
+		.tid = thread->tid,
+		.nested = VPMU_BPF_EXIT_ID_NESTED(stack->id),
+		.code = code,
+		.reason = reason ? reason : "unknown",
+		.user = stack->user,
+		.is_cut = stack->end != VPMU_BPF_END_COMPLETE,
+		.n_addresses = stack->n_addresses,
+		.addresses = stack->n_addresses ? exits->stacks.addresses.items + stack->first : NULL,
+		.samples = stack->samples,
+		.count = stack->count,
+		.total_ns = stack->total_ns,
+	};
+}
+
+static int compare_stacks(const void *a, const void *b)
+{
+	const struct exit_stack *x = *(const struct exit_stack *const *)a,
+				*y = *(const struct exit_stack *const *)b;
+
+	if (x->total_ns != y->total_ns)
+		return x->total_ns < y->total_ns ? 1 : -1;
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+VPMU_API int vpmu_exits_each_stack(struct vpmu_exits *exits, vpmu_exit_stack_fn fn, void *data)
+{
+	size_t n = exits->stacks.items.n;
+	_free_ const struct exit_stack **sorted = NULL;
+	int r = 0;
+
+	if (!exits->opts.stacks)
+		return -EINVAL;
+	sorted = calloc(n ? n : 1, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &exits->stacks.items.items[i];
+	qsort(sorted, n, sizeof(*sorted), compare_stacks);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		struct vpmu_exit_stack stack = make_stack(exits, sorted[i]);
+
+		r = fn(&stack, data);
+	}
+	return MIN(r, 0);
 }
 
 /* ---- questions ---- */

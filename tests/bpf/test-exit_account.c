@@ -354,6 +354,16 @@ TEST(histograms_hold_every_time)
 		CHECK_EQ(exit_bucket(1ull << (i + VPMU_BPF_EXIT_BUCKET_SHIFT - 1)), i);
 }
 
+TEST(a_leaf_of_cpuid_has_subleaves_or_has_not)
+{
+	CHECK_EQ(exit_cpuid_value(1, 77), 1);
+	CHECK_EQ(exit_cpuid_value(0x40000000, 77), 0x40000000);
+	CHECK_EQ(exit_cpuid_value(4, 3), 4 | 3ull << 32);
+	CHECK_EQ(exit_cpuid_value(7, 1), 7 | 1ull << 32);
+	CHECK_EQ(exit_cpuid_value(0x1f, 2), 0x1f | 2ull << 32);
+	CHECK_EQ(exit_cpuid_value(0x8000001d, 1), 0x8000001d | 1ull << 32);
+}
+
 /* L2 executes CPUID; L1 handles it with an MSR access and has L2 entered again. */
 TEST(a_trip_of_a_nested_guest_knows_what_it_cost_its_hypervisor)
 {
@@ -379,6 +389,46 @@ TEST(a_trip_of_a_nested_guest_knows_what_it_cost_its_hypervisor)
 	CHECK_EQ(detail_of(VPMU_BPF_EXIT_ANCILLARY, (uint64_t)CPUID << 32 | MSR)->total_ns, 90);
 	CHECK_EQ(detail_of(VPMU_BPF_EXIT_ANCILLARY, (uint64_t)CPUID << 32 | VMRUN)->count, 3);
 	CHECK_EQ(n_details, 3);
+	free(t);
+}
+
+/* xorshift: the same numbers in each run. */
+static uint32_t next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	return *state ^= *state << 5;
+}
+
+/* A hundred thousand exits a second, for ten seconds; then a hundred a second. */
+TEST(samples_stand_for_all_exits_and_are_no_more_than_a_thousand_a_second)
+{
+	struct vpmu_bpf_exit_thread *t = new_thread();
+	uint32_t random = 1, samples = 0;
+	uint64_t now_ns = 1, weight = 0;
+
+	for (int i = 0; i < 1000000; i++) {
+		uint32_t one_in = exit_sample_due(t, now_ns += 10000, next_random(&random));
+
+		samples += one_in != 0;
+		weight += one_in;
+	}
+	CHECK(samples > 2000 && samples < 11000);
+	CHECK(weight > 950000 && weight < 1050000);
+	weight = 0;
+	for (int i = 0; i < 1000; i++)
+		weight += exit_sample_due(t, now_ns += 10000000, next_random(&random));
+	CHECK_EQ(t->rate_one_in, 1);
+	CHECK(weight > 700 && weight < 1500);
+	free(t);
+}
+
+TEST(a_quiet_guest_has_every_exit_sampled)
+{
+	struct vpmu_bpf_exit_thread *t = new_thread();
+
+	for (uint64_t now_ns = 1; now_ns < 1000000000; now_ns += 1500000)
+		CHECK_EQ(exit_sample_due(t, now_ns, (uint32_t)now_ns), 1);
 	free(t);
 }
 

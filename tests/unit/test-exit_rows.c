@@ -108,7 +108,7 @@ TEST(values_have_names)
 	CHECK_STR(name_of(&rows, VPMU_EXIT_CPUID, 0x7 | 1ull << 32), "0x7.1");
 	CHECK_STR(name_of(&rows, VPMU_EXIT_FAULT, 0x6), "write, absent, user");
 	CHECK_STR(name_of(&rows, VPMU_EXIT_USER, UINT64_MAX), "interrupted");
-	CHECK_STR(name_of(&rows, VPMU_EXIT_ANCILLARY, (uint64_t)CPUID << 32 | 0x80), "vmrun for cpuid");
+	CHECK_STR(name_of(&rows, VPMU_EXIT_ANCILLARY, (uint64_t)CPUID << 32 | 0x80), "cpuid");
 	exit_rows_deinit(&rows);
 }
 

@@ -167,6 +167,32 @@ assert count("port") >= 500, r
 PY
 }
 
+# Every kind of exit has one place in this guest, and one caller.
+stacks_lead_to_the_function() {
+	start_guest vmm primes 1
+	start_exits "$guest" --by stack,symbol --guest-image "$LAB/primes.elf" --json
+	wait_until_accounting
+	do_round
+	stop_exits INT
+	check exits.out 1 <<'PY'
+want = {"ask_cpuid": 10007, "ring_port": 5003, "read_msr": 3001, "write_msr": 1009}
+for function, n in want.items():
+    assert count("address", lambda x: x["symbol"] == function) == n, (function, rows("address"))
+    stacks = [s for s in r["stacks"] if s["frames"] and s["frames"][0]["symbol"] == function]
+    got = sum(s["count"] for s in stacks)
+    print(function, got, "of", n)
+    assert stacks and all([f["symbol"] for f in s["frames"]] == [function, "guest_main"] for s in stacks), stacks
+    assert n / 3 < got < n * 3, (function, got) # sampled: one in many
+PY
+	start_exits "$guest" --fold count --guest-image "$LAB/primes.elf"
+	wait_until_accounting
+	do_round
+	stop_exits INT
+	cat exits.out
+	grep -qE "^$guest;vCPU 0;guest_main;ring_port;\[(port|io|IO_INSTRUCTION)\] [0-9]+$" exits.out || fail "no folded stack of the port"
+	! grep -qvE "^[^;]+;vCPU 0;.* [0-9]+$" exits.out || fail "a line is no folded stack"
+}
+
 # A second guest that is not asked for is not accounted.
 only_that_guest() {
 	start_guest vmm exits 1
@@ -182,7 +208,7 @@ PY
 }
 
 case $1 in
-primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | guest_dies | only_that_guest) ;;
+primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | stacks_lead_to_the_function | guest_dies | only_that_guest) ;;
 *) fail "no such story: $1" ;;
 esac
 need_kvm

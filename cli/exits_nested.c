@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vpmu exits --nested. A guest's guest (L2) leaves to us; what we do not handle ourselves is reflected to its hypervisor (L1), which leaves
+ * to us many times itself until L2 runs again. For each of L2's reasons: how many, how many of them L1 had to handle, how long it took
+ * until L2 ran again, and what L1 did in that time.
+ */
+#include <inttypes.h>
+
+#include "util/macro.h"
+#include "exits_show.h"
+#include "output.h"
+#include "table.h"
+
+static bool same_vcpu(const struct vpmu_exit *a, const struct vpmu_exit *b)
+{
+	return a->guest == b->guest && a->vcpu == b->vcpu && a->tid == b->tid;
+}
+
+/* The row of L2's exits with @code on the vCPU of @of: all of them (REASON), or those that were trips (TRIP). */
+static const struct vpmu_exit *find(const struct vpmu_exit_rows *rows, const struct vpmu_exit *of,
+				    enum vpmu_exit_key key, uint32_t code)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->items[i].key == key && rows->items[i].nested && rows->items[i].code == code &&
+		    same_vcpu(&rows->items[i], of))
+			return &rows->items[i];
+	return NULL;
+}
+
+static uint32_t trip_code(const struct vpmu_exit *ancillary)
+{
+	return (uint32_t)(ancillary->value >> 32);
+}
+
+double exits_per_trip(const struct vpmu_exit_rows *rows, const struct vpmu_exit *exit)
+{
+	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, trip_code(exit));
+
+	return trip ? (double)exit->count / (double)trip->count : 0;
+}
+
+static void add_vcpu(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit *exit)
+{
+	table_cell(table, TINT_NONE, vpmu_exits_guest(exits, exit->guest)->name);
+	table_cell_u64(table, TINT_NONE, exit->vcpu);
+}
+
+static void cell_mean(struct table *table, uint64_t ns, uint64_t n)
+{
+	char text[16];
+
+	exits_time_text(n ? ns / n : 0, text);
+	table_cell(table, TINT_NONE, text);
+}
+
+/* ---- L2's exits ---- */
+
+static void add_l2(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
+		   const struct vpmu_exit *exit)
+{
+	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, exit->code);
+	uint64_t ancillary = 0;
+	char text[16];
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->items[i].key == VPMU_EXIT_ANCILLARY && same_vcpu(&rows->items[i], exit) &&
+		    trip_code(&rows->items[i]) == exit->code)
+			ancillary += rows->items[i].count;
+	add_vcpu(table, exits, exit);
+	table_cell(table, TINT_NONE, exit->reason);
+	table_cell_u64(table, TINT_NONE, exit->count);
+	if (!trip) {
+		for (int i = 0; i < 5; i++)
+			table_cell(table, TINT_FAINT, "-");
+		return;
+	}
+	table_cell_u64(table, TINT_NONE, trip->count);
+	table_cellf(table, TINT_NONE, "%.2f", (double)ancillary / (double)trip->count);
+	cell_mean(table, trip->total_ns, trip->count);
+	exits_time_text(vpmu_exit_percentile(trip, 99), text);
+	table_cell(table, TINT_NONE, text);
+	exits_time_text(trip->max_ns, text);
+	table_cell(table, TINT_NONE, text);
+}
+
+static void l2_columns(struct table *table)
+{
+	static const char *const numbers[] = { "COUNT", "REFLECTED", "L1 EXITS EACH", "ROUND TRIP", "P99", "MAX" };
+
+	table_column(table, "GUEST", TABLE_CUT_TAIL);
+	table_column(table, "VCPU", TABLE_RIGHT);
+	table_column(table, "L2 EXIT", TABLE_LEFT);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		table_column(table, numbers[i], TABLE_RIGHT);
+}
+
+/* ---- L1's for them ---- */
+
+static void add_l1(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
+		   const struct vpmu_exit *exit)
+{
+	double each = exits_per_trip(rows, exit);
+
+	add_vcpu(table, exits, exit);
+	table_cell(table, TINT_NONE, exit->name);
+	table_cell(table, TINT_NONE, exit->reason);
+	table_cell_u64(table, TINT_NONE, exit->count);
+	if (each > 0)
+		table_cellf(table, TINT_NONE, "%.3f", each);
+	else
+		table_cell(table, TINT_FAINT, "-");
+	cell_mean(table, exit->total_ns, exit->count);
+}
+
+static void l1_columns(struct table *table)
+{
+	static const char *const numbers[] = { "COUNT", "EACH", "MEAN" };
+
+	table_column(table, "GUEST", TABLE_CUT_TAIL);
+	table_column(table, "VCPU", TABLE_RIGHT);
+	table_column(table, "L2 EXIT", TABLE_LEFT);
+	table_column(table, "L1 EXIT", TABLE_LEFT);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		table_column(table, numbers[i], TABLE_RIGHT);
+}
+
+/* ---- tables ---- */
+
+static bool is_l2(const struct vpmu_exit *exit)
+{
+	return exit->key == VPMU_EXIT_REASON && exit->nested;
+}
+
+static bool is_l1(const struct vpmu_exit *exit)
+{
+	return exit->key == VPMU_EXIT_ANCILLARY;
+}
+
+static bool print_table(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
+			bool (*is_row)(const struct vpmu_exit *), void (*columns)(struct table *),
+			void (*add)(struct table *, const struct vpmu_exits *, const struct vpmu_exit_rows *,
+				    const struct vpmu_exit *),
+			struct strbuf *out)
+{
+	_table_ struct table table = {};
+	size_t n = 0;
+
+	columns(&table);
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!is_row(&rows->items[i]))
+			continue;
+		add(&table, exits, rows, &rows->items[i]);
+		table_measure_row(&table);
+		n++;
+	}
+	if (!n)
+		return false;
+	table_print_head(&table, out);
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!is_row(&rows->items[i]))
+			continue;
+		add(&table, exits, rows, &rows->items[i]);
+		table_print_row(&table, out);
+	}
+	return true;
+}
+
+void exits_nested_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows)
+{
+	_strbuf_ struct strbuf out = {}, ancillary = {};
+
+	if (!print_table(exits, rows, is_l2, l2_columns, add_l2, &out))
+		strbuf_adds(&out, "no exits of guests of the guest\n");
+	if (print_table(exits, rows, is_l1, l1_columns, add_l1, &ancillary))
+		strbuf_addf(&out, "\n%s", ancillary.text);
+	output_write(&out);
+}
