@@ -23,7 +23,8 @@ struct command {
 };
 
 extern const struct command command_list, command_doctor, command_record, command_report, command_diff,
-	command_script, command_export, command_stat, command_time, command_exits, command_top;
+	command_script, command_export, command_stat, command_time, command_exits, command_top,
+	command_session;
 extern const struct command command_kallsyms, command_maps, command_modules,
 	command_ps; /* look into a guest */
 

@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
 	&command_stat,
 	&command_time,
 	&command_exits,
+	&command_session,
 	&command_kallsyms,
 	&command_modules,
 	&command_ps,
