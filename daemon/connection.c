@@ -21,7 +21,7 @@
 
 #define SMALL_INPUT   (16 << 10) /* most requests are smaller; larger ones are charged */
 #define ENOUGH_QUEUED (64 << 10) /* a client with more to read begins no call */
-#define CALLS_AT_ONCE 16	 /* then others have their turn */
+#define TURN_NS	      200000	 /* of work on calls; then others have their turn */
 #define USEC_S	      UINT64_C(1000000)
 
 /* A message that waits to be read; its descriptor travels with its first byte. */
@@ -191,10 +191,11 @@ static void read_input(struct connection *connection)
 
 static void begin_calls(struct connection *connection)
 {
+	uint64_t until_ns = manager_now_ns() + TURN_NS;
 	const char *text;
 	size_t n;
 
-	for (int i = 0; i < CALLS_AT_ONCE && may_begin(connection); i++) {
+	while (may_begin(connection) && manager_now_ns() < until_ns) {
 		if (!varlink_input_next(&connection->input, &text, &n))
 			return;
 		connection->message_began_us = 0;

@@ -15,7 +15,7 @@
 #include "util/macro.h"
 
 #define BACKLOG	       128
-#define ACCEPT_AT_ONCE 16
+#define ACCEPT_AT_ONCE 8
 #define MAX_GROUPS     1024
 #define STRANGERS_MAX  2 /* connections of a user who may not even look */
 /* Requests of more than a few KiB, together, while they arrive. */
@@ -260,9 +260,6 @@ static int watch(struct server *server, struct vpmu_error *reterr)
 		r = sd_event_add_time(loop, &server->back_off, CLOCK_MONOTONIC, UINT64_MAX, 0, on_back_off, server);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(server->back_off, SD_EVENT_OFF);
-	/* Those who are here come before those who knock. */
-	if (r >= 0)
-		r = sd_event_source_set_priority(server->io, SD_EVENT_PRIORITY_NORMAL + 10);
 	return r < 0 ? error_errno(reterr, r, "watch", "the socket") : 0;
 }
 
