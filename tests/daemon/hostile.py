@@ -26,6 +26,7 @@ daemon = Daemon("[limits]\nsend-timeout = 1s\nmax-queued = 8M\nmax-connections-p
 
 def ask_all_the_time(path, stop, pause, calls):
     """The good client."""
+    hurry(0)
     with Wire(path) as wire:
         while not stop.is_set():
             begun = time.monotonic()
@@ -34,6 +35,14 @@ def ask_all_the_time(path, stop, pause, calls):
             pause.value = max(pause.value, time.monotonic() - begun)
             calls.value += 1
             time.sleep(0.001)
+
+
+def hurry(pid):
+    """As far as we may, the pauses are to be vpmud's own, not those of a machine with other work to do."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(10))
+    except PermissionError:
+        pass
 
 
 class GoodClient:
@@ -257,4 +266,5 @@ def test_it_all_leaves_nothing_behind():
 
 
 with daemon:
+    hurry(daemon.process.pid)
     tell(globals())
