@@ -13,12 +13,15 @@
 DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 
 /*
- * Firmware and boot loader take seconds, a first boot may take minutes. Each look is so many times the first one's delay after
- * the one before: 3 s, 12 s, 48 s, 3 min.
+ * Firmware and boot loader take seconds, a first boot may take a minute. Looks come 3 s after the start, 15 s after that, and
+ * once more after 75 s.
  */
 #define FIRST_LOOK_MS 3000
-#define LOOKS_MAX     4
-#define LOOK_FACTOR   4
+#define LOOKS_MAX     3
+#define LOOK_FACTOR   5
+/* Where so many guests wait (vpmud started, on a busy node) looks take this part of a CPU at most: 0.5 %. */
+#define WAITS_MANY    8
+#define COST_PART     200
 
 /* A guest in which no kernel was found yet. */
 struct wait {
@@ -36,6 +39,7 @@ struct kernels {
 	sd_event_source *timer;
 	VEC(struct wait) waits;
 	struct look *under_way;
+	uint64_t not_before_ms; /* because of what the last look cost */
 };
 
 /* What the pool works on. */
@@ -45,6 +49,7 @@ struct look {
 	struct vpmu_guest_info guest;
 	char *name, *uuid, *exe;
 	int result;
+	uint64_t cost_ns;
 	char release[128];
 	struct vpmu_error error;
 };
@@ -61,12 +66,17 @@ static struct look *look_free(struct look *look)
 }
 DEFINE_CLEANUP(struct look *, look_free)
 
-static uint64_t now_ms(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 static struct wait *find_wait(struct kernels *kernels, uint64_t id)
@@ -88,7 +98,7 @@ static void drop_wait(struct kernels *kernels, uint64_t id)
 static void schedule(struct kernels *kernels)
 {
 	const struct wait *next = NULL;
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), due;
 
 	vec_for_each(wait, &kernels->waits)
 		if (!next || wait->due_ms < next->due_ms)
@@ -97,7 +107,8 @@ static void schedule(struct kernels *kernels)
 		sd_event_source_set_enabled(kernels->timer, SD_EVENT_OFF);
 		return;
 	}
-	sd_event_source_set_time_relative(kernels->timer, next->due_ms > now ? (next->due_ms - now) * 1000 : 0);
+	due = MAX(next->due_ms, kernels->not_before_ms);
+	sd_event_source_set_time_relative(kernels->timer, due > now ? (due - now) * 1000 : 0);
 	sd_event_source_set_enabled(kernels->timer, SD_EVENT_ONESHOT);
 }
 
@@ -107,10 +118,12 @@ static void work(void *data)
 {
 	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
 	struct look *look = data;
+	uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	look->result = vpmu_kernel_open(&look->guest, NULL, &kernel, &look->error);
 	if (look->result == 0)
 		strncat(look->release, vpmu_kernel_info(kernel)->release, sizeof(look->release) - 1);
+	look->cost_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
 /* What is not found now may be there later, but only so often; what may not be read stays so. */
@@ -145,6 +158,8 @@ static void end(void *data, bool cancelled)
 	if (cancelled)
 		return;
 	judge(kernels, look);
+	if (kernels->waits.n > WAITS_MANY)
+		kernels->not_before_ms = now_ms() + look->cost_ns * COST_PART / 1000000;
 	schedule(kernels);
 }
 
@@ -195,7 +210,7 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *data)
 	vec_for_each(wait, &kernels->waits) {
 		const struct domain *domain = domains_by_id(kernels->domains, wait->id);
 
-		if (wait->due_ms > now || kernels->under_way)
+		if (MAX(wait->due_ms, kernels->not_before_ms) > now || kernels->under_way)
 			continue;
 		/* No memory, or the pool is full: later. */
 		if (!domain || begin(kernels, domain) < 0)

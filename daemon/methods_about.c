@@ -12,6 +12,7 @@
 #include "usage.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "watcher.h"
 
 /* ---- Capabilities ---- */
 
@@ -108,9 +109,22 @@ int method_capabilities(struct call *call, struct manager *manager)
 
 /* ---- Stats ---- */
 
+static const char *libvirt_word(const struct manager *manager, const char **ret_why)
+{
+	switch (watcher_state(manager->watcher, ret_why)) {
+	case WATCHER_CONNECTED:
+		return "connected";
+	case WATCHER_CONNECTING:
+		return "away";
+	default:
+		return "off";
+	}
+}
+
 int method_stats(struct call *call, struct manager *manager)
 {
 	struct json_object *reply = json_new_object(), *json = json_new_object();
+	const char *why = NULL;
 	struct usage usage;
 
 	usage_collect(manager, &usage);
@@ -118,6 +132,8 @@ int method_stats(struct call *call, struct manager *manager)
 	json_put_big(json, "cpu_ns", usage.cpu_ns);
 	json_put_big(json, "memory_bytes", usage.memory_bytes);
 	json_put_int(json, "open_files", usage.open_files);
+	json_put_string(json, "libvirt", libvirt_word(manager, &why));
+	json_put_string(json, "libvirt_why", why);
 	json_put_int(json, "guests", usage.guests);
 	json_put_int(json, "vcpus", usage.vcpus);
 	json_put_int(json, "connections", usage.connections);

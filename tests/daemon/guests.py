@@ -129,12 +129,17 @@ def libvirt_is_not_there():
     uri = "test://" + os.path.abspath("nonexistent.xml")
     with Vpmud("other-guests = no", libvirt=uri) as vpmud, vpmud.client() as feed:
         wait_until("a line on libvirt", lambda: "cannot connect to libvirt at " + uri in vpmud.said())
+        usage = feed.call("Stats")["usage"]
+        assert usage["libvirt"] == "away" and uri in usage["libvirt_why"], usage
         feed.send("Subscribe", more=True)
         assert feed.receive()["parameters"]["change"] == "settled"
         vpmud.configure("other-guests = no", libvirt=node("web1"))
         vpmud.reload()
         told = feed.receive()["parameters"]
         assert told["change"] == "appeared" and told["guest"]["name"] == "web1", told
+        with vpmud.client() as client:
+            usage = client.call("Stats")["usage"]
+            assert usage["libvirt"] == "connected" and usage["libvirt_why"] is None, usage
         vpmud.configure("other-guests = no", libvirt="none")
         vpmud.reload()
         while (told := feed.receive()["parameters"])["change"] != "gone":
