@@ -2,6 +2,9 @@
 /* vpmu list: the guests of this host, and what can be profiled of each. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
@@ -16,11 +19,15 @@
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_host *, vpmu_host_free)
+DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 
 struct list_args {
 	struct common_args common;
 	struct remote_args remote;
 };
+
+/* Looking for the guests' kernels must not take longer than one likes to wait for a list. */
+#define LOOK_BUDGET_NS 3000000000u
 
 /* A guest as it is printed, whoever found it. Strings belong to the list it is from, or to vpmud's reply. */
 struct line {
@@ -29,18 +36,22 @@ struct line {
 	VEC(struct vpmu_vcpu_info) vcpus;
 	bool of_guest, of_host;	/* what can be profiled */
 	bool remote, libvirt, profiled;
+	char *found; /* what kernel or why is, where we looked for it */
 };
 
 /* What `vpmu list` prints. */
 struct lines {
 	VEC(struct line) lines;
 	bool has_states; /* somebody told them */
+	size_t n_not_looked_at;
 };
 
 static void lines_deinit(struct lines *lines)
 {
-	vec_for_each(line, &lines->lines)
+	vec_for_each(line, &lines->lines) {
 		vec_free(&line->vcpus);
+		free(line->found);
+	}
 	vec_free(&lines->lines);
 }
 
@@ -61,10 +72,31 @@ static int add_line(struct lines *lines, struct line *line)
 	if (vec_push(&lines->lines, *line))
 		return 0;
 	vec_free(&line->vcpus);
+	free(line->found);
 	return -ENOMEM;
 }
 
-static int add_local(struct lines *lines, const struct vpmu_guest_info *guest, bool has_source)
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Which Linux runs in the guest, or why that cannot be told. */
+static void look_into(const struct vpmu_guest_info *guest, struct line *line)
+{
+	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error = {};
+
+	if (vpmu_kernel_open(guest, NULL, &kernel, &error) == 0)
+		line->kernel = line->found = strdup(vpmu_kernel_info(kernel)->release);
+	else
+		line->why = line->found = strdup(error.text);
+}
+
+static int add_local(struct lines *lines, const struct vpmu_guest_info *guest, bool has_source, uint64_t until_ns)
 {
 	struct line line = { .name = guest->name, .uuid = guest->uuid, .pid = guest->pid,
 			     .accel = vpmu_accel_name(guest->accel) };
@@ -74,6 +106,10 @@ static int add_local(struct lines *lines, const struct vpmu_guest_info *guest, b
 	for (size_t i = 0; i < guest->n_vcpus; i++)
 		line.vcpus.items[line.vcpus.n++] = guest->vcpus[i];
 	what_can_be_profiled(&line, has_source);
+	if (now_ns() < until_ns)
+		look_into(guest, &line);
+	else
+		lines->n_not_looked_at++;
 	return add_line(lines, &line);
 }
 
@@ -127,10 +163,10 @@ static struct json_object *line_to_json(const struct line *line)
 	json_put_string(object, "kernel", line->kernel);
 	json_put(object, "vcpus", vcpus);
 	json_put(object, "profile", profile);
+	json_put_string(object, "why", line->why);
 	if (line->remote) {
 		json_put_bool(object, "libvirt", line->libvirt);
 		json_put_bool(object, "profiled", line->profiled);
-		json_put_string(object, "why", line->why);
 	}
 	return object;
 }
@@ -232,6 +268,7 @@ static enum status list_local(const struct list_args *args)
 	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
 	_cleanup_(vpmu_host_freep) struct vpmu_host *host = NULL;
 	struct vpmu_error error = {};
+	uint64_t until_ns = now_ns() + LOOK_BUDGET_NS;
 	bool has_source;
 	int r = 0;
 
@@ -239,10 +276,13 @@ static enum status list_local(const struct list_args *args)
 		return say_error(&error);
 	has_source = vpmu_host_source(host, NULL) != VPMU_SOURCE_NONE;
 	for (size_t i = 0; r >= 0 && i < vpmu_guests_count(guests); i++)
-		r = add_local(&lines, vpmu_guests_get(guests, i), has_source);
+		r = add_local(&lines, vpmu_guests_get(guests, i), has_source, until_ns);
 	if (r < 0)
 		return say_oom();
 	print(&lines, args->common.json, has_source);
+	if (lines.n_not_looked_at)
+		say("the kernels of %zu guests were not looked for: there are many, and vpmud would know them",
+		    lines.n_not_looked_at);
 	if (!lines.lines.n)
 		say("no guests found (is a virtual machine running? if another user runs it, try as root)");
 	return STATUS_DONE;
