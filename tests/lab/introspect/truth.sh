@@ -54,6 +54,9 @@ same kallsyms kallsyms
 same modules modules
 grep -q 'bpf_prog_.*_second.\[bpf\]' kallsyms.truth || fail "the guest shows no BPF programs"
 
+"$VPMU" list --local > list || fail "vpmu list failed"
+grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list shows another kernel:"; cat list; failed=1; }
+
 python3 "$here/compare.py" "$VPMU" truth "pid:$guest_pid" || failed=1
 
 # A guest that is gone is an ordinary error.
