@@ -41,13 +41,25 @@ exits() {
 	grep -qE '^vCPU 0  port +0x80 +[1-9]' out || fail "the doorbell is not there"
 }
 
+# Two intervals; in each of them what the guest does is told, under the guest's name.
+agent() {
+	start_guest vmm three-functions 1
+	"$EXAMPLE" 1 2 > out || fail "agent ended with $?"
+	cat out
+	[ "$(grep -cE '^-- [1-9][0-9]* samples of ' out)" = 2 ] || fail "not two intervals"
+	grep -qE "^$guest +[0-9.]+%  guest-user  0x" out || fail "the guest is not there"
+}
+
 case $1 in
-count | exits | sample | stat) ;;
+count | exits | sample | stat) finds_guests=1 ;;
+agent) finds_guests= ;;
 *) fail "no such example: $1" ;;
 esac
 need_kvm
 "$EXAMPLE" > usage 2>&1
 [ $? = 2 ] && grep -q '^usage: ' usage || fail "without a guest $1 does not say how it is used"
-"$EXAMPLE" no-such-guest > error 2>&1 && fail "$1 finds a guest that does not exist"
-grep -q 'no-such-guest' error || fail "$1 does not say what it did not find"
+if [ "$finds_guests" ]; then
+	"$EXAMPLE" no-such-guest > error 2>&1 && fail "$1 finds a guest that does not exist"
+	grep -q 'no-such-guest' error || fail "$1 does not say what it did not find"
+fi
 "${1/#stat/stat_}" # stat is a program, too
