@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/bpf_load.h"
+#include "host/bpf_types.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -27,6 +28,22 @@ int bpf_load_print(enum libbpf_print_level level, const char *format, va_list ar
 		if (*line)
 			log_debug("%s", line);
 	return 0;
+}
+
+int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data)
+{
+	char path[BPF_TYPES_PATH_ROOM];
+	_close_ int fd = -1;
+	int r = load(data, NULL), types;
+
+	if (r != -EPERM)
+		return r;
+	types = bpf_types_open("/sys", path, sizeof(path), &fd);
+	if (types < 0) {
+		log_debug("ignoring the types in /sys/kernel/btf: %s", strerror(-types));
+		return r;
+	}
+	return load(data, path);
 }
 
 static bool has_cpu_flag(const char *cpuinfo, const char *flag)
@@ -80,7 +97,7 @@ static int count_args(const struct btf *btf, const char *name)
 
 int bpf_load_tracepoint_args(const char *name, const char *module)
 {
-	_cleanup_(btf_freep) struct btf *kernel = btf__parse(BPF_LOAD_KERNEL_BTF, NULL);
+	_cleanup_(btf_freep) struct btf *kernel = btf__parse("/sys/kernel/btf/vmlinux", NULL);
 	_cleanup_(btf_freep) struct btf *split = NULL;
 	char path[64];
 	int n;

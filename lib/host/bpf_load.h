@@ -11,10 +11,10 @@
 int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args);
 
 /*
- * Asking for the types of modules takes CAP_SYS_ADMIN. Where that was refused (-EPERM), a KVM that is built in can be had with the
- * kernel's own: loads again with this for btf_custom_path.
+ * bpf_load_twice - @load opens and loads an object with @btf_path as its btf_custom_path; NULL = types as libbpf finds them, which
+ * takes CAP_SYS_ADMIN if KVM is a module. Where that is refused (-EPERM) it is called once more with what bpf_types.h puts together.
  */
-#define BPF_LOAD_KERNEL_BTF "/sys/kernel/btf/vmlinux"
+int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data);
 
 /* Which vendor's structures surround a vCPU here. */
 enum vpmu_bpf_flavour bpf_load_flavour(void);

@@ -50,9 +50,10 @@ static uint32_t args_of(const char *name, const char *module, uint32_t usual)
 }
 
 /* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
-static int load_with(struct clock_probe *probe, const char *btf_path)
+static int load_with(void *data, const char *btf_path)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	struct clock_probe *probe = data;
 	int r;
 
 	probe->bpf = vpmu_clock_bpf__open_opts(&opts);
@@ -69,14 +70,6 @@ static int load_with(struct clock_probe *probe, const char *btf_path)
 		probe->bpf = NULL;
 	}
 	return r;
-}
-
-/* Asking for the types of modules takes CAP_SYS_ADMIN. */
-static int load(struct clock_probe *probe)
-{
-	int r = load_with(probe, NULL);
-
-	return r == -EPERM ? load_with(probe, BPF_LOAD_KERNEL_BTF) : r;
 }
 
 /* Without the scheduler's events there is no clock; without KVM's there is one that knows less. */
@@ -121,8 +114,7 @@ static int refused(int code, struct vpmu_error *reterr)
 {
 	error_set(reterr, code, "the kernel does not take the BPF program: %s", strerror(-code));
 	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if "
-				   "KVM is a module");
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
 	else
 		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is "
 				   "missing");
@@ -138,7 +130,7 @@ int clock_probe_open(struct clock_probe **ret_probe, struct vpmu_error *reterr)
 	if (!probe)
 		return error_oom(reterr);
 	before = libbpf_set_print(bpf_load_print);
-	r = load(probe);
+	r = bpf_load_twice(load_with, probe);
 	if (r == 0)
 		r = attach(probe);
 	if (r == 0)

@@ -74,10 +74,17 @@ static uint32_t args_of(const char *name, const char *module, uint32_t usual)
 }
 
 /* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
-static int load_with(struct exit_probe *probe, const struct exit_probe_plan *plan,
-		     const char *btf_path)
+struct loading {
+	struct exit_probe *probe;
+	const struct exit_probe_plan *plan;
+};
+
+static int load_with(void *data, const char *btf_path)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	const struct loading *loading = data;
+	struct exit_probe *probe = loading->probe;
+	const struct exit_probe_plan *plan = loading->plan;
 	struct vpmu_exits_bpf *bpf = probe->bpf = vpmu_exits_bpf__open_opts(&opts);
 	int r;
 
@@ -112,7 +119,7 @@ static int refused(int code, struct vpmu_error *reterr)
 	error_set(reterr, code, "cannot account VM exits: the kernel does not take the BPF program: %s",
 		  strerror(-code));
 	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if KVM is a module");
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
 	else
 		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
 	return code;
@@ -179,9 +186,7 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 	if (!probe->zeroed)
 		return error_oom(reterr);
 	before = libbpf_set_print(bpf_load_print);
-	r = load_with(probe, plan, NULL);
-	if (r == -EPERM)
-		r = load_with(probe, plan, BPF_LOAD_KERNEL_BTF);
+	r = bpf_load_twice(load_with, &(struct loading){ probe, plan });
 	r = r < 0 ? refused(r, reterr) : attach(probe, plan, reterr);
 	libbpf_set_print(before);
 	if (r == 0 && plan->chains)

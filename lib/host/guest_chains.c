@@ -19,9 +19,10 @@ struct guest_chains {
 };
 
 /* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
-static int load_with(struct guest_chains *chains, const char *btf_path)
+static int load_with(void *data, const char *btf_path)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	struct guest_chains *chains = data;
 	int r;
 
 	chains->bpf = vpmu_sample_bpf__open_opts(&opts);
@@ -36,19 +37,12 @@ static int load_with(struct guest_chains *chains, const char *btf_path)
 	return r;
 }
 
-static int load(struct guest_chains *chains)
-{
-	int r = load_with(chains, NULL);
-
-	return r == -EPERM ? load_with(chains, BPF_LOAD_KERNEL_BTF) : r;
-}
-
 static int refused(int code, struct vpmu_error *reterr)
 {
 	error_set(reterr, code, "no guest call chains: the kernel does not take the BPF program: %s",
 		  strerror(-code));
 	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN too if KVM is a module");
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
 	else
 		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
 	return code;
@@ -73,7 +67,7 @@ int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reter
 	if (!chains)
 		return error_oom(reterr);
 	before = libbpf_set_print(bpf_load_print);
-	r = load(chains);
+	r = bpf_load_twice(load_with, chains);
 	libbpf_set_print(before);
 	if (r < 0)
 		return refused(r, reterr);

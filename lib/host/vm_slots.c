@@ -74,19 +74,37 @@ static int take_slots(const struct vpmu_slots_bpf *bpf, struct vm_slot slots[VM_
 	return n;
 }
 
+struct loading {
+	struct vpmu_slots_bpf *bpf;
+	pid_t pid;
+};
+
+static int load_with(void *data, const char *btf_path)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
+	struct loading *loading = data;
+	int r;
+
+	loading->bpf = vpmu_slots_bpf__open_opts(&opts);
+	if (!loading->bpf)
+		return -errno;
+	loading->bpf->rodata->vpmu_tgid = loading->pid;
+	r = vpmu_slots_bpf__load(loading->bpf);
+	if (r < 0) {
+		vpmu_slots_bpf__destroy(loading->bpf);
+		loading->bpf = NULL;
+	}
+	return r;
+}
+
 int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
 		  unsigned int *ret_n_roots)
 {
 	libbpf_print_fn_t before = libbpf_set_print(bpf_load_print);
-	struct vpmu_slots_bpf *bpf = vpmu_slots_bpf__open();
-	int r;
+	struct loading loading = { .pid = pid };
+	int r = bpf_load_twice(load_with, &loading);
+	struct vpmu_slots_bpf *bpf = loading.bpf;
 
-	if (!bpf) {
-		r = -errno;
-	} else {
-		bpf->rodata->vpmu_tgid = pid;
-		r = vpmu_slots_bpf__load(bpf);
-	}
 	if (r == 0)
 		r = run(bpf, pid);
 	if (r == 0)
