@@ -25,12 +25,11 @@ struct subscriber {
 
 struct stream {
 	struct count_streams *streams; /* NULL = only the job has it any more */
-	uid_t uid;
-	struct peer peer; /* whose eyes it looks with: without groups, ties are by user */
+	struct peer peer; /* whose eyes it looks with; its groups are a copy */
 	VEC(char *) patterns;
 	char *events; /* NULL = the usual ones */
 	uint32_t interval_ms;
-	bool shared;
+	bool shared, opened;
 	struct readings *readings;
 	sd_event_source *timer;
 	VEC(struct subscriber *) subscribers;
@@ -61,6 +60,7 @@ static void stream_destroy(void *data)
 	vec_free(&stream->patterns);
 	vec_free(&stream->subscribers);
 	json_object_put(stream->rows);
+	free((gid_t *)stream->peer.groups);
 	free(stream->events);
 	free(stream);
 }
@@ -158,6 +158,12 @@ static void on_opened(void *data)
 	struct stream *stream = data;
 	struct vpmu_error error = {};
 
+	/* Now the first interval begins. */
+	if (!stream->opened) {
+		stream->opened = true;
+		(void)sd_event_source_set_time_relative(stream->timer, stream->interval_ms * UINT64_C(1000));
+		(void)sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
+	}
 	readings_error(stream->readings, &error);
 	if (error.code >= 0 || error.code == -ESRCH || readings_counted(stream->readings))
 		return;
@@ -210,6 +216,25 @@ static void on_guest_gone(uint64_t domain, void *data)
 
 /* ---- beginning ---- */
 
+static int copy_peer(struct peer *copy, const struct peer *peer)
+{
+	gid_t *groups = calloc(peer->n_groups + 1, sizeof(*groups));
+
+	if (!groups)
+		return -ENOMEM;
+	if (peer->n_groups)
+		memcpy(groups, peer->groups, peer->n_groups * sizeof(*groups));
+	*copy = *peer;
+	copy->groups = groups;
+	return 0;
+}
+
+static bool same_peer(const struct peer *a, const struct peer *b)
+{
+	return a->uid == b->uid && a->gid == b->gid && a->n_groups == b->n_groups &&
+	       (!a->n_groups || memcmp(a->groups, b->groups, a->n_groups * sizeof(*a->groups)) == 0);
+}
+
 static int copy_request(struct stream *stream, const struct count_request *request)
 {
 	stream->interval_ms = request->interval_ms;
@@ -248,9 +273,9 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	if (!stream)
 		return -ENOMEM;
 	stream->streams = streams;
-	stream->uid = peer->uid;
-	stream->peer = (struct peer){ .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
-	r = copy_request(stream, request);
+	r = copy_peer(&stream->peer, peer);
+	if (r >= 0)
+		r = copy_request(stream, request);
 	if (r >= 0)
 		r = readings_new(&opts, &stream->readings);
 	if (r < 0) {
@@ -262,6 +287,9 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	if (r >= 0)
 		r = sd_event_add_time_relative(manager->loop, &stream->timer, CLOCK_MONOTONIC,
 					       stream->interval_ms * UINT64_C(1000), 0, on_timer, stream);
+	/* Not before the guests are open; that there is one was seen, but it may be gone by now. */
+	if (r >= 0 && readings_guests(stream->readings))
+		r = sd_event_source_set_enabled(stream->timer, SD_EVENT_OFF);
 	if (r < 0) {
 		stream_end(stream);
 		return r;
@@ -272,7 +300,7 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 
 static bool same(const struct stream *stream, const struct peer *peer, const struct count_request *request)
 {
-	if (!stream->shared || stream->uid != peer->uid || stream->interval_ms != request->interval_ms ||
+	if (!stream->shared || !same_peer(&stream->peer, peer) || stream->interval_ms != request->interval_ms ||
 	    stream->patterns.n != request->n_guests || !stream->events != !request->events ||
 	    (stream->events && !streq(stream->events, request->events)))
 		return false;
