@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host/ability.h"
+#include "host/kernel_symbols.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/io.h"
@@ -127,6 +128,7 @@ static void probe_host_symbols(const struct vpmu_host *host, struct vpmu_ability
 	_fclose_ FILE *f = NULL;
 	char path[PATH_MAX], line[512], *end = line;
 	_free_ char *level = NULL;
+	_close_ int fd = -1;
 	size_t n;
 
 	snprintf(path, sizeof(path), "%.*s/kallsyms", PATH_MAX - 16, host->proc_path);
@@ -141,6 +143,8 @@ static void probe_host_symbols(const struct vpmu_host *host, struct vpmu_ability
 	snprintf(path, sizeof(path), "%.*s/sys/kernel/kptr_restrict", PATH_MAX - 32, host->proc_path);
 	if (io_read_file(AT_FDCWD, path, 64, &level, &n) == 0)
 		level[strcspn(level, "\n")] = '\0';
+	if (streq(host->proc_path, "/proc") && kernel_symbols_open(&fd) == 0)
+		return ability_ok(info, "by a BPF iterator; /proc/kallsyms shows no addresses");
 	ability_missing(info, -EACCES, "/proc/kallsyms shows no addresses (kernel.kptr_restrict is %s)",
 			level ? level : "unknown");
 	if (level && atoi(level) >= 2)

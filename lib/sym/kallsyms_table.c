@@ -118,15 +118,28 @@ static int judge(const struct reading *r, const char *path, struct vpmu_error *r
 	return 0;
 }
 
+static int open_source(const struct kallsyms_source *source, int *ret_fd)
+{
+	int fd;
+
+	if (source->open)
+		return source->open(ret_fd);
+	fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 int kallsyms_table_read(const struct kallsyms_source *source, struct symtab **ret_table, struct vpmu_error *reterr)
 {
 	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
-	_close_ int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_close_ int fd = -1;
 	struct reading reading = { .builder = builder, .without_dynamic = source->without_dynamic };
-	int r;
+	int r = open_source(source, &fd);
 
-	if (fd < 0)
-		return error_errno(reterr, -errno, "open", source->path);
+	if (r < 0)
+		return error_errno(reterr, r, "open", source->path);
 	if (!builder)
 		return error_oom(reterr);
 	r = read_text(fd, &reading);

@@ -10,6 +10,7 @@
 
 struct kallsyms_source {
 	const char *path;
+	int (*open)(int *ret_fd); /* instead of opening the path; NULL = that */
 	const char *modules;	/* text of /proc/modules of the same moment, for where modules end; NULL = unknown */
 	size_t modules_bytes;
 	bool without_dynamic;	/* leave out BPF programs and trampolines */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/kernel_symbols.h"
 #include "sym/cache.h"
 #include "sym/kallsyms_table.h"
 #include "sym/kernel_cache.h"
@@ -62,6 +63,29 @@ static void read_modules(const struct sym_env *env, char **ret_text, size_t *ret
 		(void)io_read_file(AT_FDCWD, "/proc/modules", MAX_MODULES_BYTES, ret_text, ret_n);
 }
 
+/* Addresses that /proc/kallsyms hides may be had from elsewhere. Its own error is the one that tells what to do. */
+static int read_table(const struct sym_env *env, const struct kallsyms_source *source, struct symtab **ret_table,
+		      struct vpmu_error *reterr)
+{
+	struct kallsyms_source other = *source;
+	struct vpmu_error error;
+	int r = kallsyms_table_read(source, ret_table, &error), second;
+
+	if (r != -EACCES || !kernel_cache_is_live(env)) {
+		if (r < 0 && reterr)
+			*reterr = error;
+		return r;
+	}
+	other.open = kernel_symbols_open;
+	second = kallsyms_table_read(&other, ret_table, NULL);
+	if (second == 0)
+		return 0;
+	log_debug("ignoring the kernel's symbols by BPF: %s", strerror(-second));
+	if (reterr)
+		*reterr = error;
+	return r;
+}
+
 int kernel_cache_read_live(const struct sym_env *env, struct symtab **ret_table, struct vpmu_error *reterr)
 {
 	struct kallsyms_source source = { .path = env->kallsyms_path };
@@ -69,7 +93,7 @@ int kernel_cache_read_live(const struct sym_env *env, struct symtab **ret_table,
 
 	read_modules(env, &modules, &source.modules_bytes);
 	source.modules = modules;
-	return kallsyms_table_read(&source, ret_table, reterr);
+	return read_table(env, &source, ret_table, reterr);
 }
 
 /*
@@ -120,7 +144,7 @@ int kernel_cache_read(const struct sym_env *env, struct symtab **ret_table,
 	source.modules = modules;
 	source.meta = &key;
 	source.meta_bytes = sizeof(key);
-	r = kallsyms_table_read(&source, ret_table, reterr);
+	r = read_table(env, &source, ret_table, reterr);
 	if (r == 0)
 		*ret_origin = KERNEL_TABLE_TO_CACHE;
 	return r;
