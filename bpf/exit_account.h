@@ -235,9 +235,9 @@ exit_inline __u32 exit_sample_due(struct vpmu_bpf_exit_thread *t, __u64 now_ns, 
 
 /* ---- what happens ---- */
 
-/* kvm_exit. @nested: L2 was left. */
+/* kvm_exit. */
 exit_inline void exit_begin(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now_ns, __u32 isa,
-			    __u32 code, __u32 nested)
+			    __u32 code)
 {
 	if (t->state == VPMU_BPF_EXIT_DEAD)
 		return;
@@ -255,17 +255,24 @@ exit_inline void exit_begin(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now
 	t->n_exits++;
 	t->isa = (__u8)isa;
 	t->code = code;
-	t->nested = nested != 0;
+	t->nested = 0;
 	t->since_ns = now_ns;
 	t->off_ns = t->user_from_ns = 0;
 	t->off_before_user_ns = t->off_before_halt_ns = 0;
 	t->user_ns = t->blocked_ns = t->preempted_ns = t->polled_ns = 0;
 	t->detail_set = 0;
 	t->place.one_in = 0;
-	if (nested) {
-		t->trip_since_ns = now_ns;
-		t->trip_code = code;
-	}
+}
+
+/* kvm_nested_vmexit: it was L2 that left, with @code. */
+exit_inline void exit_nested(struct vpmu_bpf_exit_thread *t, __u32 code)
+{
+	if (t->state != VPMU_BPF_EXIT_OUTSIDE)
+		return;
+	t->nested = 1;
+	t->code = code;
+	t->trip_since_ns = t->since_ns;
+	t->trip_code = code;
 }
 
 exit_inline void exit_trip_row(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 kind, __u64 value,
@@ -413,6 +420,16 @@ exit_inline void exit_detail(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 ki
 		return;
 	}
 	exit_add_untimed(row);
+}
+
+/* An NMI for this vCPU? Not one that it is just sending to others, by its APIC's command register: those are accepted in its thread, too. */
+exit_inline int exit_own_nmi(const struct vpmu_bpf_exit_thread *t)
+{
+	if (t->state != VPMU_BPF_EXIT_OUTSIDE)
+		return 1;
+	if (t->detail_set >> VPMU_BPF_EXIT_MSR & 1 && (__u32)t->details[VPMU_BPF_EXIT_MSR] == 0x830)
+		return 0;
+	return !(t->detail_set >> VPMU_BPF_EXIT_MMIO & 1);
 }
 
 /*

@@ -3,13 +3,11 @@
  * VM exits, accounted where they happen. KVM's tracepoints run these programs; what follows from their order is in exit_account.h. Nothing
  * is sent to user space: it reads the sums when it wants to know.
  *
- * Which threads? Those that user space puts into vpmu_threads, each with zeroed sums. All others cost a look into that table, which is
- * what filters guests, too.
- *
- * A thread's sums are one value of the table, so one look-up finds them all. How much room there is is fixed: VPMU_BPF_EXIT_ROWS reasons for each
- * thread, and as many MSRs, ports, … as vpmu_details holds. What does not fit is counted (n_unfit).
+ * How much room there is is fixed: VPMU_BPF_EXIT_ROWS reasons for each thread, and as many MSRs, ports, … as vpmu_details holds. What does not
+ * fit is counted (n_unfit).
  */
 #include "kvm_trace.h"
+#include "exit_threads.bpf.h"
 #include "guest_regs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -21,15 +19,6 @@ const volatile __u32 vpmu_chains; /* 1 = sample exits with the guest's call chai
 
 /* How many arguments this kernel's tracepoints have. */
 const volatile __u32 vpmu_kvm_exit_args, vpmu_kvm_page_fault_args, vpmu_sched_switch_args;
-
-__u32 vpmu_epoch; /* from 1 on: user space sets it */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct vpmu_bpf_exit_thread);
-} vpmu_threads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -66,22 +55,7 @@ static __noinline struct vpmu_bpf_exit_row *exit_detail_row(__u32 tid, __u32 kin
 	return bpf_map_lookup_elem(&vpmu_details, &key);
 }
 
-static __always_inline __u32 exit_epoch(void)
-{
-	return *(volatile __u32 *)&vpmu_epoch;
-}
-
 #include "exit_account.h"
-
-static __always_inline __u32 current_tid(void)
-{
-	return (__u32)bpf_get_current_pid_tgid();
-}
-
-static __always_inline struct vpmu_bpf_exit_thread *find_thread(__u32 tid)
-{
-	return bpf_map_lookup_elem(&vpmu_threads, &tid);
-}
 
 /* ---- where it was ---- */
 
@@ -156,19 +130,38 @@ static __always_inline void note_rip(struct vpmu_bpf_exit_thread *t, __u32 tid, 
 		exit_detail(t, tid, VPMU_BPF_EXIT_RIP, kvm_rip(vcpu, vpmu_flavour));
 }
 
+/*
+ * The reason. Each read of kernel memory costs as much as the clock; so where SVM's block for the guest is, is kept. While L2 runs it is another one:
+ * kvm_nested_vmexit follows then, and puts the reason right.
+ */
+static __always_inline __u32 read_code(struct vpmu_bpf_exit_thread *t, struct kvm_vcpu *vcpu, __u32 isa)
+{
+	struct vmcb *vmcb;
+
+	if (isa != KVM_ISA_SVM || !bpf_core_type_exists(struct vcpu_svm))
+		return kvm_exit_code(vcpu, isa);
+	if (t->vcpu != (__u64)vcpu) {
+		if (kvm_in_nested(vcpu))
+			return kvm_exit_code(vcpu, isa);
+		t->control = (__u64)BPF_CORE_READ((struct vcpu_svm *)vcpu, vmcb);
+		t->vcpu = (__u64)vcpu;
+	}
+	vmcb = (void *)t->control;
+	return BPF_CORE_READ(vmcb, control.exit_code);
+}
+
 SEC("raw_tp/kvm_exit")
 int vpmu_kvm_exit(struct raw_args *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 	struct kvm_exit_args args;
 
 	if (!t)
 		return 0;
 	args = kvm_exit_args(ctx, vpmu_kvm_exit_args);
-	exit_begin(t, tid, now_ns, args.isa, kvm_exit_code(args.vcpu, args.isa),
-		   kvm_in_nested(args.vcpu));
+	exit_begin(t, tid, now_ns, args.isa, read_code(t, args.vcpu, args.isa));
 	if (vpmu_chains && t->state == VPMU_BPF_EXIT_OUTSIDE) {
 		t->place.is_read = 0;
 		t->place.one_in = exit_sample_due(t, now_ns, bpf_get_prandom_u32());
@@ -182,12 +175,26 @@ int vpmu_kvm_exit(struct raw_args *ctx)
 	return 0;
 }
 
+/* Every exit of L2, behind its kvm_exit. */
+SEC("raw_tp/kvm_nested_vmexit")
+int vpmu_kvm_nested_vmexit(struct raw_args *ctx)
+{
+	struct vpmu_bpf_exit_thread *t = find_current(current_tid());
+	struct kvm_exit_args args;
+
+	if (!t)
+		return 0;
+	args = kvm_exit_args(ctx, vpmu_kvm_exit_args);
+	exit_nested(t, kvm_exit_code(args.vcpu, args.isa));
+	return 0;
+}
+
 SEC("raw_tp/kvm_entry")
 int vpmu_kvm_entry(struct raw_args *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns(), ns;
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 	struct kvm_vcpu *vcpu = (void *)ctx->arg[0];
 
 	if (!t)
@@ -209,7 +216,7 @@ int vpmu_kvm_userspace_exit(struct raw_args *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 
 	if (!t)
 		return 0;
@@ -223,7 +230,7 @@ int vpmu_kvm_userspace_exit(struct raw_args *ctx)
 SEC("raw_tp/kvm_vcpu_wakeup")
 int vpmu_kvm_vcpu_wakeup(struct raw_args *ctx)
 {
-	struct vpmu_bpf_exit_thread *t = find_thread(current_tid());
+	struct vpmu_bpf_exit_thread *t = find_current(current_tid());
 
 	if (t)
 		exit_halt_over(t, ctx->arg[0]);
@@ -292,7 +299,7 @@ static __always_inline void note_on(struct vpmu_bpf_exit_thread *t, __u32 tid, _
 static __always_inline void note(__u32 kind, __u64 value)
 {
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 
 	if (t)
 		note_on(t, tid, kind, value);
@@ -321,7 +328,7 @@ SEC("raw_tp/kvm_mmio")
 int vpmu_kvm_mmio(struct raw_args *ctx)
 {
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 
 	if (t)
 		exit_mmio(t, tid, (__u32)ctx->arg[0], ctx->arg[2]);
@@ -332,7 +339,7 @@ SEC("raw_tp/kvm_fast_mmio")
 int vpmu_kvm_fast_mmio(struct raw_args *ctx)
 {
 	__u32 tid = current_tid();
-	struct vpmu_bpf_exit_thread *t = find_thread(tid);
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 
 	if (t)
 		exit_mmio(t, tid, KVM_TRACE_MMIO_WRITE, ctx->arg[0]);
@@ -370,5 +377,20 @@ SEC("raw_tp/kvm_inj_virq")
 int vpmu_kvm_inj_virq(struct raw_args *ctx)
 {
 	note(VPMU_BPF_EXIT_VECTOR, (__u32)ctx->arg[0]);
+	return 0;
+}
+
+/* In the vCPU's own thread these are what its PMU raises, when the guest's PMU interrupts by NMI, as Linux has it. */
+SEC("raw_tp/kvm_apic_accept_irq")
+int vpmu_kvm_apic_accept_irq(struct raw_args *ctx)
+{
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t;
+
+	if ((__u16)ctx->arg[1] != APIC_DM_NMI)
+		return 0;
+	t = find_current(tid);
+	if (t && exit_own_nmi(t))
+		exit_detail(t, tid, VPMU_BPF_EXIT_VECTOR, VPMU_BPF_EXIT_NMI | 2);
 	return 0;
 }

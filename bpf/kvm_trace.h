@@ -18,6 +18,7 @@
  *	kvm_hypercall		(nr, …)
  *	kvm_page_fault		(vcpu, gpa, error_code); up to 5.19 without the vCPU
  *	kvm_inj_virq		(vector, …)
+ *	kvm_apic_accept_irq	(APIC id, delivery mode, trigger mode, vector)
  *	sched_switch		(preempt, prev, next, prev_state); up to 5.17 without the state
  *
  * All but the scheduler's run in the vCPU's thread, between its kvm_exit and its kvm_entry; none but the first two say which vCPU it
@@ -39,6 +40,8 @@
 
 #define KVM_TRACE_MMIO_READ_UNSATISFIED 0
 #define KVM_TRACE_MMIO_WRITE		2
+
+#define APIC_DM_NMI 0x400
 
 #define TASK_RUNNING 0
 #define TASK_DEAD    0x80

@@ -113,7 +113,7 @@ enum vpmu_bpf_exit_kind {
 	VPMU_BPF_EXIT_CPUID = 3,     /* leaf; bits 32 and up: subleaf */
 	VPMU_BPF_EXIT_HYPERCALL = 4, /* number */
 	VPMU_BPF_EXIT_FAULT = 5,     /* error code, low 32 bits */
-	VPMU_BPF_EXIT_VECTOR = 6,    /* interrupt injected; events by themselves, never timed */
+	VPMU_BPF_EXIT_VECTOR = 6,    /* interrupt injected, or bit 32: an NMI; events by themselves, never timed */
 	VPMU_BPF_EXIT_RIP = 7,	     /* address of the instruction */
 	VPMU_BPF_EXIT_KINDS = 8,     /* those above are noted while an exit is handled */
 	VPMU_BPF_EXIT_TRIP = 8,	     /* nested: from an L2 exit until L2 runs again, when L1 had to handle it: L2's code */
@@ -125,6 +125,7 @@ enum vpmu_bpf_exit_kind {
 #define VPMU_BPF_EXIT_WRITE	 (1ULL << 32)
 #define VPMU_BPF_EXIT_ZERO	 (1ULL << 33)
 #define VPMU_BPF_EXIT_MMIO_WRITE (1ULL << 63)
+#define VPMU_BPF_EXIT_NMI	 (1ULL << 32)
 
 /*
  * An exit with the chain of guest code that led to it is a struct vpmu_bpf_sample, too: period is how long it took, cpu how many it stands
@@ -164,6 +165,10 @@ enum vpmu_bpf_exit_state {
  * or from it), so nothing is locked, and nothing is kept for each CPU apart, wherever the thread runs.
  */
 struct vpmu_bpf_exit_thread {
+	__u64 vcpu;	/* address of KVM's structure, … */
+	__u64 control;	/* … and of the vCPU's VMCB; 0 = not known yet */
+	__u32 tid;	/* whose sums these are; 0 = nobody's */
+	__u32 unused0;
 	__u64 since_ns; /* the exit */
 	__u64 off_ns;	/* switched out at; 0 = runs */
 	__u64 user_from_ns; /* KVM_RUN returned at; 0 = it did not */

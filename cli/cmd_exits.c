@@ -26,7 +26,7 @@ enum fold { FOLD_NOT = 0, FOLD_COUNT, FOLD_TIME };
 struct exits_args {
 	struct common_args common;
 	unsigned int keys; /* bits by enum vpmu_exit_key */
-	bool all, histograms, nested;
+	bool all, histograms, nested, pmu;
 	enum fold fold;
 	uint64_t interval_ms, duration_ns;
 	struct guest_file_args files;
@@ -36,6 +36,7 @@ struct exits_args {
 #define NESTED_KEYS (1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY)
 #define ALL_KEYS    ((1u << VPMU_EXIT_KEY_COUNT) - 1)
 #define STACK_BIT   (1u << KEY_STACK)
+#define PMU_KEYS    (1u << VPMU_EXIT_MSR | 1u << VPMU_EXIT_VECTOR)
 #define FIELD(name) offsetof(struct exits_args, name)
 
 /* What a user calls the keys. */
@@ -106,6 +107,11 @@ static const struct option_spec exits_options[] = {
 	  .max = 1,
 	  .offset = FIELD(nested),
 	  .help = "what guests of the guest cost: their exits, and those of the guest hypervisor for each" },
+	{ .name = "pmu",
+	  .set = option_flag,
+	  .max = 1,
+	  .offset = FIELD(pmu),
+	  .help = "what the guest's own use of its PMU costs, by operation" },
 	{ .letter = 'H',
 	  .name = "histogram",
 	  .set = option_flag,
@@ -188,7 +194,8 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 		      struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_exits_opts, opts,
-		  .keys = (args->keys & ~STACK_BIT) | (args->nested ? NESTED_KEYS : 0),
+		  .keys = (args->keys & ~STACK_BIT) | (args->nested ? NESTED_KEYS : 0) |
+			  (args->pmu ? PMU_KEYS : 0),
 		  .stacks = args->keys & STACK_BIT || args->fold);
 	_cleanup_(vpmu_exits_freep) struct vpmu_exits *exits = NULL;
 	struct live_guests live = { .guests = guests };
@@ -214,7 +221,7 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 struct exits_output {
 	struct vpmu_exits *exits;
 	unsigned int keys;
-	bool json, intervals, histograms, nested, silence_said;
+	bool json, intervals, histograms, nested, pmu, silence_said;
 	enum fold fold;
 	uint64_t begin_ns;
 	struct json_list list;
@@ -236,7 +243,11 @@ static void print_text(const struct exits_output *output, const struct vpmu_exit
 {
 	if (output->nested)
 		exits_nested_text(output->exits, rows);
-	else if (output->keys != STACK_BIT)
+	if (output->pmu)
+		exits_pmu_text(output->exits, rows);
+	if (output->nested || output->pmu)
+		return;
+	if (output->keys != STACK_BIT)
 		exits_text(output->exits, rows, keys & ~STACK_BIT, histograms);
 }
 
@@ -246,6 +257,8 @@ static struct json_object *total_json(const struct exits_output *output, const s
 {
 	struct json_object *total = exits_json(output->exits, rows, keys & ~STACK_BIT);
 
+	if (output->pmu)
+		json_put(total, "pmu", exits_pmu_json(output->exits, rows));
 	if (output->keys & STACK_BIT)
 		json_put(total, "stacks", exits_stacks_json(output->exits));
 	return total;
@@ -356,6 +369,7 @@ static enum status run_exits(const void *opaque, const struct name_list *operand
 				       .intervals = args->interval_ms,
 				       .histograms = args->histograms,
 				       .nested = args->nested,
+				       .pmu = args->pmu,
 				       .fold = args->fold,
 				       .keys = args->keys };
 	struct vpmu_error error = {};

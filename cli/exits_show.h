@@ -15,6 +15,10 @@ void exits_text(struct vpmu_exits *exits, const struct vpmu_exit_rows *rows, uns
 /* What guests' guests cost: their exits, and those of the guest hypervisor for each. */
 void exits_nested_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows);
 
+/* What the guests' own use of their PMUs costs, by operation. */
+void exits_pmu_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows);
+struct json_object *exits_pmu_json(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows);
+
 /* Of an ANCILLARY row: how many there are for each trip; 0 if no trip is over yet. */
 double exits_per_trip(const struct vpmu_exit_rows *rows, const struct vpmu_exit *exit);
 

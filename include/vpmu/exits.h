@@ -78,6 +78,8 @@ struct vpmu_exit {
 	uint64_t value;	    /* of keys other than REASON */
 	bool write;	    /* of an MSR, port or page: written, else read */
 	bool zero;	    /* of an MSR: what was written is 0 */
+	bool nmi;	    /* of a vector: a non-maskable interrupt, as a guest's PMU raises them */
+	const char *pmu;    /* of an MSR that belongs to a PMU: "global_ctrl", "eventsel", "counter", …; else "" */
 	const char *name;   /* of the value: "IA32_TSC_DEADLINE", "0x3f8", …; of REASON the reason */
 	uint64_t count;
 	uint64_t untimed; /* of count: those whose time is not known */

@@ -15,7 +15,7 @@
 
 #define KIND(name)    (1u << VPMU_BPF_EXIT_##name)
 #define ALWAYS	      0
-#define N_TRACEPOINTS 13
+#define N_TRACEPOINTS 15
 #define RING_BYTES    (2u << 20)
 
 /* The tracepoints, and which kinds of details they are for. */
@@ -24,6 +24,7 @@ static const struct tracepoint {
 	uint32_t kinds; /* ALWAYS: whatever is asked for */
 } tracepoints[N_TRACEPOINTS] = {
 	{ "kvm_exit", ALWAYS },
+	{ "kvm_nested_vmexit", ALWAYS },
 	{ "kvm_entry", ALWAYS },
 	{ "kvm_userspace_exit", ALWAYS },
 	{ "kvm_vcpu_wakeup", ALWAYS },
@@ -36,6 +37,7 @@ static const struct tracepoint {
 	{ "kvm_hypercall", KIND(HYPERCALL) },
 	{ "kvm_page_fault", KIND(FAULT) },
 	{ "kvm_inj_virq", KIND(VECTOR) },
+	{ "kvm_apic_accept_irq", KIND(VECTOR) },
 };
 
 struct exit_probe {
@@ -44,7 +46,9 @@ struct exit_probe {
 	struct ring_buffer *ring;	     /* of samples; NULL = none are taken */
 	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
 	void *data;
-	struct vpmu_bpf_exit_thread *zeroed; /* what a new thread begins with */
+	struct vpmu_bpf_exit_thread *fresh; /* what a new thread begins with */
+	bool *taken;			    /* places of threads */
+	uint32_t n_places;
 	char missing[256];
 };
 
@@ -91,6 +95,7 @@ static int load_with(void *data, const char *btf_path)
 	if (!bpf)
 		return -errno;
 	bpf->bss->vpmu_epoch = 1;
+	bpf->bss->vpmu_generation = 1;
 	bpf->rodata->vpmu_kinds = plan->kinds;
 	bpf->rodata->vpmu_flavour = bpf_load_flavour();
 	bpf->rodata->vpmu_chains = plan->chains;
@@ -99,6 +104,8 @@ static int load_with(void *data, const char *btf_path)
 	bpf->rodata->vpmu_kvm_page_fault_args = args_of("kvm_page_fault", "kvm", 3);
 	bpf->rodata->vpmu_sched_switch_args = args_of("sched_switch", NULL, 4);
 	r = bpf_map__set_max_entries(bpf->maps.vpmu_threads, plan->max_threads);
+	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.vpmu_places, plan->max_threads);
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.vpmu_details, plan->max_details);
 	if (r == 0 && plan->chains)
@@ -182,8 +189,10 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 
 	if (!probe)
 		return error_oom(reterr);
-	probe->zeroed = calloc(1, sizeof(*probe->zeroed));
-	if (!probe->zeroed)
+	probe->fresh = calloc(1, sizeof(*probe->fresh));
+	probe->taken = calloc(plan->max_threads, sizeof(*probe->taken));
+	probe->n_places = plan->max_threads;
+	if (!probe->fresh || !probe->taken)
 		return error_oom(reterr);
 	before = libbpf_set_print(bpf_load_print);
 	r = bpf_load_twice(load_with, &(struct loading){ probe, plan });
@@ -205,17 +214,41 @@ struct exit_probe *exit_probe_free(struct exit_probe *probe)
 		bpf_link__destroy(probe->links[i]); /* accepts NULL */
 	ring_buffer__free(probe->ring); /* accepts NULL */
 	vpmu_exits_bpf__destroy(probe->bpf);
-	free(probe->zeroed);
+	free(probe->taken);
+	free(probe->fresh);
 	free(probe);
 	return NULL;
 }
 
-int exit_probe_add_thread(struct exit_probe *probe, pid_t tid)
+/* Programs look again where threads are. */
+static void places_changed(struct exit_probe *probe)
+{
+	__atomic_fetch_add(&probe->bpf->bss->vpmu_generation, 1, __ATOMIC_SEQ_CST);
+}
+
+static int find_place(const struct exit_probe *probe, pid_t tid, uint32_t *ret_place)
 {
 	uint32_t key = (uint32_t)tid;
 
-	return bpf_map_update_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key, probe->zeroed,
-				   BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_lookup_elem(bpf_map__fd(probe->bpf->maps.vpmu_places), &key, ret_place) < 0 ? -errno :
+												     0;
+}
+
+int exit_probe_add_thread(struct exit_probe *probe, pid_t tid)
+{
+	uint32_t place = 0, key = (uint32_t)tid;
+
+	while (place < probe->n_places && probe->taken[place])
+		place++;
+	if (place == probe->n_places)
+		return -E2BIG;
+	probe->fresh->tid = key;
+	if (bpf_map_update_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &place, probe->fresh, BPF_ANY) < 0 ||
+	    bpf_map_update_elem(bpf_map__fd(probe->bpf->maps.vpmu_places), &key, &place, BPF_ANY) < 0)
+		return -errno;
+	probe->taken[place] = true;
+	places_changed(probe);
+	return 0;
 }
 
 /* Deletes the details of one thread. The keys behind one that was deleted cannot be asked for, so it comes first. */
@@ -235,17 +268,24 @@ static void remove_details(struct exit_probe *probe, uint32_t tid)
 
 void exit_probe_remove_thread(struct exit_probe *probe, pid_t tid)
 {
-	uint32_t key = (uint32_t)tid;
+	uint32_t key = (uint32_t)tid, place;
 
-	bpf_map_delete_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key);
+	if (find_place(probe, tid, &place) < 0)
+		return;
+	bpf_map_delete_elem(bpf_map__fd(probe->bpf->maps.vpmu_places), &key);
+	probe->taken[place] = false;
+	places_changed(probe);
 	remove_details(probe, key);
 }
 
 int exit_probe_read(const struct exit_probe *probe, pid_t tid, struct vpmu_bpf_exit_thread *ret)
 {
-	uint32_t key = (uint32_t)tid;
+	uint32_t place;
+	int r = find_place(probe, tid, &place);
 
-	return bpf_map_lookup_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &key, ret) < 0 ? -errno : 0;
+	if (r < 0)
+		return r;
+	return bpf_map_lookup_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &place, ret) < 0 ? -errno : 0;
 }
 
 int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn fn, void *data)

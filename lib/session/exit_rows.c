@@ -69,8 +69,13 @@ static void value_text(uint8_t isa, enum vpmu_exit_key key, uint64_t value, char
 	case VPMU_EXIT_MSR:
 		msr_name((uint32_t)value, text, room);
 		break;
-	case VPMU_EXIT_PORT:
 	case VPMU_EXIT_VECTOR:
+		if (value & VPMU_BPF_EXIT_NMI) {
+			snprintf(text, room, "NMI");
+			break;
+		}
+		/* fall through */
+	case VPMU_EXIT_PORT:
 		snprintf(text, room, "0x%" PRIx32, (uint32_t)value);
 		break;
 	case VPMU_EXIT_MMIO:
@@ -187,6 +192,11 @@ static void take_value(struct vpmu_exit *item, const struct exit_entry *entry)
 		item->value = (uint32_t)entry->value;
 		item->write = entry->value & VPMU_BPF_EXIT_WRITE;
 		item->zero = entry->value & VPMU_BPF_EXIT_ZERO;
+		if (entry->key == VPMU_EXIT_MSR)
+			item->pmu = msr_pmu_name(msr_pmu((uint32_t)entry->value));
+	} else if (entry->key == VPMU_EXIT_VECTOR) {
+		item->value = (uint32_t)entry->value;
+		item->nmi = entry->value & VPMU_BPF_EXIT_NMI;
 	} else if (entry->key == VPMU_EXIT_MMIO) {
 		item->value &= ~VPMU_BPF_EXIT_MMIO_WRITE;
 		item->write = entry->value & VPMU_BPF_EXIT_MMIO_WRITE;
@@ -220,6 +230,7 @@ static struct vpmu_exit make_item(const struct exit_rows *rows, const struct exi
 		.polled_ns = now->polled_ns - from->polled_ns,
 	};
 
+	item.pmu = "";
 	item.reason = reason ? reason : entry->key == VPMU_EXIT_REASON ? item.name : "";
 	take_value(&item, entry);
 	if (range->is_set) {

@@ -50,7 +50,14 @@ static struct vpmu_bpf_exit_thread *new_thread(void)
 
 static void leave(struct vpmu_bpf_exit_thread *t, uint64_t now_ns, uint32_t code)
 {
-	exit_begin(t, TID, now_ns, SVM, code, 0);
+	exit_begin(t, TID, now_ns, SVM, code);
+}
+
+/* L2 does; what kvm_exit takes for the reason may be one of L1's before. */
+static void leave_nested(struct vpmu_bpf_exit_thread *t, uint64_t now_ns, uint32_t code)
+{
+	leave(t, now_ns, VMRUN);
+	exit_nested(t, code);
 }
 
 static int enter(struct vpmu_bpf_exit_thread *t, uint64_t now_ns)
@@ -371,16 +378,16 @@ TEST(a_trip_of_a_nested_guest_knows_what_it_cost_its_hypervisor)
 	__u64 ns;
 
 	for (uint64_t at = 1000; at <= 3000; at += 1000) {
-		exit_begin(t, TID, at, SVM, CPUID, 1);
+		leave_nested(t, at, CPUID);
 		exit_end(t, TID, at + 100, 0, 1, &ns); /* reflected */
-		exit_begin(t, TID, at + 200, SVM, MSR, 0);
+		leave(t, at + 200, MSR);
 		exit_end(t, TID, at + 230, 0, 1, &ns);
-		exit_begin(t, TID, at + 300, SVM, VMRUN, 0);
+		leave(t, at + 300, VMRUN);
 		exit_end(t, TID, at + 400, 1, 1, &ns);
 	}
-	exit_begin(t, TID, 5000, SVM, 0x60, 1); /* an interrupt of the host's: L1 hears nothing of it */
+	leave_nested(t, 5000, 0x60); /* an interrupt of the host's: L1 hears nothing of it */
 	exit_end(t, TID, 5050, 1, 1, &ns);
-	exit_begin(t, TID, 6000, SVM, VMRUN, 0);
+	leave(t, 6000, VMRUN);
 	exit_end(t, TID, 6100, 1, 1, &ns);
 	CHECK_EQ(row_of(t, CPUID)->nested, 1);
 	CHECK_EQ(row_of(t, CPUID)->count, 3);

@@ -95,9 +95,9 @@ primes_are_counted_exactly() {
 check_truth()
 if has_exits:
     by = {x["reason"].lower(): x for x in rows("reason")}
-    want = {"cpuid": 10007, "hlt": 101, "io": 5004, "msr": 4010}
+    want = {"cpuid": 10007, "hlt": 101, "io": 5004, "msr": 4718}
     if "io_instruction" in by:
-        want = {"cpuid": 10007, "hlt": 101, "io_instruction": 5004, "msr_read": 3001, "msr_write": 1009}
+        want = {"cpuid": 10007, "hlt": 101, "io_instruction": 5004, "msr_read": 3308, "msr_write": 1410}
     for name, n in want.items():
         x = by[name]
         assert x["count"] == n * rounds and x["untimed"] == 0, (name, x)
@@ -193,6 +193,22 @@ PY
 	! grep -qvE "^[^;]+;vCPU 0;.* [0-9]+$" exits.out || fail "a line is no folded stack"
 }
 
+# The guest's use of its PMU, by operation.
+pmu_use_is_told() {
+	start_guest vmm primes 1
+	start_exits "$guest" --pmu --json
+	wait_until_accounting
+	do_round
+	stop_exits INT
+	check exits.out 1 <<'PY'
+assert {x["operation"]: x["count"] for x in r["pmu"]} == {"write eventsel": 401, "read counter": 307}, r["pmu"]
+for x in r["pmu"]:
+    assert x["untimed"] == x["count"] or 0 < x["min_ns"] <= x["p99_ns"] <= x["max_ns"] <= x["total_ns"], x
+PY
+	"$VPMU" exits "$guest" --pmu -d 300ms > out 2>/dev/null || fail "exit status $?"
+	grep -q 'did not use their PMUs' out || fail "an idle guest uses its PMU: $(cat out)"
+}
+
 # A second guest that is not asked for is not accounted.
 only_that_guest() {
 	start_guest vmm exits 1
@@ -208,7 +224,7 @@ PY
 }
 
 case $1 in
-primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | stacks_lead_to_the_function | guest_dies | only_that_guest) ;;
+primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | stacks_lead_to_the_function | pmu_use_is_told | guest_dies | only_that_guest) ;;
 *) fail "no such story: $1" ;;
 esac
 need_kvm

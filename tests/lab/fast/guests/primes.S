@@ -10,6 +10,8 @@
 #define SERIAL_PORT 0x3f8
 #define APIC_BASE   0x1b
 #define PAT	    0x277
+#define PERFEVTSEL0 0x186
+#define PERFCTR0    0xc1
 
 	ring	0
 	truth_flag "kernel"
@@ -18,6 +20,8 @@
 	truth_flag "events port 0x3f8 write 1"
 	truth_flag "events msr 0x1b read 3001"
 	truth_flag "events msr 0x277 write 1009"
+	truth_flag "events msr 0x186 write 401"
+	truth_flag "events msr 0xc1 read 307"
 	truth_flag "events hlt 101"
 
 	function guest_main
@@ -27,6 +31,7 @@
 	call	ring_port
 	call	read_msr
 	call	write_msr
+	call	use_pmu
 	call	halt
 	call	say_done
 	jmp	1b
@@ -84,6 +89,24 @@
 	jnz	1b
 	leave_return
 	end_function write_msr
+
+	/* KVM lets these be, whether or not there is a PMU behind them. */
+	function use_pmu
+	enter
+	mov	$401, %esi
+1:	mov	$PERFEVTSEL0, %ecx
+	xor	%eax, %eax
+	xor	%edx, %edx
+	wrmsr
+	dec	%esi
+	jnz	1b
+	mov	$307, %esi
+2:	mov	$PERFCTR0, %ecx
+	rdmsr
+	dec	%esi
+	jnz	2b
+	leave_return
+	end_function use_pmu
 
 	function halt
 	enter
