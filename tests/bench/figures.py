@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import time
 
@@ -267,6 +268,59 @@ def guest_chains(bench):
     if coverage["chain_ends"]["complete"] < 0.99 * coverage["guest"]:
         raise Failed(f"{path}: {coverage['chain_ends']} for {coverage['guest']} guest samples")
     yield below(f"a guest's call chain of 32 addresses in BPF, {seen[0]} samples", "ns", seen[1] / seen[0], 5000)
+
+
+class ExitCosts:
+    """CPU time in ns for one exit and its entry: a system call with something attached to its begin and end, less one with programs there
+    that do nothing: for a system call to be traced at all is dear, a VM exit knows no such thing."""
+
+    CALLS = 1000000
+    EVENTS = "raw_syscalls:sys_enter,raw_syscalls:sys_exit"
+
+    def __init__(self, bench):
+        self.program = bench.build.resolve() / "tests" / "bench" / "bench-exits"
+        if not self.program.exists():
+            raise Skipped("built without BPF programs")
+        self.data = bench.dir / "exits.data"
+        self.lost_percent = 0.0
+
+    def call_ns(self, *prefix, how="none"):
+        first, *rest = run([*prefix, self.program, how, str(self.CALLS)]).split()
+        if rest and int(rest[0]) != self.CALLS:
+            raise Failed(f"of {self.CALLS} exits {rest[0]} were counted")
+        return float(first)
+
+    def record_ns(self):
+        # As perf kvm stat records: -R -c 1 -m 1024.
+        ns = self.call_ns("perf", "record", "-q", "-R", "-c", "1", "-m", "1024", "-e", self.EVENTS, "-o", self.data, "--")
+        lost = perf_losses(self.data)
+        self.lost_percent = max(self.lost_percent, 100 * lost / (2 * self.CALLS))
+        self.data.unlink()
+        return ns
+
+    def round(self):
+        costs = {
+            "nothing": self.call_ns(),
+            "empty": self.call_ns(how="empty"),
+            "vpmu": self.call_ns(how="vpmu"),
+            "stat": self.call_ns("perf", "stat", "-o", "/dev/null", "-e", self.EVENTS, "--"),
+            "record": self.record_ns(),
+        }
+        return {name: ns - costs["empty"] for name, ns in costs.items()}
+
+
+@figure("exits")
+def vm_exits(bench):
+    if os.geteuid() != 0:
+        raise Skipped("tracepoints want root")
+    costs = ExitCosts(bench)
+    rounds = [costs.round() for _ in range(max(bench.rounds, 3))]
+    ns = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    yield below("accounting a VM exit, beside perf stat of its two events", "ns", ns["vpmu"], 150, ns["stat"])
+    yield faster("the same, beside recording them", "ns", ns["record"], ns["vpmu"], 5)
+    yield below("the same with what tracing a call costs, each event", "ns", (ns["vpmu"] - ns["nothing"]) / 2, 150,
+                (ns["record"] - ns["nothing"]) / 2)
+    yield below("events lost meanwhile", "%", 0.0, 0, costs.lost_percent)
 
 
 @figure("kallsyms")
