@@ -239,6 +239,32 @@ static void deinit_member(struct member *member)
 	type_free(member->out);
 }
 
+/* Types may be enums; parameters have types. */
+static int parse_parameters(struct parser *p, struct member *member)
+{
+	int r;
+
+	/* An error without parameters may leave the brackets out. */
+	if (member->kind == MEMBER_ERROR && !is(p, "(")) {
+		member->in = calloc(1, sizeof(*member->in));
+		if (!member->in)
+			return error_oom(p->reterr);
+		member->in->kind = TYPE_STRUCT;
+		return 0;
+	}
+	r = parse_fields(p, 0, &member->in);
+	if (r == 0 && member->kind == MEMBER_METHOD) {
+		r = expect(p, "->");
+		if (r == 0)
+			r = parse_fields(p, 0, &member->out);
+	}
+	if (r < 0 || member->kind == MEMBER_TYPE)
+		return r;
+	if (member->in->kind == TYPE_ENUM || (member->out && member->out->kind == TYPE_ENUM))
+		return error_set(p->reterr, -EINVAL, "line %u: the parameters of '%s' have no types", p->line, member->name);
+	return 0;
+}
+
 static int parse_member(struct parser *p, struct interface *interface)
 {
 	_cleanup_(deinit_member) struct member member = {};
@@ -258,19 +284,10 @@ static int parse_member(struct parser *p, struct interface *interface)
 	for (int kind = 0; kind < MEMBER_KINDS; kind++)
 		if (interface_find(interface, kind, member.name))
 			return error_set(p->reterr, -EINVAL, "line %u: '%s' twice", p->line, member.name);
-	/* An error without parameters may leave the brackets out. */
-	if (member.kind == MEMBER_ERROR && !is(p, "("))
-		member.in = calloc(1, sizeof(*member.in));
-	else
-		r = parse_fields(p, 0, &member.in);
-	if (r == 0 && member.kind == MEMBER_METHOD) {
-		r = expect(p, "->");
-		if (r == 0)
-			r = parse_fields(p, 0, &member.out);
-	}
+	r = parse_parameters(p, &member);
 	if (r < 0)
 		return r;
-	if (!member.in || !vec_push(&interface->members, member))
+	if (!vec_push(&interface->members, member))
 		return error_oom(p->reterr);
 	member = (struct member){};
 	return 0;

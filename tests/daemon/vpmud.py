@@ -79,13 +79,13 @@ class Client:
 class Vpmud:
     """A vpmud on a socket of its own, in the working directory; `with` ends it and looks at how it ended."""
 
-    def __init__(self, config="", libvirt="none", arguments=(), program=None, prefix=()):
+    def __init__(self, config="", libvirt="none", arguments=("--check-replies",), program=None, prefix=()):
         self.socket = os.path.abspath("socket")
         self.config = os.path.abspath("vpmud.conf")
         self.configure(config, libvirt)
         self.log = open("vpmud.log", "w+")
-        self.process = subprocess.Popen([*prefix, program or os.environ["VPMUD"], "--config", self.config, "--check-replies",
-                                         *arguments], stdin=subprocess.DEVNULL, stderr=self.log)
+        self.process = subprocess.Popen([*prefix, program or os.environ["VPMUD"], "--config", self.config, *arguments],
+                                        stdin=subprocess.DEVNULL, stderr=self.log)
         wait_until("vpmud listens", self.listens)
 
     def configure(self, config="", libvirt="none"):

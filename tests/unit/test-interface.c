@@ -131,6 +131,8 @@ TEST(interface_refuses_what_is_no_description)
 		{ "interface foo\n", "the interface's name expected, not 'foo'" },
 		{ "interface a.b\nfoo X ()", "line 2: 'type', 'method' or 'error' expected, not 'foo'" },
 		{ "interface a.b method m() -> ()", "a name with a capital letter expected, not 'm'" },
+		{ "interface a.b method M(a, b) -> ()", "the parameters of 'M' have no types" },
+		{ "interface a.b error E (a)", "the parameters of 'E' have no types" },
 		{ "interface a.b method M()", "'->' expected, not the end" },
 		{ "interface a.b method M(a) -> (b: int,, c: int)", "a name expected, not ','" },
 		{ "interface a.b method M(a: int) -> (b: integer)", "a type expected, not 'integer'" },
