@@ -127,17 +127,16 @@ static bool send_piece(struct recording *recording)
 	return !last;
 }
 
+/* One piece a turn: others have their turns, too. */
 static void send_pieces(struct recording *recording)
 {
-	bool more = true;
+	bool room = call_queued_bytes(recording->call) < QUEUED_MAX_BYTES;
 
-	while (more && call_queued_bytes(recording->call) < QUEUED_MAX_BYTES)
-		more = send_piece(recording);
-	if (!more) {
+	if (room && !send_piece(recording)) {
 		recording_free(recording);
 		return;
 	}
-	(void)sd_event_source_set_time_relative(recording->timer, LOOK_AGAIN_US);
+	(void)sd_event_source_set_time_relative(recording->timer, room ? 0 : LOOK_AGAIN_US);
 	(void)sd_event_source_set_enabled(recording->timer, SD_EVENT_ONESHOT);
 }
 

@@ -40,6 +40,7 @@ class Client:
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(path)
         self.rest = b""
+        self.files = []  # descriptors that came with replies
 
     def __enter__(self):
         return self
@@ -56,7 +57,8 @@ class Client:
     def receive(self):
         """The whole of the next reply."""
         while b"\0" not in self.rest:
-            piece = self.socket.recv(1 << 16)
+            piece, files, _, _ = socket.recv_fds(self.socket, 1 << 16, 8)
+            self.files += files
             assert piece, "vpmud closed the connection"
             self.rest += piece
         text, self.rest = self.rest.split(b"\0", 1)
