@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "util/error.h"
@@ -52,10 +53,13 @@ enum status remote_open(const struct remote_args *args, struct vpmu_client **ret
 /* Of what vpmud does not do for this user, or at all. */
 static int with_hint(int code, struct vpmu_error *reterr)
 {
+	char hint[128];
+
 	if (!reterr || code >= 0)
 		return code;
-	if (code == -EACCES && !reterr->hint[0])
-		error_hint(reterr, "vpmud.conf tells who may; root can do without vpmud: --local");
+	snprintf(hint, sizeof(hint), "%.127s", reterr->hint);
+	if (code == -EACCES)
+		error_hint(reterr, "%s%sroot can do it without vpmud: --local", hint, hint[0] ? "; " : "");
 	if (code == -ENOSYS)
 		error_hint(reterr, "it is older than this command: --local does without it");
 	return code;
