@@ -7,6 +7,7 @@
 #include <string.h>
 #include <vpmu/vpmu.h>
 
+#include "client/shapes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -107,7 +108,7 @@ static enum status make_reports(struct event_reports *e, const struct vpmu_profi
 		if (i == e->first)
 			e->shown = coverage;
 		else
-			coverage_add(&e->shown, &coverage);
+			shape_coverage_add(&e->shown, &coverage);
 	}
 	return STATUS_DONE;
 }

@@ -30,12 +30,3 @@ void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
 	text_add_clean(out, c->source[0] ? c->source : "unknown");
 	strbuf_addc(out, '\n');
 }
-
-void coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from)
-{
-	into->samples += from->samples;
-	into->resolved += from->resolved;
-	into->opaque += from->opaque;
-	for (int side = 0; side < VPMU_SIDE_COUNT; side++)
-		into->sides[side] += from->sides[side];
-}

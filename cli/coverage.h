@@ -7,7 +7,5 @@
 #include "util/strbuf.h"
 
 void coverage_text(const struct vpmu_coverage *coverage, struct strbuf *out);
-/* Adds the samples of a disjoint selection of the same profile; what is the whole profile's stays. */
-void coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from);
 
 #endif

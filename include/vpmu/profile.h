@@ -87,6 +87,7 @@ struct vpmu_profile_write_opts {
 	 * again when they are merged.
 	 */
 	bool no_rest;
+	bool guests_only; /* leave out samples of no guest, but not what cannot be told apart */
 };
 
 struct vpmu_profile_read_opts {

@@ -3,6 +3,15 @@
 
 #include "client/shapes.h"
 
+void shape_coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from)
+{
+	into->samples += from->samples;
+	into->resolved += from->resolved;
+	into->opaque += from->opaque;
+	for (int side = 0; side < VPMU_SIDE_COUNT; side++)
+		into->sides[side] += from->sides[side];
+}
+
 struct json_object *shape_coverage(const struct vpmu_coverage *c)
 {
 	struct json_object *object = json_new_object(), *ends = json_new_object();

@@ -12,6 +12,8 @@
 #include "client/json.h"
 
 struct json_object *shape_coverage(const struct vpmu_coverage *coverage);
+/* Adds the samples of a disjoint selection of the same profile; what is the whole profile's stays. */
+void shape_coverage_add(struct vpmu_coverage *into, const struct vpmu_coverage *from);
 
 /* A row without chains. @event: its name, NULL if it has none. */
 struct json_object *shape_row(const struct vpmu_row *row, const char *event);

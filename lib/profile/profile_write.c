@@ -24,7 +24,7 @@ struct writing {
 	const struct vpmu_profile *profile;
 	const struct profile_tables *t;
 	unsigned int sides;
-	bool rest;
+	bool rest, nobodys; /* the figures, the samples */
 	struct numbering strings, guests, frames, stacks;
 	VEC(uint32_t) entries;
 	struct strbuf body;
@@ -122,7 +122,7 @@ static bool wanted(const struct writing *w, const struct profile_entry *e)
 {
 	if (!(w->sides & 1u << e->side))
 		return false;
-	return e->guest == VPMU_NO_GUEST ? w->rest : w->guests.of[e->guest] != 0;
+	return e->guest == VPMU_NO_GUEST ? w->nobodys : w->guests.of[e->guest] != 0;
 }
 
 static void need_entries(struct writing *w)
@@ -267,6 +267,7 @@ VPMU_API int vpmu_profile_write(const struct vpmu_profile *profile, const struct
 		return error_set(reterr, -EINVAL, "cannot write a profile that is not resolved");
 	w.sides = o.sides ? o.sides : VPMU_SIDES_ALL;
 	w.rest = !o.no_rest;
+	w.nobodys = !o.no_rest && !o.guests_only;
 	if (numbering_init(&w.strings, intern_count(t->strings)) < 0 || numbering_init(&w.guests, t->guests.n) < 0 ||
 	    numbering_init(&w.frames, t->frames.n) < 0 || numbering_init(&w.stacks, t->stacks.n) < 0)
 		return error_oom(reterr);

@@ -175,6 +175,21 @@ TEST(one_side_is_written)
 	vpmu_profile_free(q);
 }
 
+TEST(samples_of_no_guest_can_be_left_out)
+{
+	struct vpmu_profile *p = varied_profile(), *q;
+	VPMU_OPTS(vpmu_profile_write_opts, opts, .guests_only = true);
+	struct vpmu_coverage c;
+
+	p->coverage.lost = 11;
+	q = copy_of(p, &opts);
+	vpmu_profile_coverage(q, &c);
+	CHECK_EQ(c.samples, 126);
+	CHECK_EQ(c.lost, 11);
+	vpmu_profile_free(p);
+	vpmu_profile_free(q);
+}
+
 TEST(wrong_wishes_are_refused)
 {
 	struct vpmu_profile *filling = new_profile(), *p = varied_profile();
