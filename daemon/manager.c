@@ -10,6 +10,7 @@
 
 #include "abilities.h"
 #include "access.h"
+#include "always_on.h"
 #include "arbiter.h"
 #include "count_streams.h"
 #include "counting.h"
@@ -24,6 +25,7 @@
 #include "server.h"
 #include "service.h"
 #include "sessions.h"
+#include "store.h"
 #include "subscriptions.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -69,6 +71,8 @@ static void say_what_waits(const struct config *before, const struct config *now
 {
 	if (!streq(before->socket, now->socket))
 		say_warning("the new 'socket' counts from the next start on");
+	if (!streq(before->store_path, now->store_path))
+		say_warning("the new 'path' of the store counts from the next start on");
 	if (before->workers != now->workers)
 		say_warning("the new 'workers' counts from the next start on");
 }
@@ -91,6 +95,9 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	subscriptions_reload(manager->subscriptions);
 	counting_set_interval(manager->counting, metrics_interval_ns(manager->config));
 	metrics_reload(manager->metrics);
+	if (manager->store)
+		store_reload(manager->store, manager->config);
+	always_on_reload(manager->always_on);
 	return watcher_reload(manager->watcher, manager->config, reterr);
 }
 
@@ -156,6 +163,7 @@ static void on_grant_changed(uint64_t request, size_t event, const struct grant 
 	struct manager *manager = data;
 
 	sessions_grant_changed(manager->sessions, request, event, grant);
+	always_on_grant_changed(manager->always_on, request, event, grant);
 }
 
 /* Who shares out the counters, and who uses them. */
@@ -169,6 +177,14 @@ static int start_sessions(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = sessions_new(manager, &manager->sessions, reterr);
 	return r;
+}
+
+static int start_keeping(struct manager *manager, struct vpmu_error *reterr)
+{
+	int r = streq(manager->config->store_path, "none") ? 0 :
+		store_new(manager->jobs, manager->config, &manager->store, reterr);
+
+	return r < 0 ? r : always_on_new(manager, 0, &manager->always_on, reterr);
 }
 
 static int start_parts(struct manager *manager, struct vpmu_error *reterr)
@@ -190,6 +206,8 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 				      &manager->subscriptions, reterr);
 	if (r == 0)
 		r = start_sessions(manager, reterr);
+	if (r == 0)
+		r = start_keeping(manager, reterr);
 	if (r == 0)
 		r = start_counting(manager, reterr);
 	if (r == 0)
@@ -248,6 +266,8 @@ struct manager *manager_free(struct manager *manager)
 	if (!manager)
 		return NULL;
 	server_free(manager->server);
+	always_on_free(manager->always_on);
+	store_free(manager->store);
 	sessions_free(manager->sessions);
 	arbiter_free(manager->arbiter);
 	subscriptions_free(manager->subscriptions);

@@ -12,10 +12,10 @@ static const struct method methods[] = {
 	{ "ListSessions", RIGHT_READ, method_list_sessions },
 	{ "Record", RIGHT_OPERATE, method_record, .streams = true },
 	/* methods_profiles.c */
-	{ "Report", RIGHT_READ, NULL },
+	{ "Report", RIGHT_READ, method_report, .streams = true },
 	{ "Top", RIGHT_READ, NULL, .streams = true },
-	{ "Diff", RIGHT_READ, NULL },
-	{ "Export", RIGHT_READ, NULL },
+	{ "Diff", RIGHT_READ, method_diff, .streams = true },
+	{ "Export", RIGHT_READ, method_export, .streams = true },
 	/* methods_counters.c */
 	{ "Counters", RIGHT_READ, method_counters, .streams = true },
 	{ "Metrics", RIGHT_READ, method_metrics },

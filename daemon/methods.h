@@ -9,6 +9,10 @@
 /* methods_guests.c */
 int method_list_guests(struct call *call, struct manager *manager);
 int method_subscribe(struct call *call, struct manager *manager);
+/* methods_profiles.c */
+int method_report(struct call *call, struct manager *manager);
+int method_diff(struct call *call, struct manager *manager);
+int method_export(struct call *call, struct manager *manager);
 /* methods_counters.c */
 int method_counters(struct call *call, struct manager *manager);
 int method_metrics(struct call *call, struct manager *manager);

@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "always_on.h"
 #include "domains.h"
 #include "manager.h"
 #include "metrics.h"
 #include "server.h"
+#include "sessions.h"
+#include "store.h"
 #include "usage.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -71,6 +74,31 @@ static void collect_server(const struct server *server, struct usage *usage)
 	usage->clients_dropped = stats.clients_dropped + stats.clients_refused;
 }
 
+static void collect_samples(const struct manager *manager, struct usage *usage)
+{
+	struct always_on_stats always_on;
+
+	if (manager->sessions)
+		usage->samples = sessions_samples(manager->sessions, &usage->lost);
+	if (!manager->always_on)
+		return;
+	always_on_stats(manager->always_on, &always_on);
+	usage->samples += always_on.samples;
+	usage->lost += always_on.lost;
+}
+
+static void collect_store(struct store *store, struct usage *usage)
+{
+	struct store_stats stats;
+
+	store_stats(store, &stats);
+	usage->has_store = true;
+	usage->store_bytes = stats.bytes;
+	usage->store_profiles = stats.profiles;
+	usage->store_errors = stats.errors;
+	usage->store_oldest_ms = stats.oldest_ms;
+}
+
 void usage_collect(const struct manager *manager, struct usage *ret_usage)
 {
 	struct usage usage = { .started_ms = manager->started_ms };
@@ -85,6 +113,9 @@ void usage_collect(const struct manager *manager, struct usage *ret_usage)
 		usage.sessions = access_charged(manager->access, CHARGE_SESSION);
 		usage.streams = access_charged(manager->access, CHARGE_STREAM);
 	}
+	collect_samples(manager, &usage);
+	if (manager->store)
+		collect_store(manager->store, &usage);
 	if (manager->metrics)
 		usage.metrics_errors = metrics_errors(manager->metrics);
 	*ret_usage = usage;
