@@ -11,9 +11,9 @@ static const struct method methods[] = {
 	{ "StopSession", RIGHT_OPERATE, method_stop_session },
 	{ "ListSessions", RIGHT_READ, method_list_sessions },
 	{ "Record", RIGHT_OPERATE, method_record, .streams = true },
-	/* methods_profiles.c */
+	/* methods_profiles.c; methods_top.c */
 	{ "Report", RIGHT_READ, method_report, .streams = true },
-	{ "Top", RIGHT_READ, NULL, .streams = true },
+	{ "Top", RIGHT_READ, method_top, .streams = true },
 	{ "Diff", RIGHT_READ, method_diff, .streams = true },
 	{ "Export", RIGHT_READ, method_export, .streams = true },
 	/* methods_counters.c */

@@ -13,6 +13,8 @@ int method_subscribe(struct call *call, struct manager *manager);
 int method_report(struct call *call, struct manager *manager);
 int method_diff(struct call *call, struct manager *manager);
 int method_export(struct call *call, struct manager *manager);
+/* methods_top.c */
+int method_top(struct call *call, struct manager *manager);
 /* methods_counters.c */
 int method_counters(struct call *call, struct manager *manager);
 int method_metrics(struct call *call, struct manager *manager);

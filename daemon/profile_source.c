@@ -112,6 +112,37 @@ int profile_source_parse(struct call *call, const char *name, struct profile_sou
 	return r;
 }
 
+/* ---- whom a pattern means ---- */
+
+/* What has no name is called after its process, and nothing else tells who it was once the process is gone. */
+static bool means(const char *pattern, const char *name, const char *uuid)
+{
+	return pattern_means(pattern, name, uuid, 0) || (!uuid[0] && streq(pattern, name));
+}
+
+/* Profiles know no processes: "pid:N" becomes what its guest is called. */
+static int name_processes(struct profile_source *source, const struct call *call, const struct manager *manager)
+{
+	vec_for_each(pattern, &source->patterns) {
+		const struct domain *domain;
+
+		for (size_t i = 0; starts_with(*pattern, "pid:") && (domain = domains_get(manager->domains, i)); i++) {
+			const char *const one = *pattern;
+			char *name;
+
+			if (!guest_selected(domain, manager->access, call_peer(call), &one, 1))
+				continue;
+			name = strdup(domain->uuid[0] ? domain->uuid : domain->name);
+			if (!name)
+				return -ENOMEM;
+			free(*pattern);
+			*pattern = name;
+			break;
+		}
+	}
+	return 0;
+}
+
 /* ---- from a session ---- */
 
 static int get_from_session(const struct profile_source *source, struct call *call, struct manager *manager,
@@ -143,21 +174,6 @@ static int get_from_session(const struct profile_source *source, struct call *ca
 
 typedef VEC(struct store_guest) store_guests;
 
-/* A process is meant by its guest's name: the store knows no processes. */
-static bool means(const char *pattern, const struct manager *manager, const struct store_guest *guest)
-{
-	const struct domain *domain;
-
-	if (pattern_means(pattern, guest->name, guest->uuid, 0))
-		return true;
-	if (!starts_with(pattern, "pid:"))
-		return false;
-	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++)
-		if (domain_matches(domain, pattern) && streq(domain->name, guest->name) && streq(domain->uuid, guest->uuid))
-			return true;
-	return false;
-}
-
 static bool is_a_domain(const char *pattern, const struct call *call, const struct manager *manager)
 {
 	const struct domain *domain;
@@ -181,7 +197,7 @@ static int choose_stored(const struct profile_source *source, struct call *call,
 		bool known = streq(pattern, "*");
 
 		for (size_t i = 0; store_guest(manager->store, i, &guest); i++) {
-			if (!means(pattern, manager, &guest) ||
+			if (!means(pattern, guest.name, guest.uuid) ||
 			    !access_may_see(manager->access, call_peer(call), guest.name, guest.uuid))
 				continue;
 			known = true;
@@ -227,9 +243,11 @@ static int get_from_store(const struct profile_source *source, struct call *call
 	return r;
 }
 
-int profile_source_get(const struct profile_source *source, struct call *call, struct manager *manager,
-		       profile_source_fn fn, void *data)
+int profile_source_get(struct profile_source *source, struct call *call, struct manager *manager, profile_source_fn fn,
+		       void *data)
 {
+	if (name_processes(source, call, manager) < 0)
+		return -ENOMEM;
 	if (source->session)
 		return get_from_session(source, call, manager, fn, data);
 	return get_from_store(source, call, manager, fn, data);
@@ -252,7 +270,7 @@ int profile_source_choose(const struct profile_source *source, const struct vpmu
 		bool meant = false;
 
 		vec_for_each(pattern, &source->patterns)
-			meant |= pattern_means(*pattern, name, uuid, 0);
+			meant |= means(*pattern, name, uuid);
 		if (meant && !vec_push(&chosen, i)) {
 			vec_free(&chosen);
 			return error_oom(reterr);

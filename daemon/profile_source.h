@@ -32,8 +32,8 @@ int profile_source_parse(struct call *call, const char *name, struct profile_sou
  * been answered instead; -ENOMEM, -EBUSY. Of a session it is the whole profile: profile_source_choose().
  */
 typedef void (*profile_source_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);
-int profile_source_get(const struct profile_source *source, struct call *call, struct manager *manager,
-		       profile_source_fn fn, void *data);
+int profile_source_get(struct profile_source *source, struct call *call, struct manager *manager, profile_source_fn fn,
+		       void *data);
 
 /*
  * profile_source_choose - the guests of @profile that are meant, by number, *ret_guests, to be freed; NULL if all are, and what
