@@ -192,6 +192,9 @@ static int send_all(struct vpmu_client *client, const char *bytes, size_t n, str
 			until_ms = now_ms() + client->timeout_ms;
 			continue;
 		}
+		/* Who was one connection too many was told so, and then hung up on: that waits to be read. */
+		if ((errno == EPIPE || errno == ECONNRESET) && wait_until(client, POLLIN, 0) > 0)
+			return 0;
 		if (errno == EPIPE || errno == ECONNRESET)
 			return gone(reterr);
 		if (errno != EAGAIN && errno != EINTR)

@@ -8,9 +8,8 @@ import socket
 import subprocess
 import time
 
-from vpmud import Client, Vpmud, main, wait_until
+from vpmud import VPMUD, Client, Vpmud, main, wait_until
 
-VPMUD = os.environ["VPMUD"]
 QUIET = "[access]\nreaders = root\n[always-on]\nenabled = no\n[store]\npath = none\n"
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+VPMUD = os.environ.get("VPMUD")
 PATIENCE_S = 20  # for what takes milliseconds, on a machine that has other things to do
 
 
@@ -86,7 +87,7 @@ class Vpmud:
         self.config = os.path.abspath("vpmud.conf")
         self.configure(config, libvirt)
         self.log = open("vpmud.log", "w+")
-        self.process = subprocess.Popen([*prefix, program or os.environ["VPMUD"], "--config", self.config, *arguments],
+        self.process = subprocess.Popen([*prefix, program or VPMUD, "--config", self.config, *arguments],
                                         stdin=subprocess.DEVNULL, stderr=self.log)
         wait_until("vpmud listens", self.listens)
 

@@ -28,7 +28,7 @@ def test_the_description_is_the_commented_file():
     with daemon.connect() as wire:
         for interface in ("org.vpmu", "org.varlink.service"):
             reply = wire.call(SERVICE + "GetInterfaceDescription", {"interface": interface})
-            check_equal(reply["parameters"]["description"], (SOURCE / "daemon" / f"{interface}.varlink").read_text())
+            check_equal(reply["parameters"]["description"] == (SOURCE / "daemon" / f"{interface}.varlink").read_text(), True)
         fails(wire, "InterfaceNotFound", {"interface": "org.none"}, SERVICE + "GetInterfaceDescription", {"interface": "org.none"})
 
 

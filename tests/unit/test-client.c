@@ -135,6 +135,28 @@ static int call_once(const struct step *steps, size_t n, char **ret_reply, struc
 	return r;
 }
 
+TEST(a_refusal_before_the_call_is_heard)
+{
+	static const struct step refusal = {
+		"{\"error\":\"org.vpmu.LimitReached\",\"parameters\":{\"what\":\"connections\",\"limit\":7}}"
+	};
+	struct vpmu_client *client;
+	struct vpmu_error error = {};
+	struct server server;
+	char *reply;
+	int fd;
+
+	server_start(&server, NULL, 0);
+	client = dial(&server);
+	fd = accept(server.fd, NULL, NULL);
+	send_step(fd, &refusal);
+	close(fd);
+	CHECK_EQ(vpmu_client_call(client, "Stats", NULL, &reply, &error), -EDQUOT);
+	CHECK_CONTAINS(error.text, "7");
+	vpmu_client_free(client);
+	server_end(&server);
+}
+
 TEST(a_call_is_sent_as_varlink_has_it)
 {
 	static const struct step steps[] = { { "{\"parameters\":{\"guests\":[]}}" } };
