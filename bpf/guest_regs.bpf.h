@@ -61,6 +61,15 @@ static __always_inline int read_svm(struct kvm_vcpu *vcpu, struct guest_walk *w)
 		return VPMU_BPF_MISS_MODE;
 	w->cr3 = BPF_CORE_READ(vmcb, save.cr3);
 	w->sample.user = BPF_CORE_READ(vmcb, save.cpl) == 3;
+	/*
+	 * The kernel swaps GS with a shadow of it on its way in and out (swapgs): where its own is depends on where between the two
+	 * the guest was, but only a kernel's is in the upper half. KVM saves both after each exit (VMSAVE).
+	 */
+	w->cpu_base = BPF_CORE_READ(vmcb, save.gs.base);
+	if ((__s64)w->cpu_base >= 0)
+		w->cpu_base = BPF_CORE_READ(vmcb, save.kernel_gs_base);
+	if ((__s64)w->cpu_base >= 0)
+		w->cpu_base = 0;
 	return -1;
 }
 
@@ -111,6 +120,7 @@ static __always_inline int read_registers(struct kvm_vcpu *vcpu, struct guest_wa
 	if (!(BPF_CORE_READ(vcpu, arch.efer) & EFER_LMA))
 		return VPMU_BPF_MISS_MODE;
 	w->levels = BPF_CORE_READ(vcpu, arch.cr4) & CR4_LA57 ? 5 : 4;
+	w->cpu_base = 0;
 	w->bp = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RBP]);
 	w->sample.ip = read_rip(vcpu);
 	if (vpmu_flavour == VPMU_BPF_FLAVOUR_SVM && bpf_core_type_exists(struct vcpu_svm))
@@ -139,12 +149,18 @@ static __always_inline __u64 kvm_rip(struct kvm_vcpu *vcpu, __u32 flavour)
 	return read_rip(vcpu);
 }
 
-static __always_inline void walk_guest(struct kvm *kvm, struct guest_walk *w)
+/* For the walks of guest_walk.h: registers were read. */
+static __always_inline void prepare_walk(struct kvm *kvm, struct guest_walk *w)
 {
 	w->upper = !w->sample.user && (__s64)w->sample.ip < 0;
 	w->memory.slots = BPF_CORE_READ(kvm, memslots[0]);
 	for (int i = 0; i < N_SLOTS; i++)
 		w->memory.seen[i].n_pages = 0;
+}
+
+static __always_inline void walk_guest(struct kvm *kvm, struct guest_walk *w)
+{
+	prepare_walk(kvm, w);
 	guest_walk_frames(w);
 }
 

@@ -50,6 +50,7 @@ struct guest_walk {
 	__u64 window[WINDOW_BYTES / 8];
 	__u32 levels;		  /* of page tables: 4 or 5 */
 	__u32 upper;		  /* 1 = the stack and all callers are in the upper half of addresses */
+	__u64 cpu_base;		  /* of the guest kernel's per-CPU data; 0 = not known */
 	struct vpmu_bpf_sample sample;
 };
 
@@ -165,6 +166,7 @@ static inline __attribute__((always_inline)) int guest_read_frame(struct guest_w
 
 struct guest_walk_context {
 	struct guest_walk *walk;
+	const struct vpmu_bpf_guest *guest;
 };
 
 /*
@@ -233,6 +235,65 @@ static inline __attribute__((always_inline)) void guest_walk_frames(struct guest
 	w->sample.end = VPMU_BPF_END_DEPTH;
 	/* One more than there can be frames: the last step sees whether there would be another. */
 	guest_loop(VPMU_BPF_MAX_ADDRESSES, guest_walk_step, &context);
+}
+
+/* A word that does not lie across two pages. */
+static inline __attribute__((always_inline)) int guest_read_word(struct guest_walk *w, __u64 gva,
+								 __u64 *ret)
+{
+	if ((gva & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - 8 || guest_enter_page(w, gva))
+		return -1;
+	return guest_copy(ret, 8, guest_in_page(w, gva)) < 0 ? -1 : 0;
+}
+
+/* One word of the running task after the other. */
+static long guest_task_step(__u32 i, void *data)
+{
+	struct guest_walk_context *context = data;
+	const struct vpmu_bpf_guest *guest = context->guest;
+	struct guest_walk *w = context->walk;
+	struct vpmu_bpf_task *task = &w->sample.task;
+	__u64 at, word = 0;
+
+	if (i == 0)
+		at = w->cpu_base + guest->current_offset;
+	else if (i == 1)
+		at = task->gva + guest->pid_offset;
+	else if (i == 2)
+		at = task->gva + guest->mm_offset;
+	else
+		at = task->gva + guest->comm_offset + (i == 3 ? 0 : 8);
+	if (guest_read_word(w, at, &word)) {
+		task->gva = 0;
+		return 1;
+	}
+	if (i == 0) {
+		task->gva = word;
+	} else if (i == 1) {
+		task->pid = (__s32)word;
+		task->tgid = (__s32)(word >> 32);
+	} else if (i == 2) {
+		task->mm_gva = word;
+	} else {
+		__builtin_memcpy(task->comm + (i == 3 ? 0 : 8), &word, 8);
+	}
+	return i == 4 || !task->gva;
+}
+
+/*
+ * Fills in w->sample.task: the kernel keeps a pointer to the running task in each CPU's own data. To be set before: memory, cpu_base.
+ * Afterwards w->cr3 and w->levels are the kernel's.
+ */
+static inline __attribute__((always_inline)) void
+guest_walk_task(struct guest_walk *w, const struct vpmu_bpf_guest *guest)
+{
+	struct guest_walk_context context = {.walk = w, .guest = guest};
+
+	w->page_hva = 0;
+	w->cr3 = guest->kernel_cr3;
+	w->levels = guest->levels;
+	w->sample.task.gva = 0;
+	guest_loop(5, guest_task_step, &context);
 }
 
 #endif

@@ -96,10 +96,12 @@ struct kvm_vcpu {
 /* Vendors' structures begin with the struct kvm_vcpu (KVM asserts it), so they share its address. */
 struct vmcb_seg {
 	__u16 attrib;
+	__u64 base;
 };
 
 struct vmcb_save_area {
-	struct vmcb_seg cs;
+	struct vmcb_seg cs, gs;
+	__u64 kernel_gs_base;
 	__u8 cpl;
 	__u64 cr3;
 	__u64 rip;

@@ -27,6 +27,18 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* Call chains are wanted; else only samples of guests in vpmu_guests are taken. */
+const volatile bool vpmu_chains;
+
+/* By process of the VMM. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, VPMU_BPF_MAX_GUESTS);
+	__type(key, __u32);
+	__type(value, struct vpmu_bpf_guest);
+} vpmu_guests SEC(".maps");
+
 /* Samples with chains. One buffer for all CPUs: what it cannot take is recorded without. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -63,28 +75,39 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx), ids = bpf_get_current_pid_tgid();
 	struct kvm *kvm = NULL;
 	struct kvm_vcpu *vcpu = current_vcpu(&kvm);
+	const struct vpmu_bpf_guest *guest;
 	struct guest_walk *w;
-	__u32 zero = 0, n;
+	__u32 zero = 0, n, pid = ids >> 32;
 	int miss;
 
 	if (!vcpu || BPF_CORE_READ(vcpu, arch.handling_intr_from_guest) !=
 			     (cookie & VPMU_BPF_COOKIE_NMI ? KVM_HANDLING_NMI : KVM_HANDLING_IRQ))
 		return 1;
 	w = bpf_map_lookup_elem(&vpmu_walks, &zero);
-	if (!w)
+	guest = bpf_map_lookup_elem(&vpmu_guests, &pid);
+	if (!w || (!vpmu_chains && !guest))
 		return 1;
 	miss = read_registers(vcpu, w);
 	if (miss >= 0) {
 		count_miss((__u32)miss);
 		return 1;
 	}
+	if (!vpmu_chains && !w->cpu_base)
+		return 1;
 	w->sample.event_id = cookie & ~VPMU_BPF_COOKIE_NMI;
 	w->sample.time_ns = bpf_ktime_get_ns();
 	w->sample.period = ctx->sample_period;
-	w->sample.pid = ids >> 32;
+	w->sample.pid = pid;
 	w->sample.tid = (__u32)ids;
 	w->sample.cpu = bpf_get_smp_processor_id();
-	walk_guest(kvm, w);
+	prepare_walk(kvm, w);
+	w->sample.n_frames = 0;
+	w->sample.end = VPMU_BPF_END_COMPLETE;
+	if (vpmu_chains)
+		guest_walk_frames(w);
+	w->sample.task.gva = 0;
+	if (guest && w->cpu_base)
+		guest_walk_task(w, guest);
 	n = w->sample.n_frames;
 	if (n > VPMU_BPF_MAX_ADDRESSES - 1)
 		return 1;

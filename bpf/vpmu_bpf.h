@@ -43,6 +43,28 @@ enum vpmu_bpf_flavour {
 /* The cookie of an attachment: the perf event's id, and whether it interrupts by NMI. */
 #define VPMU_BPF_COOKIE_NMI (1ULL << 63)
 
+/*
+ * What it takes to tell which task of a Linux guest is running. User space finds it once it knows the guest's kernel; by the
+ * process of the guest's VMM.
+ */
+struct vpmu_bpf_guest {
+	__u64 kernel_cr3;     /* the kernel's own page tables */
+	__u64 current_offset; /* of the pointer to the running task, from the base of a CPU's own data */
+	__u32 levels;	      /* of page tables */
+	__u32 pid_offset, comm_offset, mm_offset; /* in struct task_struct; tgid is behind pid */
+};
+
+#define VPMU_BPF_MAX_GUESTS 4096
+#define VPMU_BPF_COMM_BYTES 16
+
+/* The guest's task that was running. */
+struct vpmu_bpf_task {
+	__u64 gva;    /* 0 = not known */
+	__u64 mm_gva; /* of its address space; 0 = a kernel thread */
+	__s32 pid, tgid;
+	char comm[VPMU_BPF_COMM_BYTES];
+};
+
 /* A sample inside a guest. Behind it follow n_frames return addresses, innermost first. */
 struct vpmu_bpf_sample {
 	__u64 event_id;
@@ -54,11 +76,12 @@ struct vpmu_bpf_sample {
 	__u8 user; /* 1 = guest user mode, 0 = guest kernel */
 	__u8 end;  /* enum vpmu_bpf_end */
 	__u16 n_frames;
+	struct vpmu_bpf_task task;
 	__u64 frames[VPMU_BPF_MAX_ADDRESSES - 1];
 };
-_Static_assert(sizeof(struct vpmu_bpf_sample) == 48 + 126 * 8, "both sides agree on the record");
+_Static_assert(sizeof(struct vpmu_bpf_sample) == 88 + 126 * 8, "both sides agree on the record");
 
-#define VPMU_BPF_SAMPLE_BYTES(n_frames) (48 + (n_frames) * 8)
+#define VPMU_BPF_SAMPLE_BYTES(n_frames) (88 + (n_frames) * 8)
 
 /* A memory slot of a virtual machine, as slots.bpf.c hands it out. */
 #define VPMU_BPF_MAX_SLOTS 512

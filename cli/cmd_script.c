@@ -65,7 +65,7 @@ static char *put_digits(char *p, uint64_t value, unsigned int columns, char pad)
 	return p + sizeof(digits) - i;
 }
 
-/* "COMM PID/TID [CPU] SECONDS.MICROSECONDS: PERIOD EVENT:" */
+/* "COMM PID/TID [CPU] SECONDS.MICROSECONDS: PERIOD EVENT:", of a guest's process "COMM guest:PID/TID …" */
 static void add_head(struct script *s, const struct vpmu_sample *sample)
 {
 	const struct vpmu_event_info *event = vpmu_recording_event(s->recording, sample->event);
@@ -78,9 +78,11 @@ static void add_head(struct script *s, const struct vpmu_sample *sample)
 	}
 	strbuf_add(&s->out, s->comm.text ? s->comm.text : "", s->comm.n);
 	*p++ = ' ';
-	p = put_digits(p, (uint32_t)sample->pid, 0, ' ');
+	if (sample->guest_pid >= 0)
+		p = mempcpy(p, "guest:", 6);
+	p = put_digits(p, (uint32_t)(sample->guest_pid >= 0 ? sample->guest_pid : sample->pid), 0, ' ');
 	*p++ = '/';
-	p = put_digits(p, (uint32_t)sample->tid, 0, ' ');
+	p = put_digits(p, (uint32_t)(sample->guest_pid >= 0 ? sample->guest_tid : sample->tid), 0, ' ');
 	if (sample->cpu != UINT32_MAX) {
 		*p++ = ' ';
 		*p++ = '[';
@@ -140,6 +142,10 @@ static void print_json(struct script *s, const struct vpmu_sample *sample)
 	json_put_string(object, "comm", sample->comm);
 	json_put_int(object, "pid", sample->pid);
 	json_put_int(object, "tid", sample->tid);
+	if (sample->guest_pid >= 0) {
+		json_put_int(object, "guest_pid", sample->guest_pid);
+		json_put_int(object, "guest_tid", sample->guest_tid);
+	}
 	if (sample->cpu != UINT32_MAX)
 		json_put_int(object, "cpu", sample->cpu);
 	else

@@ -16,6 +16,8 @@ void coverage_text(const struct vpmu_coverage *c, struct strbuf *out)
 	strbuf_addf(out, "), %" PRIu64 ".%" PRIu64 " %% resolved, ", permille / 10, permille % 10);
 	strbuf_addf(out, "%" PRIu64 " opaque, %" PRIu64 " lost, %" PRIu64 " throttled", c->opaque, c->lost,
 		    c->throttled);
+	if (c->guest_processes)
+		strbuf_addf(out, ", %" PRIu64 " with guest process", c->guest_processes);
 	if (c->guest_chains)
 		strbuf_addf(out, ", %" PRIu64 " guest chains", c->guest_chains);
 	if (c->truncated_chains)

@@ -25,6 +25,8 @@ const struct option_spec guest_file_options[] = {
 		  "(default: worked out from --guest-kallsyms)" },
 	{ .name = "guest-image", .arg = "[GUEST=]ELF", .set = option_name_list, .offset = FIELD(images),
 	  .help = "an ELF file that runs in the guest at its link addresses" },
+	{ .name = "guest-root", .arg = "[GUEST=]DIR", .set = option_name_list, .offset = FIELD(roots),
+	  .help = "a directory with the guest's files: its programs are looked for there" },
 	{},
 };
 
@@ -124,7 +126,7 @@ int input_know_guests(struct input *input, const struct guest_file_args *args,
 {
 	bool named = names->n || names_a_guest(&args->kallsyms) || names_a_guest(&args->modules) ||
 		     names_a_guest(&args->vmlinux) || names_a_guest(&args->kaslr) ||
-		     names_a_guest(&args->images);
+		     names_a_guest(&args->images) || names_a_guest(&args->roots);
 
 	if (!named || vpmu_recording_info(input->recording)->n_guests || streq(input->path, "-"))
 		return 0;
@@ -142,6 +144,7 @@ int guest_files_name(const struct guest_file_args *args, struct vpmu_symbolizer 
 		{ &args->kallsyms, VPMU_GUEST_KALLSYMS },
 		{ &args->vmlinux, VPMU_GUEST_VMLINUX },
 		{ &args->images, VPMU_GUEST_IMAGE },
+		{ &args->roots, VPMU_GUEST_ROOT },
 	};
 	int r;
 

@@ -18,7 +18,7 @@
 
 /* Where guests' names come from: "[GUEST=]FILE" each. */
 struct guest_file_args {
-	struct name_list kallsyms, modules, vmlinux, kaslr, images;
+	struct name_list kallsyms, modules, vmlinux, kaslr, images, roots;
 };
 extern const struct option_spec guest_file_options[];
 

@@ -54,11 +54,16 @@ struct vpmu_sample {
 	uint32_t guest;	     /* index into its guests, or VPMU_NO_GUEST */
 	uint32_t vcpu;	     /* vCPU index, or VPMU_NO_VCPU */
 	enum vpmu_side side;
-	const char *comm;    /* name of the host's thread, "" if unknown */
+	const char *comm;    /* name of the host's thread, "" if unknown; of the guest's, if guest_pid is known */
 	uint32_t comm_id;    /* the same as a small number: equal ids, equal strings */
-	uint32_t space;	     /* address space of host-user addresses (a symbolizer's number) */
+	uint32_t space;	     /* address space of user addresses, the host's or the guest's (a symbolizer's number) */
 	uint32_t n_chain;    /* 0 without call chains */
 	const uint64_t *chain; /* innermost first, with context markers, as the kernel wrote it */
+	/*
+	 * Guest samples: which process and thread ran, as the guest's first PID namespace numbers them; -1 = not known. 0 is the
+	 * idle task. Known for Linux guests with type information (introspect.h) on hosts where a BPF program can look.
+	 */
+	int32_t guest_pid, guest_tid;
 };
 
 /*
@@ -78,6 +83,7 @@ struct vpmu_coverage {
 	char source[64];      /* "cpu-clock 999 Hz", "cycles:G+cycles:H 99 Hz", an event list */
 	uint64_t guest_chains; /* guest samples with a call chain: Σ chain_ends[] */
 	uint64_t chain_ends[VPMU_CHAIN_END_COUNT]; /* by enum vpmu_chain_end */
+	uint64_t guest_processes; /* guest samples whose process is known */
 };
 
 /* vpmu_coverage_guest/_host - samples of either side. */

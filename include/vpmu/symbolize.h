@@ -11,7 +11,8 @@
  *                 (/usr/lib/debug, ~/.debug), debuginfod if DEBUGINFOD_URLS is set
  *   guest-kernel  tables carried in the recording; --guest-kallsyms; --guest-vmlinux; --guest-image; in a
  *                 session, where none of these is given, the guest's memory (introspect.h)
- *   guest-user    --guest-image
+ *   guest-user    where the guest's processes are known (Linux guests, sample.h): tables carried in the recording; the mapped
+ *                 file below --guest-root; its debug file by build-id, as for the host's. Else --guest-image
  *
  * Tables are loaded on first use. An address that gets no name keeps a status that says why.
  */
@@ -68,6 +69,7 @@ enum vpmu_guest_symbols {
 	VPMU_GUEST_MODULES = 2,	 /* a copy of its /proc/modules: sizes, so that the last symbol of a module ends */
 	VPMU_GUEST_VMLINUX = 3,	 /* its vmlinux, not stripped */
 	VPMU_GUEST_IMAGE = 4,	 /* any ELF file that runs in the guest at its link addresses */
+	VPMU_GUEST_ROOT = 5,	 /* a directory with its files: what "/" is in the guest */
 };
 
 /* What became of the vmlinux's KASLR offset. */

@@ -24,6 +24,7 @@ struct json_object *shape_coverage(const struct vpmu_coverage *c)
 	json_put_int(object, "lost", (int64_t)c->lost);
 	json_put_int(object, "throttled", (int64_t)c->throttled);
 	json_put_int(object, "truncated_chains", (int64_t)c->truncated_chains);
+	json_put_int(object, "guest_processes", (int64_t)c->guest_processes);
 	json_put_int(object, "guest_chains", (int64_t)c->guest_chains);
 	json_put(object, "chain_ends", ends);
 	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)

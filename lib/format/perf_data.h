@@ -58,6 +58,7 @@ enum perf_feature {
 	PERF_FEATURE_COMPRESSED = 27,
 	PERF_FEATURE_CLOCK_DATA = 29,
 	/* Ours, far above what perf knows; perf skips features that it does not know (format/vpmu_section.h). */
+	PERF_FEATURE_VPMU_TASKS = 199,
 	PERF_FEATURE_VPMU_GUESTS = 200,
 	PERF_FEATURE_VPMU_SYMBOLS = 201,
 };

@@ -38,6 +38,7 @@ enum vpmu_table_kind {
 	VPMU_TABLE_GUEST_KERNEL = 2, /* guest: index */
 	VPMU_TABLE_GUEST_IMAGE = 3,  /* guest: index; path: where it came from */
 	VPMU_TABLE_FILE = 4,	     /* a user file: addresses are file offsets; path as mapped */
+	VPMU_TABLE_GUEST_FILE = 5,   /* the same of a process in a guest; guest: index */
 };
 
 struct vpmu_section_table {

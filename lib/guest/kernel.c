@@ -156,11 +156,13 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_BPF_JIT_KALLSYMS] = "bpf_jit_kallsyms",
 		[KERNEL_BPF_JIT_HARDEN] = "bpf_jit_harden",
 		[KERNEL_SPECIAL_MAPPING_VMOPS] = "special_mapping_vmops",
+		[KERNEL_CURRENT_TASK] = "current_task",
+		[KERNEL_PCPU_HOT] = "pcpu_hot",
 	};
 	struct vpmu_kernel *k = data;
 
 	k->n_named++;
-	if (!strchr("_bilms", symbol->name[0]))
+	if (!strchr("_bcilmps", symbol->name[0]))
 		return 0;
 	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
 		if (!k->gva[i] && streq(symbol->name, names[i]))

@@ -29,6 +29,8 @@ enum kernel_symbol {
 	KERNEL_BPF_JIT_KALLSYMS,
 	KERNEL_BPF_JIT_HARDEN,
 	KERNEL_SPECIAL_MAPPING_VMOPS,
+	KERNEL_CURRENT_TASK, /* these two are no addresses: see current.c */
+	KERNEL_PCPU_HOT,
 	KERNEL_SYMBOLS,
 };
 

@@ -78,6 +78,7 @@ static bool load_task(const struct btf_types *btf, struct kernel_types *t)
 	t->task.mm = offset_of(btf, "task_struct", "mm");
 	t->task.signal = offset_of(btf, "task_struct", "signal");
 	t->task.thread_node = offset_of(btf, "task_struct", "thread_node");
+	t->task.current_in_hot = offset_of(btf, "pcpu_hot", "current_task");
 	t->task.signal_thread_head = offset_of(btf, "signal_struct", "thread_head");
 	return btf_types_size(btf, "task_struct", &t->task.bytes) == 0 &&
 	       t->task.tasks != NO_MEMBER && t->task.pid != NO_MEMBER &&
@@ -90,6 +91,7 @@ static bool load_task(const struct btf_types *btf, struct kernel_types *t)
 /* struct mm_struct and vm_area_struct. Areas are in a tree since 6.1 (d4af56c5c7c6). */
 static bool load_areas(const struct btf_types *btf, struct kernel_types *t)
 {
+	t->mm.pgd = offset_of(btf, "mm_struct", "pgd");
 	t->mm.first_area = offset_of(btf, "mm_struct", "mmap");
 	t->mm.tree_root = offset_of(btf, "mm_struct", "mm_mt.ma_root");
 	t->mm.start_brk = offset_of(btf, "mm_struct", "start_brk");

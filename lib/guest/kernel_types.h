@@ -33,13 +33,14 @@ struct kernel_types {
 	struct {
 		uint32_t bytes, tasks, pid, tgid, comm, flags, mm, signal, thread_node;
 		uint32_t signal_thread_head;
+		uint32_t current_in_hot; /* in struct pcpu_hot, 6.2 to 6.14 */
 	} task;
 	struct {
 		uint32_t start, name, link;
 	} bpf_ksym;
 	struct {
 		bool known; /* all that a memory map needs */
-		uint32_t first_area, tree_root, start_brk, brk, start_stack;
+		uint32_t pgd, first_area, tree_root, start_brk, brk, start_stack;
 	} mm;
 	struct {
 		uint32_t start, end, next, flags, page_offset, file, ops, private_data, anon_name;

@@ -12,6 +12,7 @@
 #include "util/macro.h"
 
 struct guest_chains {
+	bool walk; /* call chains are wanted */
 	struct vpmu_sample_bpf *bpf;
 	struct ring_buffer *ring;
 	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
@@ -29,6 +30,7 @@ static int load_with(void *data, const char *btf_path)
 	if (!chains->bpf)
 		return -errno;
 	chains->bpf->rodata->vpmu_flavour = bpf_load_flavour();
+	chains->bpf->rodata->vpmu_chains = chains->walk;
 	r = vpmu_sample_bpf__load(chains->bpf);
 	if (r < 0) {
 		vpmu_sample_bpf__destroy(chains->bpf);
@@ -58,7 +60,7 @@ static int on_record(void *data, void *record, size_t n_bytes)
 	return chains->fn(sample, chains->data);
 }
 
-int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reterr)
+int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_error *reterr)
 {
 	_cleanup_(guest_chains_freep) struct guest_chains *chains = calloc(1, sizeof(*chains));
 	libbpf_print_fn_t before;
@@ -66,6 +68,7 @@ int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reter
 
 	if (!chains)
 		return error_oom(reterr);
+	chains->walk = walk;
 	before = libbpf_set_print(bpf_load_print);
 	r = bpf_load_twice(load_with, chains);
 	libbpf_set_print(before);
@@ -96,6 +99,16 @@ int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t even
 
 	/* Not bpf_program__attach_perf_event(): that enables the event, and closes it in the end. */
 	return bpf_link_create(bpf_program__fd(chains->bpf->progs.vpmu_sample), event_fd, BPF_PERF_EVENT, &opts);
+}
+
+int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_bpf_guest *guest)
+{
+	int map = bpf_map__fd(chains->bpf->maps.vpmu_guests);
+	uint32_t key = (uint32_t)pid;
+
+	if (guest)
+		return bpf_map_update_elem(map, &key, guest, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_delete_elem(map, &key) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int guest_chains_drain(struct guest_chains *chains,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The BPF program that takes samples inside guests with their call chains: bpf/sample.bpf.c. Attached to a sampling event, it takes
+ * The BPF program that takes samples inside guests with their call chains and the tasks that ran: bpf/sample.bpf.c. Attached to a sampling event, it takes
  * over those of its samples that hit a guest; they come out of here instead of out of the event's ring.
  */
 #ifndef HOST_GUEST_CHAINS_H
@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <vpmu/error.h>
 #include "util/cleanup.h"
 #include "bpf/vpmu_bpf.h"
@@ -15,9 +16,11 @@
 struct guest_chains;
 
 /*
- * Loads the program. Errors: -EOPNOTSUPP (built without BPF), -EPERM, what the kernel said; one line that tells, with what to do.
+ * Loads the program. @chains: call chains are wanted; else it takes samples of guests whose tasks can be told (guest_chains_know())
+ * and leaves all others to the kernel.
+ * Errors: -EOPNOTSUPP (built without BPF), -EPERM, what the kernel said; one line that tells, with what to do.
  */
-int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reterr);
+int guest_chains_open(bool chains, struct guest_chains **ret_chains, struct vpmu_error *reterr);
 struct guest_chains *guest_chains_free(struct guest_chains *chains);
 DEFINE_CLEANUP(struct guest_chains *, guest_chains_free)
 
@@ -26,6 +29,9 @@ DEFINE_CLEANUP(struct guest_chains *, guest_chains_free)
  * Returns a descriptor that holds the attachment, or a negative errno.
  */
 int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi);
+
+/* From now on samples of the guest that process @pid runs tell its task; NULL: not any more. A negative errno. */
+int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_bpf_guest *guest);
 
 /* Hands over what was sampled since the last time. Stops when @fn returns a negative number, and returns that. */
 int guest_chains_drain(struct guest_chains *chains,

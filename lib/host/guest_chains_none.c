@@ -5,9 +5,9 @@
 #include "host/guest_chains.h"
 #include "util/error.h"
 
-int guest_chains_open(struct guest_chains **ret_chains, struct vpmu_error *reterr)
+int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_error *reterr)
 {
-	(void)ret_chains;
+	(void)walk, (void)ret_chains;
 	error_set(reterr, -EOPNOTSUPP, "no guest call chains: this libvpmu was built without BPF programs");
 	error_hint(reterr, "clang and bpftool are needed to build them");
 	return -EOPNOTSUPP;
@@ -22,6 +22,12 @@ struct guest_chains *guest_chains_free(struct guest_chains *chains)
 int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi)
 {
 	(void)chains, (void)event_fd, (void)event_id, (void)by_nmi;
+	return -EOPNOTSUPP;
+}
+
+int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_bpf_guest *guest)
+{
+	(void)chains, (void)pid, (void)guest;
 	return -EOPNOTSUPP;
 }
 

@@ -137,8 +137,7 @@ int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, in
 }
 
 int ring_open_chains(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
-		     struct guest_chains *chains, const signed char *by_nmi, struct ring **ret_ring,
-		     uint64_t *ret_ids, size_t *ret_failed, int *ret_unattached)
+		     struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
 {
 	_cleanup_(ring_freep) struct ring *ring = calloc(1, sizeof(*ring));
 	int r;
@@ -150,14 +149,21 @@ int ring_open_chains(const struct perf_event_attr *attrs, size_t n_attrs, pid_t 
 	if (r < 0)
 		return r;
 	ring->size_bytes = ring_bytes;
-	*ret_unattached = 0;
-	for (size_t i = 0; i < n_attrs; i++) {
-		r = by_nmi[i] < 0 ? 0 : ring_own_attach(ring->own, i, chains, by_nmi[i]);
-		if (r < 0)
-			*ret_unattached = r;
-	}
 	*ret_ring = take_ptr(ring);
 	return 0;
+}
+
+int ring_attach_chains(struct ring *ring, struct guest_chains *chains, const signed char *by_nmi, size_t n)
+{
+	int unattached = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int r = by_nmi[i] < 0 ? 0 : ring_own_attach(ring->own, i, chains, by_nmi[i]);
+
+		if (r < 0)
+			unattached = r;
+	}
+	return unattached;
 }
 
 int ring_enable(struct ring *ring)

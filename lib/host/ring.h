@@ -31,15 +31,17 @@ struct ring;
 int ring_open(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu,
 	      size_t ring_bytes, struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed);
 
+/* The same with events that ring_attach_chains() can be called for. */
+int ring_open_chains(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
+		     struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed);
+
 /*
- * The same with events whose guest samples go to @chains (guest_chains.h): those that count guest time and are no
- * tracepoints, in @by_nmi's order: 1 = interrupts by NMI, 0 = by timer, -1 = left alone. An event that cannot be
- * attached is sampled without; *ret_unattached is why the last such one was (0 = none).
+ * The guest samples of its @n events go to @chains (guest_chains.h) from now on: of those that count guest time and are no
+ * tracepoints, in @by_nmi's order: 1 = interrupts by NMI, 0 = by timer, -1 = left alone. Returns 0, or why some could not be
+ * attached: those go on as they are.
  */
 struct guest_chains;
-int ring_open_chains(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
-		     struct guest_chains *chains, const signed char *by_nmi, struct ring **ret_ring,
-		     uint64_t *ret_ids, size_t *ret_failed, int *ret_unattached);
+int ring_attach_chains(struct ring *ring, struct guest_chains *chains, const signed char *by_nmi, size_t n);
 struct ring *ring_free(struct ring *ring);
 DEFINE_CLEANUP(struct ring *, ring_free)
 

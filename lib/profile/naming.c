@@ -252,11 +252,16 @@ static bool is_nowhere(const struct place *place, const struct vpmu_frame *named
 /* Frame + 1, as the symbolizer says; 0 when out of memory; UNMAPPED1 for nowhere, unless @exact. */
 static uint32_t ask(struct naming *n, const struct place *place, bool exact)
 {
+	uint32_t guest = place->of, space = SPACE_NONE, frame;
 	struct vpmu_frame named;
-	uint32_t frame;
 
-	symbolizer_frame(n->symbolizer, (enum vpmu_side)place->side, place->of, place->of,
-			 place->address, n->lines, &named);
+	if (place->side == VPMU_SIDE_HOST_USER) {
+		space = place->of;
+	} else if (place->side == VPMU_SIDE_GUEST_USER && guest != VPMU_NO_GUEST && guest & PLACE_SPACE) {
+		space = guest & ~PLACE_SPACE; /* which tells whose it is */
+		guest = VPMU_NO_GUEST;
+	}
+	symbolizer_frame(n->symbolizer, (enum vpmu_side)place->side, guest, space, place->address, n->lines, &named);
 	named.side = (enum vpmu_side)place->side;
 	if (!exact && is_nowhere(place, &named))
 		return UNMAPPED1;

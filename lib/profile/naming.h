@@ -12,7 +12,7 @@
 /* An address, and what it is relative to. */
 struct place {
 	uint64_t address;
-	uint32_t of;   /* a guest on the guests' sides, a space on the host's user side, else 0 */
+	uint32_t of;   /* a guest on the guests' sides, a space on user sides (PLACE_SPACE | … a guest's), else 0 */
 	uint32_t side; /* enum vpmu_side */
 };
 
@@ -24,6 +24,8 @@ struct naming *naming_new(struct profile_tables *tables, struct vpmu_symbolizer 
 struct naming *naming_free(struct naming *naming);
 DEFINE_CLEANUP(struct naming *, naming_free)
 
+#define PLACE_SPACE (1u << 31)
+
 static inline struct place place_of(enum vpmu_side side, uint32_t guest, uint32_t space,
 				    uint64_t address)
 {
@@ -31,6 +33,8 @@ static inline struct place place_of(enum vpmu_side side, uint32_t guest, uint32_
 
 	if (side == VPMU_SIDE_HOST_USER)
 		place.of = space;
+	else if (side == VPMU_SIDE_GUEST_USER && space != SPACE_NONE)
+		place.of = PLACE_SPACE | space;
 	else if (VPMU_SIDES_GUEST & 1u << side)
 		place.of = guest;
 	return place;

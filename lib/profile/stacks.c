@@ -125,7 +125,7 @@ static uint32_t context_find(struct stacks *s, const struct stack_context *key, 
 }
 
 /*
- * The address space only matters where host user addresses can be: without it kernel samples
+ * The address space only matters where user addresses can be: without it kernel samples
  * share their context.
  */
 static uint32_t context_of(struct stacks *s, const struct vpmu_sample *sample, uint32_t n_chain)
@@ -135,7 +135,9 @@ static uint32_t context_of(struct stacks *s, const struct vpmu_sample *sample, u
 		.guest = sample->guest,
 		.vcpu = sample->vcpu,
 		.comm_id = sample->comm_id,
-		.space = n_chain || sample->side == VPMU_SIDE_HOST_USER ? sample->space : 0,
+		.space = n_chain || sample->side == VPMU_SIDE_HOST_USER || sample->side == VPMU_SIDE_GUEST_USER
+				 ? sample->space
+				 : 0,
 		.side = sample->side,
 	};
 	uint32_t at =

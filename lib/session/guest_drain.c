@@ -15,6 +15,7 @@
 struct drain {
 	struct vpmu_session *session;
 	struct target *last;
+	uint64_t now_ns;
 };
 
 static bool has_id(const struct target *target, size_t n_ids, uint64_t id)
@@ -43,19 +44,24 @@ static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
 	struct target *target = find_target(drain, sample->event_id);
 	union guest_sample_record record;
 	bool on_cpu = target && target->cpu >= 0;
+	uint32_t guest, vcpu, task = GUEST_TASK_NONE;
 
 	if (!target) {
 		drain->session->intake.coverage.lost++;
 		return 0;
 	}
+	intake_whose(&drain->session->intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
+	if (guest != VPMU_NO_GUEST && sample->task.gva)
+		task = guest_tasks_note(drain->session->tasks, guest, &sample->task, sample->user ? sample->ip : 0,
+					drain->now_ns);
 	guest_sample_write(sample, on_cpu ? (pid_t)sample->pid : target->pid,
-			   on_cpu ? (pid_t)sample->tid : target->tid, &record);
+			   on_cpu ? (pid_t)sample->tid : target->tid, drain->session->plan.chains, task, &record);
 	return intake_records(&drain->session->intake, target, &record, record.sample.header.size);
 }
 
 int session_drain_guests(struct vpmu_session *session)
 {
-	struct drain drain = {.session = session};
+	struct drain drain = {.session = session, .now_ns = session_now_ns()};
 
 	if (!session->plan.guest_chains)
 		return 0;
@@ -67,7 +73,7 @@ void session_say_misses(const struct vpmu_session *session)
 	uint64_t misses[VPMU_BPF_MISS_COUNT], total = 0;
 	_strbuf_ struct strbuf why = {};
 
-	if (!session->plan.guest_chains)
+	if (!session->plan.guest_chains || !session->plan.walks_guests)
 		return;
 	guest_chains_misses(session->plan.guest_chains, misses);
 	for (unsigned int i = 0; i < VPMU_BPF_MISS_COUNT; i++) {

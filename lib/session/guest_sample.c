@@ -19,11 +19,11 @@ static bool is_cut(uint64_t word)
 	return word - VPMU_CONTEXT_CUT < VPMU_CHAIN_END_COUNT;
 }
 
-void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid,
+void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, bool chain, uint32_t task,
 			union guest_sample_record *ret)
 {
-	size_t n = MIN(from->n_frames, VPMU_BPF_MAX_ADDRESSES - 1u), words = 2 + n;
-	uint64_t *chain = ret->sample.chain;
+	size_t n = MIN(from->n_frames, VPMU_BPF_MAX_ADDRESSES - 1u);
+	uint64_t *end = chain ? ret->sample.chain : &ret->sample.n_chain;
 
 	ret->sample = (struct plan_sample){
 		.header = {
@@ -37,14 +37,50 @@ void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid
 		.time_ns = from->time_ns,
 		.cpu = from->cpu,
 		.period = from->period,
-		.n_chain = words,
 	};
-	chain[0] = from->user ? VPMU_CONTEXT_USER : VPMU_CONTEXT_KERNEL;
-	chain[1] = from->ip;
-	memcpy(chain + 2, from->frames, n * sizeof(*chain));
-	if (from->end != VPMU_BPF_END_COMPLETE)
-		chain[words++] = VPMU_CONTEXT_CUT + from->end;
-	ret->sample.header.size = (uint16_t)(sizeof(ret->sample) + words * sizeof(*chain));
+	if (chain) {
+		ret->sample.n_chain = 2 + n;
+		*end++ = from->user ? VPMU_CONTEXT_USER : VPMU_CONTEXT_KERNEL;
+		*end++ = from->ip;
+		memcpy(end, from->frames, n * sizeof(*end));
+		end += n;
+		if (from->end != VPMU_BPF_END_COMPLETE)
+			*end++ = VPMU_CONTEXT_CUT + from->end;
+	}
+	if (task != GUEST_TASK_NONE)
+		*end++ = GUEST_SAMPLE_TASK_MARK | task;
+	ret->sample.header.size = (uint16_t)((char *)end - (char *)ret);
+}
+
+uint32_t guest_sample_task(const struct perf_event_header *record)
+{
+	unsigned int mode = record->misc & PERF_RECORD_MISC_CPUMODE_MASK;
+	uint64_t last;
+
+	if ((mode != PERF_RECORD_MISC_GUEST_USER && mode != PERF_RECORD_MISC_GUEST_KERNEL) ||
+	    record->size < sizeof(*record) + sizeof(last))
+		return GUEST_TASK_NONE;
+	memcpy(&last, (const char *)record + record->size - sizeof(last), sizeof(last));
+	return last >> 32 == GUEST_SAMPLE_TASK_MARK >> 32 ? (uint32_t)last : GUEST_TASK_NONE;
+}
+
+void guest_sample_describe(const struct perf_event_header *record, const struct guest_tasks *tasks,
+			   struct vpmu_sample *sample)
+{
+	struct guest_task_view view;
+
+	sample->guest_pid = sample->guest_tid = -1;
+	if (!(VPMU_SIDES_GUEST & 1u << sample->side))
+		return;
+	/* The host's thread is the vCPU: its mappings are not the guest's. */
+	sample->space = SPACE_NONE;
+	if (!guest_tasks_at(tasks, guest_sample_task(record), &view))
+		return;
+	sample->guest_pid = view.pid;
+	sample->guest_tid = view.tid;
+	sample->comm = view.comm;
+	sample->comm_id = view.comm_id;
+	sample->space = view.space;
 }
 
 size_t guest_sample_read(const struct perf_event_header *record, const uint64_t *words, size_t n,
@@ -52,14 +88,17 @@ size_t guest_sample_read(const struct perf_event_header *record, const uint64_t 
 {
 	unsigned int mode = record->misc & PERF_RECORD_MISC_CPUMODE_MASK;
 	bool user = mode == PERF_RECORD_MISC_GUEST_USER;
+	const char *end = (const char *)record + record->size;
 
-	if ((!user && mode != PERF_RECORD_MISC_GUEST_KERNEL) || n < 2 || n > GUEST_SAMPLE_WORDS - 1 ||
+	if ((!user && mode != PERF_RECORD_MISC_GUEST_KERNEL) || n < 2 || n > GUEST_SAMPLE_WORDS - 2 ||
 	    words[0] != (user ? VPMU_CONTEXT_USER : VPMU_CONTEXT_KERNEL) || words[1] >= VPMU_CONTEXT_MAX)
 		return 0;
 	memcpy(into, words, n * sizeof(*words));
 	into[0] = user ? VPMU_CONTEXT_GUEST_USER : VPMU_CONTEXT_GUEST_KERNEL;
-	/* One word more, and nothing behind it. */
-	if ((const char *)record + record->size == (const char *)(words + n + 1) && is_cut(words[n])) {
+	/* One word more, and nothing but the task behind it. */
+	if (guest_sample_task(record) != GUEST_TASK_NONE)
+		end -= sizeof(*words);
+	if (end == (const char *)(words + n + 1) && is_cut(words[n])) {
 		into[n] = words[n];
 		n++;
 	}

@@ -9,29 +9,41 @@
  * cpumode says is the guest. No kernel writes a chain with host frames into a guest sample, so the two cannot be
  * taken for each other, and readers of ours turn the marker back into what it means.
  *
- *	cpumode GUEST_USER: … | n | CONTEXT_USER | ip | return address … | [VPMU_CONTEXT_CUT + why]
+ *	cpumode GUEST_USER: … | n | CONTEXT_USER | ip | return address … | [VPMU_CONTEXT_CUT + why] | [task]
  *
- * The last word stands behind the n words of the chain, where perf does not look: it is there if the walk did
- * not reach the outermost frame. (Inside the chain perf would drop everything because of it.)
+ * The last words stand behind the n words of the chain, where perf does not look: one is there if the walk did
+ * not reach the outermost frame (inside the chain perf would drop everything because of it), the other if it is known which of
+ * the guest's tasks ran: its number (session/guest_tasks.h) under a mark that no address, no marker and no period has. It stands
+ * at the end of samples without chains, too.
  */
 #ifndef SESSION_GUEST_SAMPLE_H
 #define SESSION_GUEST_SAMPLE_H
 
 #include "bpf/vpmu_bpf.h"
 #include "format/perf_record.h"
+#include "session/guest_tasks.h"
 #include "session/plan.h"
 
-/* The marker, the addresses, and the word behind them. */
-#define GUEST_SAMPLE_WORDS (VPMU_BPF_MAX_ADDRESSES + 2)
+/* The marker, the addresses, and the words behind them. */
+#define GUEST_SAMPLE_WORDS (VPMU_BPF_MAX_ADDRESSES + 3)
+
+#define GUEST_SAMPLE_TASK_MARK 0x76706d7500000000u /* "vpmu" */
 
 union guest_sample_record {
 	struct plan_sample sample;
 	uint64_t words[(sizeof(struct plan_sample) / sizeof(uint64_t)) + GUEST_SAMPLE_WORDS];
 };
 
-/* @from as a record of the plan's events. */
-void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid,
+/* @from as a record of the plan's events. @chain: they have room for one. @task: a number, or GUEST_TASK_NONE. */
+void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, bool chain, uint32_t task,
 			union guest_sample_record *ret_record);
+
+/* The task of a sample in our own recordings: its number, GUEST_TASK_NONE if it has none. */
+uint32_t guest_sample_task(const struct perf_event_header *record);
+
+/* Fills in what @record says of the task that ran, if it is a guest sample: guest_pid, guest_tid, comm, comm_id, space. */
+void guest_sample_describe(const struct perf_event_header *record, const struct guest_tasks *tasks,
+			   struct vpmu_sample *sample);
 
 /*
  * What such a record's chain means: @words are its n words and, if the record is longer than they, the one behind. Copies it to

@@ -81,6 +81,14 @@ void hits_host_kernel(struct hits *hits, uint64_t address)
 		hits->host_kernel_forgotten = true;
 }
 
+/* Spaces of guests' processes share the table with processes, whose ids are below 2^22. */
+#define OF_SPACE (1u << 31)
+
+void hits_guest_user(struct hits *hits, uint32_t space, uint64_t address)
+{
+	(void)add(hits, OF_SPACE | space, 0, address, 0);
+}
+
 static bool is_kernel(const struct hit *hit)
 {
 	return hit->used && hit->pid == 0;
@@ -120,22 +128,6 @@ void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address)
 	hits->guests.items[i].used = true;
 }
 
-void hits_resolve_a_guest(struct hits *hits, struct vpmu_symbolizer *symbolizer)
-{
-	struct vpmu_frame frame;
-
-	for (size_t i = 0; i < hits->guests.n; i += 2) {
-		struct hit *hit = &hits->guests.items[i];
-
-		if (!hit->used || hit->resolved)
-			continue;
-		hit->resolved = true;
-		symbolizer_frame(symbolizer, VPMU_SIDE_GUEST_KERNEL, (uint32_t)(i / 2), SPACE_NONE,
-				 hit->address, false, &frame);
-		return;
-	}
-}
-
 void hits_resolve(const struct hits *hits, struct processes *processes,
 		  struct vpmu_symbolizer *symbolizer)
 {
@@ -156,6 +148,11 @@ void hits_resolve(const struct hits *hits, struct processes *processes,
 
 		if (!hit->used || is_kernel(hit))
 			continue;
+		if (hit->pid & OF_SPACE) {
+			symbolizer_frame(symbolizer, VPMU_SIDE_GUEST_USER, VPMU_NO_GUEST, hit->pid & ~OF_SPACE,
+					 hit->address, false, &frame);
+			continue;
+		}
 		processes_at(processes, hit->pid, hit->tid, hit->time_ns, &view);
 		symbolizer_frame(symbolizer, VPMU_SIDE_HOST_USER, VPMU_NO_GUEST, view.space,
 				 hit->address, false, &frame);

@@ -17,7 +17,6 @@ struct hit {
 	uint64_t address, time_ns;
 	uint32_t pid, tid;
 	bool used;
-	bool resolved; /* already, of a guest's kernel */
 };
 
 struct hits {
@@ -40,15 +39,12 @@ void hits_user(struct hits *hits, uint32_t pid, uint32_t tid, uint64_t address, 
 void hits_host_kernel(struct hits *hits, uint64_t address);
 void hits_guest(struct hits *hits, uint32_t guest, bool user, uint64_t address);
 
+/* In an address space of a process in a guest. */
+void hits_guest_user(struct hits *hits, uint32_t space, uint64_t address);
+
 /* Looks every hit up once, so that @symbolizer loads its table. */
 void hits_resolve(const struct hits *hits, struct processes *processes,
 		  struct vpmu_symbolizer *symbolizer);
-
-/*
- * The same for one guest's kernel that was not asked about yet: one at a time, since reading a guest's symbols out of its memory takes
- * a while, and rings fill up meanwhile.
- */
-void hits_resolve_a_guest(struct hits *hits, struct vpmu_symbolizer *symbolizer);
 
 /*
  * The pages of the host's kernel that were hit: page numbers, ascending, the caller's to free. NULL: too many to know, or out

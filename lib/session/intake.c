@@ -31,7 +31,7 @@ static bool wanted(const struct intake *intake, const struct target *target,
 				  1u << side_of(&sample->header));
 }
 
-static void whose(const struct intake *intake, const struct target *target, pid_t pid, pid_t tid,
+void intake_whose(const struct intake *intake, const struct target *target, pid_t pid, pid_t tid,
 		  uint32_t *ret_guest, uint32_t *ret_vcpu)
 {
 	if (target->cpu >= 0) {
@@ -75,23 +75,33 @@ static void note_guest_hits(struct intake *intake, uint32_t guest, const uint64_
 			hits_guest(&intake->hits, guest, chain[0] == VPMU_CONTEXT_GUEST_USER, chain[i]);
 }
 
-static void note_hit(struct intake *intake, const struct target *target,
-		     const struct plan_sample *sample, enum vpmu_side side, const uint64_t *guest_chain,
-		     size_t n_guest_chain)
+static void note_guest_hit(struct intake *intake, const struct plan_sample *sample, uint32_t guest,
+			   enum vpmu_side side, const uint64_t *guest_chain, size_t n_guest_chain)
 {
-	uint32_t guest, vcpu;
+	struct guest_task_view task;
+	bool user = side == VPMU_SIDE_GUEST_USER;
 
+	if (user && guest_tasks_at(intake->tasks, guest_sample_task(&sample->header), &task)) {
+		hits_guest_user(&intake->hits, task.space, sample->ip);
+		for (size_t i = 1; i < n_guest_chain; i++)
+			if (guest_chain[i] < VPMU_CONTEXT_MAX)
+				hits_guest_user(&intake->hits, task.space, guest_chain[i]);
+		return;
+	}
+	hits_guest(&intake->hits, guest, user, sample->ip);
+	if (n_guest_chain)
+		note_guest_hits(intake, guest, guest_chain, n_guest_chain);
+}
+
+static void note_hit(struct intake *intake, const struct plan_sample *sample, uint32_t guest, enum vpmu_side side,
+		     const uint64_t *guest_chain, size_t n_guest_chain)
+{
 	if (side == VPMU_SIDE_HOST_USER)
 		hits_user(&intake->hits, sample->pid, sample->tid, sample->ip, sample->time_ns);
 	else if (side == VPMU_SIDE_HOST_KERNEL)
 		hits_host_kernel(&intake->hits, sample->ip);
-	if (side == VPMU_SIDE_GUEST_KERNEL || side == VPMU_SIDE_GUEST_USER) {
-		whose(intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
-		if (guest != VPMU_NO_GUEST)
-			hits_guest(&intake->hits, guest, side == VPMU_SIDE_GUEST_USER, sample->ip);
-		if (guest != VPMU_NO_GUEST && n_guest_chain)
-			note_guest_hits(intake, guest, guest_chain, n_guest_chain);
-	}
+	if (guest != VPMU_NO_GUEST)
+		note_guest_hit(intake, sample, guest, side, guest_chain, n_guest_chain);
 	if (!n_guest_chain)
 		note_chain_hits(intake, sample);
 }
@@ -122,6 +132,7 @@ static void count_sample(struct intake *intake, const struct target *target,
 	enum vpmu_side side = side_of(&sample->header);
 	uint64_t guest_chain[GUEST_SAMPLE_WORDS];
 	size_t n = count_chain(intake, sample, guest_chain);
+	uint32_t guest = VPMU_NO_GUEST, vcpu;
 
 	coverage->samples++;
 	coverage->sides[side]++;
@@ -130,8 +141,14 @@ static void count_sample(struct intake *intake, const struct target *target,
 		intake->first_time_ns = sample->time_ns;
 	if (sample->time_ns > intake->last_time_ns)
 		intake->last_time_ns = sample->time_ns;
+	if (VPMU_SIDES_GUEST & 1u << side)
+		intake_whose(intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
+	if (guest != VPMU_NO_GUEST) {
+		coverage->guest_processes += guest_sample_task(&sample->header) != GUEST_TASK_NONE;
+		intake->roster->guests.items[guest]->sampled = true;
+	}
 	if (intake->collect_hits)
-		note_hit(intake, target, sample, side, guest_chain, n);
+		note_hit(intake, sample, guest, side, guest_chain, n);
 }
 
 static int note_process(struct intake *intake, const struct perf_event_header *record)
@@ -283,7 +300,8 @@ static void deliver(struct intake *intake, const struct target *target,
 		sample.chain = guest_chain;
 		sample.n_chain = (uint32_t)n;
 	}
-	whose(intake, target, sample.pid, sample.tid, &sample.guest, &sample.vcpu);
+	intake_whose(intake, target, sample.pid, sample.tid, &sample.guest, &sample.vcpu);
+	guest_sample_describe(&head->header, intake->tasks, &sample);
 	intake->fn(&sample, intake->fn_data);
 }
 

@@ -25,6 +25,7 @@ struct intake {
 	const struct plan *plan;
 	const struct roster *roster;
 	struct processes *processes;
+	struct guest_tasks *tasks;
 	struct vpmu_symbolizer *symbolizer;
 	struct recorder *recorder; /* NULL = nothing is written */
 	vpmu_sample_fn fn;	   /* NULL = nobody listens */
@@ -38,6 +39,10 @@ struct intake {
 };
 
 void intake_deinit(struct intake *intake);
+
+/* Whose vCPU is thread @tid of process @pid, which @target sampled: VPMU_NO_GUEST, VPMU_NO_VCPU if nobody's. */
+void intake_whose(const struct intake *intake, const struct target *target, pid_t pid, pid_t tid, uint32_t *ret_guest,
+		  uint32_t *ret_vcpu);
 
 /* Takes whole records of @target (NULL: made by us). Errors: those of the recorder. */
 int intake_records(struct intake *intake, struct target *target, const void *records,

@@ -290,13 +290,21 @@ static uint64_t expected_bytes(const struct plan *plan)
 	return total;
 }
 
-static void open_guest_chains(struct plan *plan)
+bool plan_open_guest_chains(struct plan *plan)
 {
 	struct vpmu_error error = {};
 
-	if (guest_chains_open(&plan->guest_chains, &error) < 0)
+	if (plan->guest_chains || plan->tried_guest_chains)
+		return plan->guest_chains;
+	plan->tried_guest_chains = true;
+	if (guest_chains_open(plan->walks_guests, &plan->guest_chains, &error) == 0)
+		return true;
+	if (plan->walks_guests)
 		log_warn("%s%s%s%s", error.text, error.hint[0] ? " (" : "", error.hint,
 			 error.hint[0] ? ")" : "");
+	else
+		log_debug("samples of guests without their tasks: %s", error.text);
+	return false;
 }
 
 int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr)
@@ -340,8 +348,10 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 		plan_deinit(plan);
 		return r;
 	}
-	if (opts->guest_chains && (wanted & VPMU_SIDES_GUEST))
-		open_guest_chains(plan);
+	plan->sees_guests = wanted & VPMU_SIDES_GUEST;
+	plan->walks_guests = plan->sees_guests && opts->guest_chains;
+	if (plan->walks_guests)
+		plan_open_guest_chains(plan);
 	describe(plan);
 	plan->bytes_a_second = expected_bytes(plan);
 	return 0;

@@ -62,13 +62,21 @@ struct plan {
 	bool chains; /* samples have room for one */
 	uint32_t frequency_hz; /* of the events that have no period */
 	uint16_t max_chain; /* addresses at which the kernel cuts them off */
-	struct guest_chains *guest_chains; /* takes the guests' samples; NULL = the kernel does, without chains */
-	bool said_unattached;
+	struct guest_chains *guest_chains; /* takes guests' samples; NULL = the kernel does, without chains and tasks */
+	bool sees_guests;  /* guest samples are wanted: the program may be attached, now or later */
+	bool walks_guests; /* call chains of guests were asked for */
+	bool tried_guest_chains, said_unattached;
 	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;
 	bool ring_bytes_asked_for; /* else a smaller ring will do */
 	uint64_t bytes_a_second;   /* what a busy target writes, roughly; 0 = cannot be told */
 };
+
+/*
+ * Loads the program that takes guests' samples, if it is not yet there; call chains of guests are taken from the start, tasks once there
+ * is a guest whose tasks can be told, for loading takes a tenth of a second. false: cannot be had; it is tried once.
+ */
+bool plan_open_guest_chains(struct plan *plan);
 
 int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vpmu_error *reterr);
 void plan_deinit(struct plan *plan);

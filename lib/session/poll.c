@@ -15,12 +15,15 @@
 #include <unistd.h>
 
 #include "session/follow.h"
+#include "session/guest_kernels.h"
 #include "session/session.h"
 #include "session/sideband.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/macro.h"
 
+/* For guests' memory maps, each round: some processes'. */
+#define MAPS_BUDGET_NS 2000000u
 #define PACE_MIN_NS    1000000ull
 #define PACE_MAX_NS    100000000ull
 #define PACE_UNSURE_NS 10000000ull
@@ -304,9 +307,10 @@ static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 	if (r < 0)
 		return session_intake_error(session, r, reterr);
 	adapt_pace(session, fill);
-	/* While it is there: at the end of the recording the guest may be gone. */
-	if (session->intake.collect_hits)
-		hits_resolve_a_guest(&session->intake.hits, session->symbolizer);
+	guest_kernels_follow(session, session_now_ns());
+	r = guest_tasks_read_maps(session->tasks, session_now_ns(), MAPS_BUDGET_NS);
+	if (r < 0)
+		return session_intake_error(session, r, reterr);
 	r = follow(session, reterr);
 	if (r == 0 && session->recorder) {
 		r = recorder_end_round(session->recorder);

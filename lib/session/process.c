@@ -163,6 +163,16 @@ int processes_comm(struct processes *p, uint64_t time, const struct perf_comm_re
 	});
 }
 
+const char *processes_name(struct processes *p, const char *name, uint32_t *ret_id)
+{
+	uint32_t id = intern_add(p->names, name);
+
+	if (id == INTERN_FAILED)
+		return NULL;
+	*ret_id = id;
+	return intern_string(p->names, id);
+}
+
 int processes_fork(struct processes *p, uint64_t time, const struct perf_task_record *task)
 {
 	/* A process without a parent here (1, 2, or cut off by a container) is told as its own. */

@@ -30,6 +30,9 @@ int processes_exit(struct processes *p, uint64_t time, const struct perf_task_re
  */
 int processes_settle(struct processes *p);
 
+/* @name as the views below have it, for whoever is no thread of this host's: *ret_id its number. NULL when out of memory. */
+const char *processes_name(struct processes *p, const char *name, uint32_t *ret_id);
+
 struct process_view {
 	const char *comm;
 	uint32_t comm_id, space;

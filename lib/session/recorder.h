@@ -59,6 +59,7 @@ struct recorder_facts {
 	const struct plan *plan;
 	const struct roster *roster;
 	struct vpmu_symbolizer *symbolizer;
+	const struct guest_tasks *tasks;
 	uint64_t first_time_ns, last_time_ns;
 	const uint64_t *kernel_pages; /* of the host's kernel, that were hit: see symbolizer_save_tables() */
 	size_t n_kernel_pages;

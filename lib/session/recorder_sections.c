@@ -10,6 +10,7 @@
 #include "format/perf_data.h"
 #include "format/vpmu_section.h"
 #include "host/tracing_data.h"
+#include "session/guest_tasks.h"
 #include "session/recorder_sections.h"
 #include "sym/kernel_cache.h"
 #include "util/cleanup.h"
@@ -173,7 +174,9 @@ int recorder_sections_make(struct recorder_sections *sections, const struct reco
 	perf_feature_event_desc(events, facts->plan->n_events,
 				begin(sections, PERF_FEATURE_EVENT_DESC));
 	add_times(sections, facts);
-	r = encode_guests(facts, begin(sections, PERF_FEATURE_VPMU_GUESTS));
+	r = guest_tasks_save(facts->tasks, begin(sections, PERF_FEATURE_VPMU_TASKS));
+	if (r == 0)
+		r = encode_guests(facts, begin(sections, PERF_FEATURE_VPMU_GUESTS));
 	if (r == 0 && symbols)
 		r = symbolizer_save_tables(facts->symbolizer, facts->kernel_pages, facts->n_kernel_pages,
 					   begin(sections, PERF_FEATURE_VPMU_SYMBOLS));

@@ -19,6 +19,7 @@ VPMU_API struct vpmu_recording *vpmu_recording_free(struct vpmu_recording *rec)
 {
 	if (!rec)
 		return NULL;
+	guest_tasks_free(rec->tasks);
 	processes_free(rec->processes);
 	symbolizer_free(rec->symbolizer);
 	recording_guests_deinit(&rec->guests);
@@ -177,7 +178,9 @@ VPMU_API int vpmu_recording_open(const char *path, const struct vpmu_recording_o
 	if (r < 0)
 		return r;
 	rec->processes = processes_new(rec->symbolizer);
-	r = rec->processes ? recording_take_header(rec) : -ENOMEM;
+	if (rec->processes)
+		rec->tasks = guest_tasks_new(rec->processes, rec->symbolizer);
+	r = rec->tasks ? recording_take_header(rec) : -ENOMEM;
 	if (r == 0)
 		r = recording_take_guests(rec);
 	if (r < 0)
@@ -228,6 +231,8 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 		.chain = raw.chain,
 	};
 	recording_guests_at(&rec->guests, raw.pid, raw.tid, raw.time, &sample->guest, &sample->vcpu);
+	guest_sample_describe(record, rec->tasks, sample);
+	rec->coverage.guest_processes += sample->guest_pid >= 0;
 	n = guest_sample_read(record, raw.chain, raw.n_chain, rec->guest_chain);
 	if (n) {
 		sample->chain = rec->guest_chain;

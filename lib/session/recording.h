@@ -26,6 +26,7 @@ struct vpmu_recording {
 	struct perf_data *data;
 	struct vpmu_symbolizer *symbolizer;
 	struct processes *processes;
+	struct guest_tasks *tasks;
 	struct recording_guests guests;
 	VEC(struct recording_event) events;
 	VEC(struct vpmu_event_info) event_infos;

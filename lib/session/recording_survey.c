@@ -250,6 +250,22 @@ static int take_symbols_section(struct vpmu_recording *rec)
 	return r;
 }
 
+static int take_tasks_section(struct vpmu_recording *rec)
+{
+	_free_ void *bytes = NULL;
+	size_t n;
+	int r = perf_data_feature(rec->data, PERF_FEATURE_VPMU_TASKS, &bytes, &n);
+
+	if (r < 0 || !bytes || !rec->ours)
+		return r;
+	r = guest_tasks_load(rec->tasks, bytes, n);
+	if (r == -EBADMSG) {
+		rec->damaged_side_records++;
+		r = 0;
+	}
+	return r;
+}
+
 static int take_build_ids(struct vpmu_recording *rec)
 {
 	for (size_t i = 0; i < perf_data_n_build_ids(rec->data); i++) {
@@ -331,6 +347,8 @@ int recording_survey(struct vpmu_recording *rec, struct vpmu_error *reterr)
 		r = processes_settle(rec->processes);
 	if (r == 0)
 		take_kernel(rec);
+	if (r == 0)
+		r = take_tasks_section(rec);
 	if (r == 0)
 		r = take_symbols_section(rec);
 	if (r == -ENOMEM)

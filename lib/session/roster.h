@@ -22,6 +22,9 @@ struct roster_guest {
 	bool whole;  /* all threads are profiled */
 	bool follow; /* its threads are targets (not so when whole CPUs are) */
 	bool warned; /* that a thread could not be profiled */
+	bool sampled;		       /* inside the guest, at least once */
+	bool tasks_known;	       /* guest_kernels.c's, as the next two: samples tell their task */
+	uint64_t look_at_ns, retry_ns;
 	struct tasks threads;			 /* when last looked at */
 	uint32_t looks_unsettled, looks_at_same; /* follow.c's */
 };

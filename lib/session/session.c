@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "session/follow.h"
+#include "session/guest_kernels.h"
 #include "session/session.h"
 #include "session/sideband.h"
 #include "util/error.h"
@@ -44,6 +45,7 @@ struct vpmu_session *vpmu_session_free(struct vpmu_session *session)
 	vec_free(&session->targets);
 	recorder_free(session->recorder);
 	intake_deinit(&session->intake);
+	guest_tasks_free(session->tasks);
 	processes_free(session->processes);
 	symbolizer_free(session->symbolizer);
 	vpmu_guests_free(session->host_guests);
@@ -92,6 +94,8 @@ VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts,
 	if (r < 0)
 		return r;
 	session->processes = processes_new(session->symbolizer);
+	if (session->processes)
+		session->tasks = guest_tasks_new(session->processes, session->symbolizer);
 	session->proc_path = strdup(opts.guests.proc_path ? opts.guests.proc_path : "/proc");
 	if (!session->processes || !session->proc_path)
 		return error_oom(reterr);
@@ -99,6 +103,7 @@ VPMU_API int vpmu_session_new(const struct vpmu_session_opts *user_opts,
 		.plan = &session->plan,
 		.roster = &session->roster,
 		.processes = session->processes,
+		.tasks = session->tasks,
 		.symbolizer = session->symbolizer,
 	};
 	*ret_session = take_ptr(session);
@@ -320,6 +325,8 @@ VPMU_API int vpmu_session_start(struct vpmu_session *session, struct vpmu_error 
 		if (r < 0)
 			return r;
 	}
+	if (session->intake.collect_hits && !session->whole_cpus)
+		guest_kernels_begin(session);
 	session->started = true;
 	session_set_pace(session);
 	vec_for_each (target, &session->targets) {
@@ -337,6 +344,7 @@ static int finish_recording(struct vpmu_session *session, struct vpmu_error *ret
 		.plan = &session->plan,
 		.roster = &session->roster,
 		.symbolizer = session->symbolizer,
+		.tasks = session->tasks,
 		.first_time_ns = session->intake.first_time_ns,
 		.last_time_ns = session->intake.last_time_ns,
 	};

@@ -3,6 +3,7 @@
  * A session's parts. session.c has its life, poll.c what goes on while it runs.
  *
  *	plan	    what is opened on every target
+ *	tasks	    who runs inside them
  *	roster	    which guests, and whose each thread is
  *	targets	    the threads or CPUs with their rings
  *	intake	    where records go: coverage, callback, recorder
@@ -11,6 +12,7 @@
 #define SESSION_SESSION_H
 
 #include <vpmu/session.h>
+#include "session/guest_tasks.h"
 #include "session/intake.h"
 #include "session/plan.h"
 #include "session/process.h"
@@ -23,6 +25,7 @@ struct vpmu_session {
 	struct roster roster;
 	VEC(struct target *) targets;
 	struct processes *processes;
+	struct guest_tasks *tasks;
 	struct vpmu_symbolizer *symbolizer;
 	struct recorder *recorder;
 	struct intake intake;

@@ -45,28 +45,24 @@ static int refused(const struct plan *plan, size_t failed, int code, const struc
 	return code;
 }
 
-static int open_with_chains(const struct perf_event_attr *attrs, struct plan *plan,
-			    struct target *target, size_t *failed)
+void target_attach_chains(struct target *target, struct plan *plan)
 {
 	_free_ signed char *by_nmi = calloc(plan->n_events, sizeof(*by_nmi));
-	int unattached = 0, r;
+	int r;
 
-	if (!by_nmi)
-		return -ENOMEM;
-	for (size_t i = 0; i < plan->n_events; i++) {
+	for (size_t i = 0; by_nmi && i < plan->n_events; i++) {
 		const struct event_spec *spec = &plan->events[i].spec;
 
 		by_nmi[i] = spec->is_tracepoint || spec->attr.exclude_guest ? -1 : spec->is_hardware;
 	}
-	r = ring_open_chains(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
-			     plan->guest_chains, by_nmi, &target->ring, target->ids, failed,
-			     &unattached);
-	if (r == 0 && unattached < 0 && !plan->said_unattached) {
-		plan->said_unattached = true;
-		log_warn("some guest samples come without call chains: the kernel does not attach the "
-			 "program: %s", strerror(-unattached));
-	}
-	return r;
+	r = by_nmi ? ring_attach_chains(target->ring, plan->guest_chains, by_nmi, plan->n_events) : -ENOMEM;
+	if (r == 0 || plan->said_unattached)
+		return;
+	plan->said_unattached = true;
+	if (plan->walks_guests)
+		log_warn("some guest samples come without call chains: the kernel does not attach the program: %s", strerror(-r));
+	else
+		log_debug("some guest samples come without their tasks: the kernel does not attach the program: %s", strerror(-r));
 }
 
 static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, struct target *target,
@@ -75,9 +71,12 @@ static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, str
 	int r;
 
 	for (;;) {
-		r = plan->guest_chains ? open_with_chains(attrs, plan, target, failed) :
-					 ring_open(attrs, plan->n_events, target->tid, target->cpu,
-						   plan->ring_bytes, &target->ring, target->ids, failed);
+		if (plan->sees_guests)
+			r = ring_open_chains(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
+					     &target->ring, target->ids, failed);
+		else
+			r = ring_open(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes, &target->ring,
+				      target->ids, failed);
 		if (r != -EPERM || *failed != plan->n_events || plan->ring_bytes_asked_for ||
 		    plan->ring_bytes <= SMALLEST_RING_BYTES)
 			return r;
@@ -112,6 +111,8 @@ int target_open(struct plan *plan, pid_t pid, pid_t tid, int cpu, struct target 
 	r = open_ring(attrs, plan, target, &failed);
 	if (r < 0)
 		return refused(plan, failed, r, target, reterr);
+	if (plan->guest_chains)
+		target_attach_chains(target, plan);
 	for (size_t i = 0; i < plan->n_events; i++)
 		(void)vec_push(&plan->events[i].ids, target->ids[i]);
 	*ret_target = take_ptr(target);

@@ -24,6 +24,9 @@ struct target {
  */
 int target_open(struct plan *plan, pid_t pid, pid_t tid, int cpu, struct target **ret_target,
 		struct vpmu_error *reterr);
+/* Its guest samples go to the plan's program from now on, where the kernel lets them. */
+void target_attach_chains(struct target *target, struct plan *plan);
+
 struct target *target_free(struct target *target);
 DEFINE_CLEANUP(struct target *, target_free)
 

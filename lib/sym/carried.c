@@ -54,6 +54,30 @@ static int collect_guest(uint32_t guest, const char *path, const struct build_id
 		       table);
 }
 
+struct collected_guest {
+	struct collected *collected;
+	uint32_t guest;
+};
+
+static int collect_user_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+{
+	const struct collected_guest *of = data;
+
+	return collect(of->collected, VPMU_TABLE_GUEST_FILE, of->guest, path, build_id, table);
+}
+
+static int collect_user_files(struct vpmu_symbolizer *s, struct collected *c)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < guests_symbols_count(s->guests) && r == 0; i++) {
+		struct files *files = guests_symbols_user_files(s->guests, i);
+
+		r = files ? files_each(files, collect_user_file, &(struct collected_guest){ c, i }) : -ENOMEM;
+	}
+	return r;
+}
+
 int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pages, size_t n_kernel_pages,
 			   struct strbuf *out)
 {
@@ -74,6 +98,8 @@ int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pag
 	if (r == 0)
 		r = files_each(s->files, collect_file, &c);
 	if (r == 0)
+		r = collect_user_files(s, &c);
+	if (r == 0)
 		r = vpmu_section_tables_encode(c.tables.items, c.tables.n, out);
 	vec_free(&c.tables);
 	return r;
@@ -81,7 +107,9 @@ int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pag
 
 int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_table *table)
 {
-	bool of_guest = table->kind == VPMU_TABLE_GUEST_KERNEL || table->kind == VPMU_TABLE_GUEST_IMAGE;
+	bool of_guest = table->kind == VPMU_TABLE_GUEST_KERNEL || table->kind == VPMU_TABLE_GUEST_IMAGE ||
+			table->kind == VPMU_TABLE_GUEST_FILE;
+	struct files *files;
 	struct build_id build_id = {};
 	struct symtab *copy;
 	int r;
@@ -105,6 +133,12 @@ int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_ta
 		return guests_symbols_table(s->guests, table->guest, table->path, &build_id, copy);
 	case VPMU_TABLE_FILE:
 		return files_set_table(s->files, table->path, &build_id, copy);
+	case VPMU_TABLE_GUEST_FILE:
+		files = guests_symbols_user_files(s->guests, table->guest);
+		if (files)
+			return files_set_table(files, table->path, &build_id, copy);
+		symtab_free(copy);
+		return table->guest == VPMU_NO_GUEST ? 0 : -ENOMEM;
 	}
 	log_debug("ignoring a symbol table of kind %u, made by a newer version", table->kind);
 	symtab_free(copy);

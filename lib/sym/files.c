@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "format/elf_head.h"
 #include "sym/debug_file.h"
 #include "sym/elf_symbols.h"
 #include "sym/files.h"
 #include "sym/lines.h"
+#include "util/cleanup.h"
+#include "util/error.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -17,6 +26,7 @@ struct file {
 	struct named_table table;
 	uint32_t plain; /* the file of this path without a build-id; may be this one */
 	struct lines *lines;
+	void *head; /* of a guest's file: its first page, an ELF file of its own (elf_head_detach()) */
 	bool asked, asked_lines; /* loading was tried */
 };
 
@@ -24,7 +34,18 @@ struct files {
 	struct sym_env *env;
 	struct intern *keys; /* path, NUL, build-id; a key's number is the file's */
 	VEC(struct file) files;
+	bool of_guest;
+	int root_fd; /* of a guest: where its files are; -1 = not here */
 };
+
+struct files *files_new_guest(struct sym_env *env)
+{
+	struct files *f = files_new(env);
+
+	if (f)
+		f->of_guest = true;
+	return f;
+}
 
 struct files *files_new(struct sym_env *env)
 {
@@ -33,6 +54,7 @@ struct files *files_new(struct sym_env *env)
 	if (!f || !vec_push(&f->files, (struct file){})) /* number 0 is the pool's empty string */
 		return NULL;
 	f->env = env;
+	f->root_fd = -1;
 	f->keys = intern_new();
 	return f->keys ? take_ptr(f) : NULL;
 }
@@ -44,8 +66,10 @@ struct files *files_free(struct files *f)
 	vec_for_each(file, &f->files) {
 		named_table_deinit(&file->table);
 		lines_free(file->lines);
+		free(file->head);
 	}
 	vec_free(&f->files);
+	closep(&f->root_fd);
 	intern_free(f->keys);
 	free(f);
 	return NULL;
@@ -85,6 +109,31 @@ int files_set_build_id(struct files *f, const char *path, const struct build_id 
 	if (!f->files.items[id].asked)
 		f->files.items[id].build_id = *build_id;
 	return 0;
+}
+
+int files_set_root(struct files *f, const char *dir, struct vpmu_error *reterr)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(reterr, -errno, "open the directory", dir);
+	closep(&f->root_fd);
+	f->root_fd = fd;
+	return 0;
+}
+
+void files_set_head(struct files *f, uint32_t id, const void *bytes, size_t n)
+{
+	struct file *file = &f->files.items[id];
+	struct elf_head head;
+
+	if (file->head || n < ELF_HEAD_BYTES || elf_head_parse(bytes, ELF_HEAD_BYTES, &head) < 0)
+		return;
+	file->head = malloc(ELF_HEAD_BYTES);
+	if (!file->head)
+		return;
+	memcpy(file->head, bytes, ELF_HEAD_BYTES);
+	elf_head_detach(file->head, &head);
 }
 
 static void set_hex(struct files *f, struct file *file)
@@ -141,6 +190,56 @@ static int find_vdso(const struct files *f, const struct file *file, struct elf_
 	return 0;
 }
 
+/* Symbolic links of the guest's mean the guest's root, and cannot mean what is outside (openat2(2)). */
+static int open_below_root(const struct files *f, const char *path, struct elf_file *ret_file)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	_close_ int fd = f->root_fd < 0 ? -1 : (int)syscall(SYS_openat2, f->root_fd, path, &how, sizeof(how));
+	char again[64];
+
+	if (fd < 0)
+		return f->root_fd < 0 ? -ENOENT : -errno;
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	return elf_file_open(again, ret_file);
+}
+
+static bool has_needed(const struct elf_file *file, enum debug_file_need need)
+{
+	return need == DEBUG_FILE_LINES ? elf_file_section(file, ".debug_info") != NULL :
+					  elf_file_has_symbols(file, SHT_SYMTAB);
+}
+
+/*
+ * A guest's file: below its root if there is one and it is the same file; its debug file by build-id, as for any other. What
+ * the process had of it in memory tells its segments, if nothing else does: debug files may not (objcopy --only-keep-debug).
+ */
+static int find_guests(const struct files *f, const struct file *file, enum debug_file_need need,
+		       struct elf_file *ret_runtime, struct elf_file *ret_debug)
+{
+	_elf_file_ struct elf_file below = ELF_FILE_NONE, other = ELF_FILE_NONE, debug = ELF_FILE_NONE;
+	struct build_id build_id = file->build_id;
+
+	if (is_readable_path(file->path) && open_below_root(f, file->path, &below) == 0 && build_id.n &&
+	    !build_id_equal(&build_id, &below.build_id))
+		elf_file_close(&below);
+	if (below.elf)
+		build_id = below.build_id;
+	if (build_id.n && !(below.elf && has_needed(&below, need)))
+		(void)debug_file_find(f->env, "", &build_id, need, &other, &debug);
+	if (!debug.elf && !below.elf && !other.elf)
+		return -ENOENT;
+	if (!below.elf && other.elf) {
+		below = other; /* the file itself, out of a cache */
+		other = ELF_FILE_NONE;
+	}
+	if (!below.elf && file->head)
+		below.elf = elf_memory(file->head, ELF_HEAD_BYTES);
+	*ret_runtime = below;
+	*ret_debug = debug;
+	below = debug = ELF_FILE_NONE;
+	return 0;
+}
+
 static void load(struct files *f, struct file *file)
 {
 	_elf_file_ struct elf_file runtime = ELF_FILE_NONE, symbols = ELF_FILE_NONE;
@@ -148,7 +247,9 @@ static void load(struct files *f, struct file *file)
 	int r = -ENOENT;
 
 	file->asked = true;
-	if (streq(file->path, "[vdso]"))
+	if (f->of_guest)
+		r = find_guests(f, file, DEBUG_FILE_SYMBOLS, &runtime, &symbols);
+	else if (streq(file->path, "[vdso]"))
 		r = find_vdso(f, file, &runtime);
 	else if (is_readable_path(file->path))
 		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_SYMBOLS, &runtime,
@@ -171,7 +272,9 @@ static void load_lines(struct files *f, struct file *file)
 	int r = -ENOENT;
 
 	file->asked_lines = true;
-	if (is_readable_path(file->path))
+	if (f->of_guest)
+		r = find_guests(f, file, DEBUG_FILE_LINES, &runtime, &debug);
+	else if (is_readable_path(file->path))
 		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_LINES, &runtime, &debug);
 	if (r == 0)
 		r = lines_new(debug.elf ? &debug : &runtime, &runtime, &file->lines);

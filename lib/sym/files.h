@@ -14,11 +14,23 @@
 struct files;
 
 struct files *files_new(struct sym_env *env);
+
+/* Files of a guest. They are not this machine's: see files_set_root(). */
+struct files *files_new_guest(struct sym_env *env);
 struct files *files_free(struct files *files);
 DEFINE_CLEANUP(struct files *, files_free)
 
 /* The number of a file; FILES_FAILED when out of memory. @build_id may be unknown (n 0). */
 uint32_t files_add(struct files *files, const char *path, const struct build_id *build_id);
+
+/*
+ * Where the guest's files are on this machine: @dir is its root. Without one, and for what is not there, symbols are looked for by
+ * build-id alone. Links inside never lead out of @dir. Errors: what opening gave.
+ */
+int files_set_root(struct files *files, const char *dir, struct vpmu_error *reterr);
+
+/* The first page of the file as it was in memory (format/elf_head.h); copied. */
+void files_set_head(struct files *files, uint32_t file, const void *head, size_t n_bytes);
 
 /* What the recording says of @path as a whole: for its files without a build-id of their own. */
 int files_set_build_id(struct files *files, const char *path, const struct build_id *build_id);

@@ -5,6 +5,7 @@
 #include "sym/guest.h"
 #include "sym/guest_files.h"
 #include "sym/guest_live.h"
+#include "util/error.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -14,7 +15,8 @@ struct guest {
 	struct named_table carried; /* the kernel's table in the recording */
 	struct guest_files files;
 	struct guest_live *live;    /* NULL: does not run here */
-	bool looked;		    /* into its memory */
+	struct files *user_files;   /* what its processes have mapped */
+	bool begun, looked;	    /* into its memory */
 };
 
 struct guests_symbols {
@@ -40,6 +42,7 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 		named_table_deinit(&guest->carried);
 		guest_files_deinit(&guest->files);
 		guest_live_free(guest->live);
+		files_free(guest->user_files);
 	}
 	vec_free(&g->guests);
 	guest_files_deinit(&g->everyone);
@@ -73,6 +76,29 @@ const char *guests_symbols_uuid(const struct guests_symbols *g, uint32_t index)
 	return index < g->guests.n ? g->guests.items[index].uuid : "";
 }
 
+struct files *guests_symbols_user_files(struct guests_symbols *g, uint32_t index)
+{
+	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
+
+	if (guest && !guest->user_files)
+		guest->user_files = files_new_guest(g->env);
+	return guest ? guest->user_files : NULL;
+}
+
+/* For every guest that there is by now, if @index is VPMU_NO_GUEST. */
+static int set_root(struct guests_symbols *g, uint32_t index, const char *dir, struct vpmu_error *reterr)
+{
+	uint32_t from = index == VPMU_NO_GUEST ? 0 : index, to = index == VPMU_NO_GUEST ? (uint32_t)g->guests.n : index + 1;
+	int r = 0;
+
+	for (uint32_t i = from; i < to && r == 0; i++) {
+		struct files *files = guests_symbols_user_files(g, i);
+
+		r = files ? files_set_root(files, dir, reterr) : error_oom(reterr);
+	}
+	return r;
+}
+
 int guests_symbols_file(struct guests_symbols *g, uint32_t guest, enum vpmu_guest_symbols kind,
 			const char *path, int64_t kaslr_offset, struct vpmu_error *reterr)
 {
@@ -83,6 +109,8 @@ int guests_symbols_file(struct guests_symbols *g, uint32_t guest, enum vpmu_gues
 			return guest_files_no_such_guest(guest, reterr);
 		files = &g->guests.items[guest].files;
 	}
+	if (kind == VPMU_GUEST_ROOT)
+		return set_root(g, guest, path, reterr);
 	return guest_files_open(files, kind, path, kaslr_offset, reterr);
 }
 
@@ -114,20 +142,52 @@ int guests_symbols_runs(struct guests_symbols *g, uint32_t index, const struct v
 	return guest->live ? 0 : -ENOMEM;
 }
 
-static void look_into_memory(struct guest *guest)
+/* Files that somebody gave for the guest stand before what its memory says. */
+static void look_into_memory(const struct guests_symbols *g, struct guest *guest)
 {
 	struct symtab *table;
 
 	guest->looked = true;
-	if (guest_live_read(guest->live, &table) == 0)
+	guest->begun = false;
+	if (guest_live_read(guest->live, &table) < 0)
+		return;
+	if (guest_files_any(&guest->files) || guest_files_any(&g->everyone))
+		symtab_free(table);
+	else
 		named_table_set(&guest->carried, table);
+}
+
+struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *g, uint32_t index)
+{
+	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
+
+	if (!guest || !guest->live)
+		return NULL;
+	if (!guest->looked && !guest->begun) {
+		guest_live_begin(guest->live);
+		guest->begun = true;
+	}
+	if (!guest->looked && guest_live_ready(guest->live))
+		look_into_memory(g, guest);
+	return guest->looked ? guest_live_kernel(guest->live) : NULL;
+}
+
+bool guests_symbols_is_looked_for(const struct guests_symbols *g, uint32_t index)
+{
+	return index < g->guests.n && g->guests.items[index].begun;
+}
+
+void guests_symbols_look_again(struct guests_symbols *g, uint32_t index)
+{
+	if (index < g->guests.n)
+		g->guests.items[index].looked = false;
 }
 
 void guests_symbols_refresh(struct guests_symbols *g)
 {
 	vec_for_each (guest, &g->guests)
 		if (guest->live && guest->looked)
-			look_into_memory(guest);
+			look_into_memory(g, guest);
 }
 
 void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, struct vpmu_frame *frame)
@@ -140,7 +200,7 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 	if (lines)
 		guest_files_line(files, g->env->strings, frame);
 	if (is_kernel && guest && guest->live && !guest->looked && !guest_files_any(files))
-		look_into_memory(guest);
+		look_into_memory(g, guest);
 	if (is_kernel && guest && guest->carried.table) {
 		has_kernel_table = true;
 		if (named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {

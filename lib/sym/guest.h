@@ -8,6 +8,7 @@
 
 #include <vpmu/guest.h>
 #include "sym/elf_file.h"
+#include "sym/files.h"
 #include "sym/named_table.h"
 
 struct guests_symbols;
@@ -33,6 +34,15 @@ int guests_symbols_file(struct guests_symbols *guests, uint32_t guest, enum vpmu
  */
 int guests_symbols_runs(struct guests_symbols *guests, uint32_t index, const struct vpmu_guest_info *info);
 
+/*
+ * The kernel of guest @index, once it is known; NULL until then and if there is none. Begins to look for it, and does not wait.
+ * The kernel is good until the next call of anything here.
+ */
+struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *guests, uint32_t index);
+bool guests_symbols_is_looked_for(const struct guests_symbols *guests, uint32_t index);
+/* The next call looks anew: there was none yet, or the guest has booted since. */
+void guests_symbols_look_again(struct guests_symbols *guests, uint32_t index);
+
 /* Reads the symbols of guests whose memory was read once again: they may have loaded modules since. */
 void guests_symbols_refresh(struct guests_symbols *guests);
 
@@ -42,6 +52,9 @@ int guests_symbols_table(struct guests_symbols *guests, uint32_t guest, const ch
 
 /* Fills in all of *frame but address and side, which are set. @lines: the source line too. Leaves it alone if nothing is known of the address. */
 void guests_symbols_frame(struct guests_symbols *guests, uint32_t guest, bool lines, struct vpmu_frame *frame);
+
+/* The user files of guest @index, made when first asked for; NULL when out of memory. */
+struct files *guests_symbols_user_files(struct guests_symbols *guests, uint32_t index);
 
 /* Every table there is, @path NULL for kernels. Stops when @fn returns non-zero, returns that. */
 int guests_symbols_each(struct guests_symbols *guests,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <vpmu/introspect.h>
 
@@ -13,6 +16,12 @@ DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 struct guest_live {
 	struct vpmu_guest_info info; /* pid and start_ticks: strings are not kept */
 	struct vpmu_kernel *kernel;  /* NULL: not found yet */
+	/* What the thread reads; kernel and these are its own as long as it runs. */
+	pthread_t thread;
+	bool begun; /* there is a thread, not yet joined */
+	atomic_bool done;
+	int result;
+	struct symtab *table;
 };
 
 struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
@@ -28,10 +37,19 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
 	return live;
 }
 
+static void join(struct guest_live *live)
+{
+	pthread_join(live->thread, NULL);
+	live->begun = false;
+}
+
 struct guest_live *guest_live_free(struct guest_live *live)
 {
 	if (!live)
 		return NULL;
+	if (live->begun)
+		join(live);
+	symtab_free(live->table);
 	vpmu_kernel_free(live->kernel);
 	free(live);
 	return NULL;
@@ -86,7 +104,7 @@ static int read_or_find(struct guest_live *live, struct symtab **ret_table,
 	return r < 0 ? r : read_table(live, ret_table, reterr);
 }
 
-int guest_live_read(struct guest_live *live, struct symtab **ret_table)
+static int read_now(struct guest_live *live, struct symtab **ret_table)
 {
 	struct vpmu_error error = {.text = "out of memory"};
 	int r = read_or_find(live, ret_table, &error);
@@ -98,4 +116,47 @@ int guest_live_read(struct guest_live *live, struct symtab **ret_table)
 		log_debug("process %d runs Linux %s", live->info.pid,
 			  vpmu_kernel_info(live->kernel)->release);
 	return r;
+}
+
+static void *read_in_thread(void *data)
+{
+	struct guest_live *live = data;
+
+	live->result = read_now(live, &live->table);
+	live->done = true;
+	return NULL;
+}
+
+void guest_live_begin(struct guest_live *live)
+{
+	sigset_t all, before;
+
+	if (live->begun)
+		return;
+	live->done = false;
+	/* Signals are for the program's own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	live->begun = pthread_create(&live->thread, NULL, read_in_thread, live) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool guest_live_ready(const struct guest_live *live)
+{
+	return !live->begun || live->done;
+}
+
+struct vpmu_kernel *guest_live_kernel(struct guest_live *live)
+{
+	return live->begun ? NULL : live->kernel;
+}
+
+int guest_live_read(struct guest_live *live, struct symtab **ret_table)
+{
+	if (!live->begun)
+		return read_now(live, ret_table);
+	join(live);
+	if (live->result == 0)
+		*ret_table = take_ptr(live->table);
+	return live->result;
 }

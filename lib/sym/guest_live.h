@@ -18,9 +18,21 @@ struct guest_live *guest_live_free(struct guest_live *live);
 DEFINE_CLEANUP(struct guest_live *, guest_live_free)
 
 /*
+ * Begins to read in a thread of its own, unless one is at it: a tenth of a second or more is too long for somebody whose
+ * rings fill up.
+ */
+void guest_live_begin(struct guest_live *live);
+
+/* Whether what was begun is done: guest_live_read() will not wait. */
+bool guest_live_ready(const struct guest_live *live);
+
+/* The kernel that was found last, NULL if there was none; to be used by the thread that calls guest_live_read(), until then. */
+struct vpmu_kernel *guest_live_kernel(struct guest_live *live);
+
+/*
  * A table of what the guest has now, the caller's. The first call finds the kernel, which takes a
  * tenth of a second or, in a guest of many gigabytes, more; a kernel that has booted anew is found
- * again. Says at debug level why there is none. Errors: as vpmu_kernel_open() and
+ * again. What was begun before is waited for, and is the answer. Says at debug level why there is none. Errors: as vpmu_kernel_open() and
  * vpmu_kernel_each_symbol().
  */
 int guest_live_read(struct guest_live *live, struct symtab **ret_table);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "format/elf_head.h"
 #include "sym/symbolizer_private.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -73,6 +74,7 @@ struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
 	kernel_free(s->kernel);
 	files_free(s->files);
 	spaces_free(s->spaces);
+	vec_free(&s->owners);
 	guests_symbols_free(s->guests);
 	intern_free(s->env.strings);
 	free(s->env.kallsyms_path);
@@ -167,6 +169,70 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 	return spaces_map(s->spaces, space, &mapping);
 }
 
+static uint32_t owner_of(const struct vpmu_symbolizer *s, uint32_t space)
+{
+	return space < s->owners.n ? s->owners.items[space] : 0;
+}
+
+static bool set_owner(struct vpmu_symbolizer *s, uint32_t space, uint32_t owner)
+{
+	while (s->owners.n <= space)
+		if (!vec_push(&s->owners, 0))
+			return false;
+	s->owners.items[space] = owner;
+	return true;
+}
+
+uint32_t symbolizer_guest_space(struct vpmu_symbolizer *s, uint32_t guest)
+{
+	uint32_t space = spaces_add(s->spaces);
+
+	return space == SPACES_FAILED || !set_owner(s, space, guest + 1) ? UINT32_MAX : space;
+}
+
+uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map,
+			      const void *head)
+{
+	uint32_t owner = owner_of(s, space);
+	struct files *files = owner ? guests_symbols_user_files(s->guests, owner - 1) : NULL;
+	struct mapping mapping = { .start = map->start, .end = map->start + map->length_bytes,
+				   .offset_bytes = map->pgoff_bytes };
+	struct build_id id = {};
+
+	if (!files)
+		return UINT32_MAX;
+	build_id_set(&id, map->build_id, map->build_id_bytes);
+	mapping.file = files_add(files, map->path, &id);
+	if (mapping.file == FILES_FAILED)
+		return UINT32_MAX;
+	if (head)
+		files_set_head(files, mapping.file, head, ELF_HEAD_BYTES);
+	space = spaces_map(s->spaces, space, &mapping);
+	return space == SPACES_FAILED || !set_owner(s, space, owner) ? UINT32_MAX : space;
+}
+
+bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address)
+{
+	struct mapping mapping;
+
+	return spaces_find(s->spaces, space, address, &mapping);
+}
+
+struct vpmu_kernel *symbolizer_guest_kernel(struct vpmu_symbolizer *s, uint32_t guest)
+{
+	return guests_symbols_kernel(s->guests, guest);
+}
+
+bool symbolizer_guest_is_looked_for(const struct vpmu_symbolizer *s, uint32_t guest)
+{
+	return guests_symbols_is_looked_for(s->guests, guest);
+}
+
+void symbolizer_guest_look_again(struct vpmu_symbolizer *s, uint32_t guest)
+{
+	guests_symbols_look_again(s->guests, guest);
+}
+
 static void user_frame(struct vpmu_symbolizer *s, uint32_t space, bool lines, struct vpmu_frame *frame)
 {
 	struct mapping mapping;
@@ -175,6 +241,19 @@ static void user_frame(struct vpmu_symbolizer *s, uint32_t space, bool lines, st
 		return;
 	frame->dso_offset = frame->address - mapping.start + mapping.offset_bytes;
 	files_frame(s->files, mapping.file, lines, frame);
+}
+
+/* false: no process of the guest's is known to have code there. */
+static bool guest_user_frame(struct vpmu_symbolizer *s, uint32_t space, bool lines, struct vpmu_frame *frame)
+{
+	uint32_t owner = owner_of(s, space);
+	struct mapping mapping;
+
+	if (!owner || !spaces_find(s->spaces, space, frame->address, &mapping))
+		return false;
+	frame->dso_offset = frame->address - mapping.start + mapping.offset_bytes;
+	files_frame(guests_symbols_user_files(s->guests, owner - 1), mapping.file, lines, frame);
+	return true;
 }
 
 void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,
@@ -188,6 +267,8 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 		.side = side,
 		.status = VPMU_FRAME_UNMAPPED,
 	};
+	if (side == VPMU_SIDE_GUEST_USER && owner_of(s, space))
+		guest = owner_of(s, space) - 1;
 	switch (side) {
 	case VPMU_SIDE_HOST_KERNEL:
 		kernel_frame(s->kernel, ret_frame);
@@ -195,8 +276,12 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 	case VPMU_SIDE_HOST_USER:
 		user_frame(s, space, lines, ret_frame);
 		break;
-	case VPMU_SIDE_GUEST_KERNEL:
 	case VPMU_SIDE_GUEST_USER:
+		if (address && guest_user_frame(s, space, lines, ret_frame) && ret_frame->status == VPMU_FRAME_OK)
+			break;
+		/* What is mapped keeps its file and offset where no image tells more. */
+		__attribute__((fallthrough));
+	case VPMU_SIDE_GUEST_KERNEL:
 		if (address)
 			guests_symbols_frame(s->guests, guest, lines, ret_frame);
 		else

@@ -73,10 +73,29 @@ uint32_t symbolizer_space_new(struct vpmu_symbolizer *s);
  */
 uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map);
 
+/*
+ * The same for processes in guests. @head: the first page of the file, as it was in memory; NULL = not known. map->build_id is
+ * taken from it.
+ */
+uint32_t symbolizer_guest_space(struct vpmu_symbolizer *s, uint32_t guest);
+uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map,
+			      const void *head);
+/* Is there code at @address in @space? */
+bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
+
+/*
+ * The kernel of a guest that runs here, once it is known; NULL until then. Begins to look for it in its memory, and does not wait. Good
+ * until anything else is asked of the symbolizer.
+ */
+struct vpmu_kernel *symbolizer_guest_kernel(struct vpmu_symbolizer *s, uint32_t guest);
+bool symbolizer_guest_is_looked_for(const struct vpmu_symbolizer *s, uint32_t guest);
+/* The next call looks anew: there was none yet, or the guest has booted since. */
+void symbolizer_guest_look_again(struct vpmu_symbolizer *s, uint32_t guest);
+
 /* ---- asked by profile/ and export/ ---- */
 
 /*
- * One address by itself. @space: for host-user addresses. Strings in *ret_frame live as long as the symbolizer. The caller may rely on
+ * One address by itself. @space: for host-user addresses, and for guest-user ones if it is a space of that guest. Strings in *ret_frame live as long as the symbolizer. The caller may rely on
  * equal pointers for equal symbol and dso strings of one symbolizer (they are interned).
  */
 void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t guest, uint32_t space,

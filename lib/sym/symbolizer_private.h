@@ -9,6 +9,7 @@
 #include "sym/named_table.h"
 #include "sym/spaces.h"
 #include "sym/symbolizer.h"
+#include "util/vec.h"
 
 struct vpmu_symbolizer {
 	struct sym_env env;
@@ -16,6 +17,7 @@ struct vpmu_symbolizer {
 	struct files *files;
 	struct spaces *spaces;
 	struct guests_symbols *guests;
+	VEC(uint32_t) owners; /* by space: guest + 1; 0 or beyond the end = a process of the host's */
 	const char *unknown; /* "[unknown]", interned */
 };
 

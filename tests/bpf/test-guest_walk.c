@@ -217,6 +217,61 @@ TEST(tables_that_contain_themselves_take_no_longer_than_others)
 	free_guest(w);
 }
 
+/* ---- the running task ---- */
+
+#define CPU_BASE 0xffff888000100000u
+#define TASK	 0xffff888000300000u
+
+static const struct vpmu_bpf_guest kernel_facts = {
+	.kernel_cr3 = PAGE(1), .levels = 4, .current_offset = 0x20, .pid_offset = 0x9a0, .comm_offset = 0xb80, .mm_offset = 0x8e8,
+};
+
+/* Of a kernel whose CPU runs "worker", thread 71 of process 70. */
+static void make_task(struct guest_walk *w)
+{
+	w->cpu_base = CPU_BASE;
+	w->cr3 = kernel_facts.kernel_cr3;
+	map_page(w, CPU_BASE, PAGE(40), 12);
+	map_page(w, TASK, PAGE(41), 12);
+	put(w, PAGE(40) + 0x20, TASK);
+	put(w, PAGE(41) + 0x9a0, 71 | 70ull << 32);
+	put(w, PAGE(41) + 0x8e8, 0xffff888000500000);
+	memcpy(w->memory.ram + PAGE(41) + 0xb80, "worker", 7);
+	w->cr3 = PAGE(20); /* the process's own, which does not show the kernel */
+}
+
+TEST(the_running_task_is_read_by_the_kernels_own_tables)
+{
+	struct guest_walk *w = new_guest();
+
+	make_task(w);
+	guest_walk_task(w, &kernel_facts);
+	CHECK_EQ(w->sample.task.gva, TASK);
+	CHECK_EQ(w->sample.task.pid, 71);
+	CHECK_EQ(w->sample.task.tgid, 70);
+	CHECK_EQ(w->sample.task.mm_gva, 0xffff888000500000);
+	CHECK_STR(w->sample.task.comm, "worker");
+	free_guest(w);
+}
+
+TEST(a_task_that_cannot_be_read_whole_is_none)
+{
+	struct guest_walk *w = new_guest();
+
+	make_task(w);
+	w->memory.absent_gpa = PAGE(41);
+	guest_walk_task(w, &kernel_facts);
+	CHECK_EQ(w->sample.task.gva, 0);
+	make_task(w);
+	put(w, PAGE(40) + 0x20, 0x1234567890); /* nowhere */
+	guest_walk_task(w, &kernel_facts);
+	CHECK_EQ(w->sample.task.gva, 0);
+	put(w, PAGE(40) + 0x20, TASK + 4090 - 0x9a0); /* its fields across pages */
+	guest_walk_task(w, &kernel_facts);
+	CHECK_EQ(w->sample.task.gva, 0);
+	free_guest(w);
+}
+
 int main(void)
 {
 	return test_main();

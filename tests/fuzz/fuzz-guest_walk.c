@@ -36,6 +36,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	HOLDS(walk.memory.reads <= VPMU_BPF_MAX_ADDRESSES * 12);
 	for (unsigned int i = 0; i < walk.sample.n_frames; i++)
 		HOLDS(guest_own_half(&walk, walk.sample.frames[i]));
+	/* The task: bits of the same head stand for what is known of the kernel. */
+	walk.cpu_base = head.ip;
+	guest_walk_task(&walk, &(struct vpmu_bpf_guest){
+					.kernel_cr3 = head.cr3,
+					.levels = head.five_levels & 2 ? 5 : 4,
+					.current_offset = head.bp,
+					.pid_offset = (__u32)head.absent_gpa,
+					.comm_offset = (__u32)(head.bp >> 32),
+					.mm_offset = (__u32)(head.ip >> 16),
+				});
+	HOLDS(walk.memory.reads <= (VPMU_BPF_MAX_ADDRESSES + 5) * 12);
 	free(walk.memory.ram);
 	return 0;
 }

@@ -26,7 +26,7 @@ TEST(what_is_written_is_read_back)
 	struct vpmu_coverage coverage = {};
 	union guest_sample_record record;
 
-	guest_sample_write(&sample, 10, 11, &record);
+	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
 	CHECK_EQ(record.sample.header.misc, PERF_RECORD_MISC_GUEST_USER);
 	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 5 * 8);
 	CHECK_EQ(record.sample.pid, 10);
@@ -50,7 +50,7 @@ TEST(a_cut_chain_says_why_where_perf_does_not_look)
 	union guest_sample_record record;
 
 	sample.user = 0;
-	guest_sample_write(&sample, 10, 11, &record);
+	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
 	CHECK_EQ(record.sample.n_chain, 128);
 	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 129 * 8);
 	CHECK_EQ(read_back(&record, chain), 129);
@@ -67,7 +67,7 @@ TEST(chains_of_the_kernel_are_left_alone)
 	uint64_t chain[GUEST_SAMPLE_WORDS];
 	union guest_sample_record record;
 
-	guest_sample_write(&sample, 10, 11, &record);
+	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
 	record.sample.header.misc = PERF_RECORD_MISC_USER;
 	CHECK_EQ(read_back(&record, chain), 0);
 	/* An unpatched kernel's chain of a guest sample: two markers. */
@@ -80,6 +80,32 @@ TEST(chains_of_the_kernel_are_left_alone)
 	record.sample.chain[0] = VPMU_CONTEXT_USER;
 	record.sample.chain[1] = 1;
 	CHECK_EQ(read_back(&record, chain), 0);
+}
+
+TEST(a_task_stands_behind_everything)
+{
+	struct vpmu_bpf_sample sample = a_sample(126, VPMU_BPF_END_DEPTH);
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	union guest_sample_record record;
+
+	guest_sample_write(&sample, 10, 11, true, 77, &record);
+	CHECK(record.sample.header.size <= sizeof(record));
+	CHECK_EQ(guest_sample_task(&record.sample.header), 77);
+	CHECK_EQ(read_back(&record, chain), 129);
+	CHECK_EQ(chain[128], VPMU_CONTEXT_CUT + VPMU_CHAIN_DEPTH);
+	sample.end = VPMU_BPF_END_COMPLETE;
+	guest_sample_write(&sample, 10, 11, true, 0, &record);
+	CHECK_EQ(guest_sample_task(&record.sample.header), 0);
+	CHECK_EQ(read_back(&record, chain), 128);
+	/* Without chains the kernel's samples end with the period. */
+	guest_sample_write(&sample, 10, 11, false, GUEST_TASK_NONE, &record);
+	CHECK_EQ(record.sample.header.size, offsetof(struct plan_sample, n_chain));
+	CHECK_EQ(guest_sample_task(&record.sample.header), GUEST_TASK_NONE);
+	guest_sample_write(&sample, 10, 11, false, 5, &record);
+	CHECK_EQ(record.sample.header.size, offsetof(struct plan_sample, n_chain) + 8);
+	CHECK_EQ(guest_sample_task(&record.sample.header), 5);
+	record.sample.header.misc = PERF_RECORD_MISC_USER;
+	CHECK_EQ(guest_sample_task(&record.sample.header), GUEST_TASK_NONE);
 }
 
 int main(void)

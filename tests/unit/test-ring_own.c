@@ -5,11 +5,7 @@
 static int open_own(const struct perf_event_attr *attrs, size_t n_attrs, pid_t tid, int cpu, size_t ring_bytes,
 		    struct ring **ret_ring, uint64_t *ret_ids, size_t *ret_failed)
 {
-	static const signed char not_for_bpf[] = {-1, -1, -1, -1};
-	int unattached;
-
-	return ring_open_chains(attrs, n_attrs, tid, cpu, ring_bytes, NULL, not_for_bpf, ret_ring, ret_ids,
-				ret_failed, &unattached);
+	return ring_open_chains(attrs, n_attrs, tid, cpu, ring_bytes, ret_ring, ret_ids, ret_failed);
 }
 
 #define ring_open open_own

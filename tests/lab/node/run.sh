@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Boots the node of image.sh and runs a script of this machine in it, as root. What the script prints comes out here; its
-# exit status becomes ours, 124 if the node did not get that far. What it leaves in /lab is in IMAGE-DIR/out afterwards.
+# exit status becomes ours, 124 if the node did not get that far. Its /lab is a directory of this machine that is removed afterwards,
+# unless VPMU_LAB_OUT names one to use and keep.
 # usage: run.sh IMAGE-DIR SECONDS SCRIPT [ARG…]
 set -uo pipefail
 image=$(realpath "$1") limit=$2
 shift 2
 
-rm -rf "$image/out"
-mkdir "$image/out"
+out=${VPMU_LAB_OUT:-}
+[ -n "$out" ] || out=$(mktemp -d "$image/out.XXXXXX")
 wrapper=$(mktemp "$image/script.XXXXXX")
 log=$(mktemp)
-trap 'rm -f "$wrapper" "$log"' EXIT
+trap 'rm -f "$wrapper" "$log"; [ -n "${VPMU_LAB_OUT:-}" ] || rm -rf "$out"' EXIT
 trap 'exit 143' INT TERM
 cat > "$wrapper" <<END
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -35,7 +36,7 @@ nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=
 	-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
 	-append "console=ttyS0 panic=1 quiet node_script=$wrapper" \
 	-virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
-	-virtfs local,path="$image/out",mount_tag=out,security_model=none \
-	</dev/null | tr -d '\r' | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
+	-virtfs local,path="$out",mount_tag=out,security_model=none \
+	</dev/null | stdbuf -o0 tr -d "\r" | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
 status=$(sed -n 's/^NODE-EXIT //p' "$log" | tail -1)
 exit "${status:-124}"

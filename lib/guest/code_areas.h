@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where a process in the guest has code mapped, and from which files. */
+#ifndef GUEST_CODE_AREAS_H
+#define GUEST_CODE_AREAS_H
+
+#include "guest/kernel.h"
+
+/* Belongs to the walk, and lives during the call. */
+struct code_area {
+	uint64_t start_gva, end_gva;
+	uint64_t offset_bytes;	/* of start_gva, in the file */
+	const char *path;	/* from the guest's root; "[vdso]"; "//anon": no file */
+	const void *head;	/* the file's first page, as the process has it mapped; NULL = it has not, or not in memory */
+};
+
+/*
+ * Calls @fn for each executable area of the address space @mm_gva, by ascending addresses, until it returns non-zero,
+ * which is returned. Types must be loaded. @task_gva, @tgid: a task that had it; one that has it no more ends the walk with -ENOENT.
+ * -EOPNOTSUPP (memory maps of this kernel are not known), -EFAULT, -ESRCH.
+ */
+int code_areas_each(struct vpmu_kernel *kernel, uint64_t task_gva, int32_t tgid, uint64_t mm_gva,
+		    int (*fn)(const struct code_area *area, void *data), void *data);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Each CPU has a pointer to the task that runs on it among its own data, whose base is in GS while the kernel is at work. Its place there:
+ *
+ *	until 6.1	the variable current_task
+ *	6.2 to 6.14	a member of the variable pcpu_hot (e57ef2ed97c1, "x86: Put hot per CPU variables into
+ *			a struct")
+ *	since 6.15	current_task again (a1e4cc0155ad, "x86/percpu: Move current_task to percpu hot section")
+ *
+ * The symbol of a per-CPU variable is what is to be added to the base. Until 6.14 these count from 0; since 6.15 they are
+ * addresses in the kernel's image, and the base makes up for it: the sum is the same.
+ */
+#include <errno.h>
+
+#include "guest/current.h"
+#include "guest/kernel_types.h"
+#include "util/error.h"
+
+static bool find_pointer(const struct vpmu_kernel *k, uint64_t *ret_offset)
+{
+	if (k->gva[KERNEL_PCPU_HOT] && k->types->task.current_in_hot != NO_MEMBER)
+		*ret_offset = k->gva[KERNEL_PCPU_HOT] + k->types->task.current_in_hot;
+	else if (k->gva[KERNEL_CURRENT_TASK])
+		*ret_offset = k->gva[KERNEL_CURRENT_TASK];
+	else
+		return false;
+	return true;
+}
+
+int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr)
+{
+	int r = kernel_look_again(k, reterr);
+	uint64_t offset;
+
+	if (r == 0)
+		r = kernel_types_load(k, reterr);
+	if (r < 0)
+		return r;
+	if (!find_pointer(k, &offset) || k->types->task.tgid != k->types->task.pid + 4)
+		return error_set(reterr, -EOPNOTSUPP,
+				 "the guest's kernel %s keeps its running tasks in a way that is not known",
+				 k->release);
+	*ret = (struct vpmu_bpf_guest){
+		.kernel_cr3 = k->paging.root_gpa,
+		.levels = k->paging.levels,
+		.current_offset = offset,
+		.pid_offset = k->types->task.pid,
+		.comm_offset = k->types->task.comm,
+		.mm_offset = k->types->task.mm,
+	};
+	return 0;
+}

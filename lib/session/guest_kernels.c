@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <time.h>
+
+#include "guest/current.h"
+#include "host/guest_chains.h"
+#include "session/guest_kernels.h"
+#include "util/log.h"
+
+#define CHECK_NS     1000000000ull
+#define RETRY_NS     10000000000ull /* a guest may be in its firmware yet; twice as long each time */
+#define RETRY_MAX_NS 160000000000ull
+#define BEGIN_NS     1000000000ull /* a tenth of that is usual */
+#define BEGIN_GUESTS 8
+
+/* There is a guest whose tasks can be told: from now on samples go through the program. */
+static bool has_program(struct vpmu_session *session)
+{
+	bool had = session->plan.guest_chains;
+
+	if (!session->plan.sees_guests || !plan_open_guest_chains(&session->plan))
+		return false;
+	if (!had)
+		vec_for_each (target, &session->targets)
+			target_attach_chains(*target, &session->plan);
+	return true;
+}
+
+/* 0, or what kept us: -EAGAIN: not known yet. */
+static int tell_program(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr)
+{
+	struct vpmu_kernel *kernel = symbolizer_guest_kernel(session->symbolizer, index);
+	struct vpmu_bpf_guest facts;
+	int r;
+
+	if (!kernel)
+		return -EAGAIN;
+	r = current_describe(kernel, &facts, reterr);
+	if (r == 0 && !has_program(session))
+		return 0;
+	if (r == 0)
+		r = guest_chains_know(session->plan.guest_chains, session->roster.guests.items[index]->info.pid,
+				      &facts);
+	return r;
+}
+
+static void look_for(struct vpmu_session *session, uint32_t index, uint64_t now_ns)
+{
+	struct roster_guest *guest = session->roster.guests.items[index];
+	struct vpmu_error error = {};
+	int r = tell_program(session, index, &error);
+
+	if (r == 0) {
+		guest->tasks_known = true;
+		guest->look_at_ns = now_ns + CHECK_NS;
+		return;
+	}
+	if (r == -EAGAIN && symbolizer_guest_is_looked_for(session->symbolizer, index))
+		return;
+	if (error.text[0])
+		log_debug("guest '%s': samples without tasks: %s", guest->info.name, error.text);
+	guest->retry_ns = guest->retry_ns ? guest->retry_ns * 2 : RETRY_NS;
+	if (guest->retry_ns > RETRY_MAX_NS)
+		guest->retry_ns = RETRY_MAX_NS;
+	guest->look_at_ns = now_ns + guest->retry_ns;
+	symbolizer_guest_look_again(session->symbolizer, index);
+}
+
+static void check(struct vpmu_session *session, uint32_t index, uint64_t now_ns)
+{
+	struct roster_guest *guest = session->roster.guests.items[index];
+	struct vpmu_kernel *kernel = symbolizer_guest_kernel(session->symbolizer, index);
+
+	guest->look_at_ns = now_ns + CHECK_NS;
+	if (kernel && kernel_look_again(kernel, NULL) == 0)
+		return;
+	guest_kernels_forget(session, index);
+	symbolizer_guest_look_again(session->symbolizer, index);
+}
+
+void guest_kernels_forget(struct vpmu_session *session, uint32_t index)
+{
+	struct roster_guest *guest = session->roster.guests.items[index];
+
+	if (guest->tasks_known && session->plan.guest_chains)
+		(void)guest_chains_know(session->plan.guest_chains, guest->info.pid, NULL);
+	guest->tasks_known = false;
+}
+
+static bool any_is_looked_for(const struct vpmu_session *session)
+{
+	for (uint32_t i = 0; i < session->roster.guests.n; i++)
+		if (symbolizer_guest_is_looked_for(session->symbolizer, i))
+			return true;
+	return false;
+}
+
+void guest_kernels_begin(struct vpmu_session *session)
+{
+	static const struct timespec nap = {.tv_nsec = 2000000};
+	uint64_t until_ns = session_now_ns() + BEGIN_NS;
+
+	if (session->roster.guests.n > BEGIN_GUESTS)
+		return;
+	for (uint32_t i = 0; i < session->roster.guests.n; i++)
+		session->roster.guests.items[i]->sampled = true;
+	do
+		guest_kernels_follow(session, session_now_ns());
+	while (any_is_looked_for(session) && session_now_ns() < until_ns && nanosleep(&nap, NULL) == 0);
+}
+
+void guest_kernels_follow(struct vpmu_session *session, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < session->roster.guests.n; i++) {
+		const struct roster_guest *guest = session->roster.guests.items[i];
+
+		if (guest->proc_fd < 0) {
+			guest_kernels_forget(session, i);
+			continue;
+		}
+		if (!guest->sampled || now_ns < guest->look_at_ns)
+			continue;
+		if (guest->tasks_known)
+			check(session, i, now_ns);
+		else
+			look_for(session, i, now_ns);
+	}
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A process is an address space of a guest (its mm_struct) together with the id that it has. Its maps are not read when
+ * it is first seen, in the middle of a round, but after it, a few processes at a time; what is sampled in between lies in the same space
+ * and has its names by the time anybody asks. A process that is gone by then stays without maps.
+ *
+ * What was mapped keeps its meaning: if another file turns up where one was, the process gets a new entry from there on.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "format/elf_head.h"
+#include "format/vpmu_tasks.h"
+#include "guest/code_areas.h"
+#include "session/guest_tasks.h"
+#include "util/hash.h"
+#include "util/idtable.h"
+#include "util/intern.h"
+#include "util/macro.h"
+#include "util/vec.h"
+
+#define TASKS_MAX     65536u
+#define PROCESSES_MAX 16384u
+#define MAPS_MAX      4096u /* of a process, with code */
+#define READ_AGAIN_NS 200000000u
+
+struct map {
+	uint64_t start, end, offset_bytes;
+	const char *path; /* interned */
+	uint8_t build_id[20], build_id_bytes;
+};
+
+struct process {
+	uint64_t mm_gva;
+	uint64_t task_gva; /* one of its tasks, seen last */
+	uint64_t read_at_ns; /* not to be read again before */
+	uint32_t guest, space;
+	int32_t pid;
+	bool wanted; /* its maps are to be read */
+	bool retired; /* another entry goes on */
+	VEC(struct map) maps;
+};
+
+struct task {
+	uint32_t guest, process, comm_id;
+	int32_t tid, pid;
+	const char *comm;
+};
+
+struct guest_tasks {
+	struct processes *names; /* of the host's threads, and ours */
+	struct vpmu_symbolizer *symbolizer;
+	struct intern *paths;
+	VEC(struct process) processes;
+	VEC(struct task) tasks;
+	struct idtable process_ids, task_ids;
+	bool some_wanted;
+};
+
+struct guest_tasks *guest_tasks_new(struct processes *processes, struct vpmu_symbolizer *symbolizer)
+{
+	struct guest_tasks *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->names = processes;
+	t->symbolizer = symbolizer;
+	t->paths = intern_new();
+	return t->paths ? t : guest_tasks_free(t);
+}
+
+struct guest_tasks *guest_tasks_free(struct guest_tasks *t)
+{
+	if (!t)
+		return NULL;
+	vec_for_each (process, &t->processes)
+		vec_free(&process->maps);
+	vec_free(&t->processes);
+	vec_free(&t->tasks);
+	idtable_deinit(&t->process_ids);
+	idtable_deinit(&t->task_ids);
+	intern_free(t->paths);
+	free(t);
+	return NULL;
+}
+
+/* ---- numbers ---- */
+
+static uint32_t process_new(struct guest_tasks *t, uint32_t guest, int32_t pid, uint64_t mm_gva)
+{
+	uint32_t space;
+
+	if (t->processes.n >= PROCESSES_MAX || !vec_reserve(&t->processes, 1))
+		return VPMU_TASKS_NO_PROCESS;
+	space = symbolizer_guest_space(t->symbolizer, guest);
+	if (space == UINT32_MAX)
+		return VPMU_TASKS_NO_PROCESS;
+	t->processes.items[t->processes.n] =
+		(struct process){.mm_gva = mm_gva, .guest = guest, .pid = pid, .space = space};
+	return (uint32_t)t->processes.n++;
+}
+
+static uint32_t process_of(struct guest_tasks *t, uint32_t guest, const struct vpmu_bpf_task *task)
+{
+	uint32_t hash = (uint32_t)hash_mix(task->mm_gva, guest | (uint64_t)(uint32_t)task->tgid << 32);
+	uint32_t id, i = idtable_first(&t->process_ids, hash);
+
+	for (; (id = idtable_at(&t->process_ids, i, hash)) != IDTABLE_END; i = idtable_step(&t->process_ids, i)) {
+		const struct process *p = id == IDTABLE_OTHER ? NULL : &t->processes.items[id];
+
+		if (p && !p->retired && p->mm_gva == task->mm_gva && p->guest == guest && p->pid == task->tgid)
+			return id;
+	}
+	id = process_new(t, guest, task->tgid, task->mm_gva);
+	if (id == VPMU_TASKS_NO_PROCESS || !idtable_put(&t->process_ids, hash, id))
+		return VPMU_TASKS_NO_PROCESS;
+	t->processes.items[id].wanted = t->some_wanted = true;
+	return id;
+}
+
+/* Sixteen bytes of the guest's, as text. */
+static void take_comm(const char *from, char to[VPMU_BPF_COMM_BYTES + 1])
+{
+	memcpy(to, from, VPMU_BPF_COMM_BYTES);
+	to[VPMU_BPF_COMM_BYTES] = '\0';
+	for (char *p = to; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+}
+
+static uint32_t task_add(struct guest_tasks *t, const struct task *task)
+{
+	uint32_t hash = (uint32_t)hash_mix(task->guest | (uint64_t)task->process << 32,
+					   (uint32_t)task->tid | (uint64_t)task->comm_id << 32);
+	uint32_t id, i = idtable_first(&t->task_ids, hash);
+
+	for (; (id = idtable_at(&t->task_ids, i, hash)) != IDTABLE_END; i = idtable_step(&t->task_ids, i)) {
+		const struct task *other = id == IDTABLE_OTHER ? NULL : &t->tasks.items[id];
+
+		if (other && other->guest == task->guest && other->process == task->process &&
+		    other->tid == task->tid && other->comm_id == task->comm_id && other->pid == task->pid)
+			return id;
+	}
+	id = (uint32_t)t->tasks.n;
+	if (id >= TASKS_MAX || !vec_reserve(&t->tasks, 1) || !idtable_put(&t->task_ids, hash, id))
+		return GUEST_TASK_NONE;
+	t->tasks.items[t->tasks.n++] = *task;
+	return id;
+}
+
+uint32_t guest_tasks_note(struct guest_tasks *t, uint32_t guest, const struct vpmu_bpf_task *from, uint64_t ip,
+			  uint64_t now_ns)
+{
+	struct task task = {
+		.guest = guest,
+		.process = VPMU_TASKS_NO_PROCESS,
+		.tid = from->pid,
+		.pid = from->tgid,
+	};
+	char comm[VPMU_BPF_COMM_BYTES + 1];
+	struct process *process;
+
+	/* What no kernel has: the tables that led here were not a kernel's. */
+	if (!from->gva || from->tgid < 0 || from->pid < from->tgid)
+		return GUEST_TASK_NONE;
+	take_comm(from->comm, comm);
+	task.comm = processes_name(t->names, comm, &task.comm_id);
+	if (!task.comm)
+		return GUEST_TASK_NONE;
+	if (from->mm_gva) {
+		task.process = process_of(t, guest, from);
+		if (task.process == VPMU_TASKS_NO_PROCESS)
+			return GUEST_TASK_NONE;
+		process = &t->processes.items[task.process];
+		process->task_gva = from->gva;
+		if (ip && !process->wanted && now_ns >= process->read_at_ns &&
+		    !symbolizer_is_mapped(t->symbolizer, process->space, ip))
+			process->wanted = t->some_wanted = true;
+	}
+	return task_add(t, &task);
+}
+
+bool guest_tasks_at(const struct guest_tasks *t, uint32_t number, struct guest_task_view *ret)
+{
+	const struct task *task = number < t->tasks.n ? &t->tasks.items[number] : NULL;
+
+	if (!task)
+		return false;
+	*ret = (struct guest_task_view){
+		.pid = task->pid,
+		.tid = task->tid,
+		.comm = task->comm,
+		.comm_id = task->comm_id,
+		.space = task->process < t->processes.n ? t->processes.items[task->process].space : SPACE_NONE,
+	};
+	return true;
+}
+
+/* ---- maps ---- */
+
+static bool same_place(const struct map *a, const struct map *b)
+{
+	return a->path == b->path && a->start - a->offset_bytes == b->start - b->offset_bytes;
+}
+
+/* 1: there is something else; 0: it is there already or fits. */
+static int contradicts(const struct process *process, const struct map *map, bool *ret_known)
+{
+	*ret_known = false;
+	vec_for_each (old, &process->maps) {
+		if (old->start >= map->end || map->start >= old->end)
+			continue;
+		if (!same_place(old, map))
+			return 1;
+		*ret_known |= old->start <= map->start && old->end >= map->end;
+	}
+	return 0;
+}
+
+static int add_map(struct guest_tasks *t, struct process *process, const struct map *map, const void *head)
+{
+	struct perf_mmap_record record = {
+		.start = map->start,
+		.length_bytes = map->end - map->start,
+		.pgoff_bytes = map->offset_bytes,
+		.prot = PROT_READ | PROT_EXEC,
+		.path = map->path,
+		.build_id_bytes = map->build_id_bytes,
+	};
+	uint32_t space;
+
+	if (process->maps.n >= MAPS_MAX)
+		return 0;
+	memcpy(record.build_id, map->build_id, map->build_id_bytes);
+	space = symbolizer_guest_map(t->symbolizer, process->space, &record, head);
+	if (space == UINT32_MAX || !vec_push(&process->maps, *map))
+		return -ENOMEM;
+	process->space = space;
+	return 0;
+}
+
+struct reading {
+	struct guest_tasks *tasks;
+	struct process *process;
+};
+
+static int see_area(const struct code_area *area, void *data)
+{
+	const struct reading *reading = data;
+	struct map map = {.start = area->start_gva, .end = area->end_gva, .offset_bytes = area->offset_bytes};
+	uint32_t path = intern_add(reading->tasks->paths, area->path);
+	struct elf_head head;
+	bool known;
+
+	if (path == INTERN_FAILED)
+		return -ENOMEM;
+	map.path = intern_string(reading->tasks->paths, path);
+	if (contradicts(reading->process, &map, &known)) {
+		reading->process->retired = true;
+		return 1;
+	}
+	if (known)
+		return 0;
+	if (area->head && elf_head_parse(area->head, ELF_HEAD_BYTES, &head) == 0) {
+		memcpy(map.build_id, head.build_id, head.build_id_bytes);
+		map.build_id_bytes = head.build_id_bytes;
+	}
+	return add_map(reading->tasks, reading->process, &map, area->head);
+}
+
+static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns)
+{
+	struct vpmu_kernel *kernel = symbolizer_guest_kernel(t->symbolizer, process->guest);
+	struct reading reading = {t, process};
+	int r;
+
+	process->wanted = false;
+	process->read_at_ns = now_ns + READ_AGAIN_NS;
+	if (!kernel)
+		return 0;
+	r = code_areas_each(kernel, process->task_gva, process->pid, process->mm_gva, see_area, &reading);
+	return r == -ENOMEM ? r : 0;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int guest_tasks_read_maps(struct guest_tasks *t, uint64_t now_ns, uint64_t budget_ns)
+{
+	uint64_t until_ns = clock_ns() + budget_ns;
+
+	if (!t->some_wanted)
+		return 0;
+	for (size_t i = t->processes.n; i-- > 0;) {
+		struct process *process = &t->processes.items[i];
+		int r;
+
+		if (!process->wanted || process->retired)
+			continue;
+		if (clock_ns() >= until_ns)
+			return 0; /* some are still wanted */
+		r = read_maps(t, process, now_ns);
+		if (r < 0)
+			return r;
+	}
+	t->some_wanted = false;
+	return 0;
+}
+
+/* ---- in recordings ---- */
+
+int guest_tasks_save(const struct guest_tasks *t, struct strbuf *out)
+{
+	vpmu_tasks_put_head(out, (uint32_t)t->processes.n, (uint32_t)t->tasks.n);
+	vec_for_each (process, &t->processes) {
+		size_t entry = vpmu_tasks_put_process(
+			out, &(struct vpmu_tasks_process){.guest = process->guest, .pid = process->pid});
+
+		vec_for_each (map, &process->maps) {
+			struct vpmu_tasks_map put = {
+				.start = map->start,
+				.end = map->end,
+				.offset_bytes = map->offset_bytes,
+				.path = map->path,
+				.build_id_bytes = map->build_id_bytes,
+			};
+
+			memcpy(put.build_id, map->build_id, map->build_id_bytes);
+			vpmu_tasks_put_map(out, entry, &put);
+		}
+	}
+	vec_for_each (task, &t->tasks)
+		vpmu_tasks_put_task(out, &(struct vpmu_tasks_task){.guest = task->guest,
+								   .process = task->process,
+								   .tid = task->tid,
+								   .pid = task->pid,
+								   .name = task->comm});
+	return out->failed ? -ENOMEM : 0;
+}
+
+static int load_process(const struct vpmu_tasks_process *from, void *data)
+{
+	struct guest_tasks *t = data;
+
+	if (from->guest >= symbolizer_n_guests(t->symbolizer) || t->processes.n >= PROCESSES_MAX)
+		return -EBADMSG;
+	return process_new(t, from->guest, from->pid, 0) == VPMU_TASKS_NO_PROCESS ? -ENOMEM : 0;
+}
+
+static int load_map(const struct vpmu_tasks_map *from, void *data)
+{
+	struct guest_tasks *t = data;
+	struct map map = {
+		.start = from->start,
+		.end = from->end,
+		.offset_bytes = from->offset_bytes,
+		.build_id_bytes = from->build_id_bytes,
+	};
+	uint32_t path = intern_add(t->paths, from->path);
+
+	if (path == INTERN_FAILED)
+		return -ENOMEM;
+	map.path = intern_string(t->paths, path);
+	memcpy(map.build_id, from->build_id, from->build_id_bytes);
+	return add_map(t, &t->processes.items[t->processes.n - 1], &map, NULL);
+}
+
+/* Numbers are places in the list, so each entry takes one, whatever it says. */
+static int load_task(const struct vpmu_tasks_task *from, void *data)
+{
+	struct guest_tasks *t = data;
+	struct task task = {.guest = from->guest, .process = from->process, .tid = from->tid, .pid = from->pid};
+	bool kernel_thread = from->process == VPMU_TASKS_NO_PROCESS;
+
+	if (t->tasks.n >= TASKS_MAX || (!kernel_thread && from->process >= t->processes.n))
+		return -EBADMSG;
+	if (!kernel_thread && t->processes.items[from->process].guest != from->guest)
+		return -EBADMSG;
+	task.comm = processes_name(t->names, from->name, &task.comm_id);
+	return task.comm && vec_push(&t->tasks, task) ? 0 : -ENOMEM;
+}
+
+int guest_tasks_load(struct guest_tasks *t, const void *bytes, size_t n)
+{
+	static const struct vpmu_tasks_reader reader = {load_process, load_map, load_task};
+
+	return vpmu_tasks_decode(bytes, n, &reader, t);
+}

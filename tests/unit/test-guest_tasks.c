@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Processes of guests: their numbers, their way through a recording, the names of their code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <vpmu/vpmu.h>
+
+#include "format/vpmu_tasks.h"
+#include "session/guest_tasks.h"
+#include "sym/elf_file.h"
+#include "test.h"
+#include "util/io.h"
+
+static char directory[] = "/tmp/vpmu-test-XXXXXX";
+
+struct side {
+	struct vpmu_symbolizer *symbolizer;
+	struct processes *processes;
+	struct guest_tasks *tasks;
+};
+
+static struct side new_side(void)
+{
+	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .debug_dirs = "/nonexistent", .no_debuginfod = true);
+	struct vpmu_guest_info guest = { .pid = 1, .name = "web1", .uuid = "", .exe = "" };
+	struct side side = {};
+
+	CHECK_EQ(symbolizer_new(&opts, &side.symbolizer, NULL), 0);
+	CHECK_EQ(symbolizer_set_guest(side.symbolizer, 0, &guest), 0);
+	side.processes = processes_new(side.symbolizer);
+	side.tasks = guest_tasks_new(side.processes, side.symbolizer);
+	CHECK(side.tasks);
+	return side;
+}
+
+static void free_side(struct side *side)
+{
+	guest_tasks_free(side->tasks);
+	processes_free(side->processes);
+	symbolizer_free(side->symbolizer);
+}
+
+static struct vpmu_bpf_task task_of(int32_t tgid, int32_t pid, uint64_t mm_gva, const char *comm)
+{
+	struct vpmu_bpf_task task = { .gva = 0xffff888000001000, .mm_gva = mm_gva, .pid = pid, .tgid = tgid };
+
+	memcpy(task.comm, comm, strnlen(comm, sizeof(task.comm)));
+	return task;
+}
+
+TEST(tasks_are_told_apart_by_thread_name_and_address_space)
+{
+	struct side side = new_side();
+	struct vpmu_bpf_task tasks[] = {
+		task_of(70, 70, 0x1000, "alpha"), task_of(70, 71, 0x1000, "alpha"), task_of(70, 70, 0x1000, "renamed"),
+		task_of(70, 70, 0x2000, "alpha"), task_of(2, 2, 0, "kthreadd"),
+	};
+	struct guest_task_view view[5];
+	uint32_t id[5];
+
+	for (int i = 0; i < 5; i++) {
+		id[i] = guest_tasks_note(side.tasks, 0, &tasks[i], 0, 1);
+		CHECK_EQ(guest_tasks_note(side.tasks, 0, &tasks[i], 0, 1), id[i]);
+		CHECK(guest_tasks_at(side.tasks, id[i], &view[i]));
+		for (int k = 0; k < i; k++)
+			CHECK(id[i] != id[k]);
+	}
+	CHECK_STR(view[2].comm, "renamed");
+	CHECK_EQ(view[1].pid, 70);
+	CHECK_EQ(view[1].tid, 71);
+	CHECK_EQ(view[0].space, view[1].space);
+	CHECK(view[0].space != view[3].space); /* exec */
+	CHECK_EQ(view[4].space, SPACE_NONE);
+	free_side(&side);
+}
+
+TEST(what_is_no_task_has_no_number)
+{
+	struct side side = new_side();
+	struct vpmu_bpf_task none = {}, odd = task_of(70, 3, 0x1000, "x");
+	struct guest_task_view view;
+
+	CHECK_EQ(guest_tasks_note(side.tasks, 0, &none, 0, 1), GUEST_TASK_NONE);
+	CHECK_EQ(guest_tasks_note(side.tasks, 0, &odd, 0, 1), GUEST_TASK_NONE);
+	CHECK(!guest_tasks_at(side.tasks, 0, &view));
+	CHECK(!guest_tasks_at(side.tasks, GUEST_TASK_NONE, &view));
+	free_side(&side);
+}
+
+/* A section of one process that has this program mapped at @at, as a recording would carry it. */
+static void write_section(struct strbuf *out, const char *path, const struct build_id *build_id, uint64_t at)
+{
+	struct vpmu_tasks_map map = { at, at + (64 << 20), 0, path, {}, build_id->n };
+	size_t entry;
+
+	memcpy(map.build_id, build_id->bytes, build_id->n);
+	vpmu_tasks_put_head(out, 1, 1);
+	entry = vpmu_tasks_put_process(out, &(struct vpmu_tasks_process){ .guest = 0, .pid = 70 });
+	vpmu_tasks_put_map(out, entry, &map);
+	vpmu_tasks_put_task(out, &(struct vpmu_tasks_task){ 0, 0, 70, 70, "alpha" });
+}
+
+/* Where the function of this name lies in this program's file. */
+static uint64_t own_offset(const void *function)
+{
+	char line[512], path[512], own[512];
+	uint64_t start, end, offset, found = 0;
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	CHECK(n > 0 && maps);
+	own[n] = '\0';
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %511s", &start, &end, &offset, path) == 4 && !strcmp(path, own) &&
+		    (uint64_t)function >= start && (uint64_t)function < end)
+			found = (uint64_t)function - start + offset;
+	fclose(maps);
+	CHECK(found);
+	return found;
+}
+
+static void copy_own(const char *to)
+{
+	char *bytes;
+	size_t n;
+
+	CHECK_EQ(io_read_file(AT_FDCWD, "/proc/self/exe", 1 << 30, &bytes, &n), 0);
+	CHECK_EQ(io_write_file_atomic(to, bytes, n, 0700), 0);
+	free(bytes);
+}
+
+static struct vpmu_frame frame_of(struct side *side, uint64_t address)
+{
+	struct guest_task_view view;
+	struct vpmu_frame frame;
+
+	CHECK(guest_tasks_at(side->tasks, 0, &view));
+	symbolizer_frame(side->symbolizer, VPMU_SIDE_GUEST_USER, 0, view.space, address, false, &frame);
+	return frame;
+}
+
+TEST(a_recordings_processes_have_names_below_the_guests_root)
+{
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+	uint64_t at = 0x7f0000000000, offset = own_offset(free_side);
+	_strbuf_ struct strbuf section = {};
+	struct side side = new_side();
+	struct vpmu_frame frame;
+	char path[128];
+
+	CHECK_EQ(elf_file_open("/proc/self/exe", &file), 0);
+	write_section(&section, "/opt/tool", &file.build_id, at);
+	CHECK_EQ(guest_tasks_load(side.tasks, section.text, section.n), 0);
+	snprintf(path, sizeof(path), "%s/opt", directory);
+	CHECK_EQ(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/opt/real", directory);
+	copy_own(path);
+	/* The guest's own links mean its own root. */
+	snprintf(path, sizeof(path), "%s/opt/tool", directory);
+	CHECK_EQ(symlink("/opt/real", path), 0);
+	CHECK_EQ(vpmu_symbolizer_guest_file(side.symbolizer, VPMU_NO_GUEST, VPMU_GUEST_ROOT, directory, 0, NULL), 0);
+	frame = frame_of(&side, at + offset);
+	CHECK_EQ(frame.status, VPMU_FRAME_OK);
+	CHECK_STR(frame.symbol, "free_side");
+	CHECK_STR(frame.dso, "/opt/tool");
+	CHECK_EQ(frame.dso_offset, offset);
+	CHECK_EQ(frame_of(&side, at - 1).status, VPMU_FRAME_UNMAPPED);
+	free_side(&side);
+}
+
+TEST(this_machines_files_are_not_the_guests)
+{
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+	_strbuf_ struct strbuf section = {}, same = {};
+	struct side side = new_side();
+	struct vpmu_frame frame;
+	char own[512];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	CHECK(n > 0);
+	own[n] = '\0';
+	CHECK_EQ(elf_file_open(own, &file), 0);
+	/* It exists here, at this very path: but nobody said that this is the guest's root. */
+	write_section(&section, own, &file.build_id, 0x400000);
+	CHECK_EQ(guest_tasks_load(side.tasks, section.text, section.n), 0);
+	frame = frame_of(&side, 0x400000 + own_offset(free_side));
+	CHECK_EQ(frame.status, VPMU_FRAME_NO_SYMBOLS);
+	CHECK_STR(frame.dso, own);
+	CHECK_EQ(strlen(frame.build_id), 2 * file.build_id.n);
+	CHECK_EQ(frame.dso_offset, own_offset(free_side));
+	/* What was read is what is saved. */
+	CHECK_EQ(guest_tasks_save(side.tasks, &same), 0);
+	CHECK_EQ(same.n, section.n);
+	CHECK_EQ(memcmp(same.text, section.text, same.n), 0);
+	free_side(&side);
+}
+
+TEST(numbers_that_lead_nowhere_are_damage)
+{
+	_strbuf_ struct strbuf section = {};
+	struct side side = new_side();
+
+	vpmu_tasks_put_head(&section, 0, 1);
+	vpmu_tasks_put_task(&section, &(struct vpmu_tasks_task){ 0, 5, 1, 1, "x" });
+	CHECK_EQ(guest_tasks_load(side.tasks, section.text, section.n), -EBADMSG);
+	strbuf_clear(&section);
+	vpmu_tasks_put_head(&section, 1, 0);
+	vpmu_tasks_put_process(&section, &(struct vpmu_tasks_process){ .guest = 9, .pid = 1 });
+	CHECK_EQ(guest_tasks_load(side.tasks, section.text, section.n), -EBADMSG);
+	free_side(&side);
+}
+
+int main(void)
+{
+	char command[64];
+	int r;
+
+	if (!mkdtemp(directory))
+		return 1;
+	r = test_main();
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	return system(command) == 0 ? r : 1;
+}
