@@ -232,7 +232,8 @@ int store_db_open(const char *path, bool to_write, struct store_db **ret_db, str
 		return r;
 	/* The log is emptied by hand, behind each transaction. What a damaged file says is not to be believed. */
 	if (run(db, "PRAGMA synchronous = FULL") < 0 || run(db, "PRAGMA wal_autocheckpoint = 0") < 0 ||
-	    run(db, "PRAGMA cache_size = -512") < 0 || run(db, "PRAGMA trusted_schema = OFF") < 0 ||
+	    run(db, "PRAGMA cache_size = -512") < 0 || run(db, "PRAGMA temp_store = MEMORY") < 0 ||
+	    run(db, "PRAGMA trusted_schema = OFF") < 0 ||
 	    run(db, "PRAGMA cell_size_check = ON") < 0)
 		return fail(db, "open", reterr);
 	*ret_db = take_ptr(db);

@@ -23,7 +23,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "daemon"))
 from vpmud import Vpmud, wait_until  # noqa: E402
 
 HZ = 19
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def parse():

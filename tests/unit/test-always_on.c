@@ -101,10 +101,10 @@ static void on_answer(struct vpmu_profile *profile, const struct vpmu_error *err
 	s->answered = true;
 }
 
-/* How many samples the store has of @guest; 0 if nothing. */
-static uint64_t stored(struct stage *s, const char *guest)
+/* How many samples the store has of a guest; 0 if nothing. */
+static uint64_t stored_of(struct stage *s, const char *guest, const char *uuid)
 {
-	struct store_guest one = { .name = guest, .uuid = "" };
+	struct store_guest one = { .name = guest, .uuid = uuid };
 	struct store_query query = { .guests = &one, .n_guests = 1, .until_ms = INT64_MAX };
 	struct vpmu_coverage coverage;
 
@@ -116,6 +116,11 @@ static uint64_t stored(struct stage *s, const char *guest)
 		return 0;
 	vpmu_profile_coverage(s->profile, &coverage);
 	return coverage.samples;
+}
+
+static uint64_t stored(struct stage *s, const char *guest)
+{
+	return stored_of(s, guest, "");
 }
 
 static void run_for(struct stage *s, int ms)
@@ -232,6 +237,24 @@ TEST(another_rate_counts_from_a_reload_on)
 	wait_for_more(&s, "web1", before);
 	run_for(&s, 3 * MINUTE_MS);
 	CHECK_CMP(stored(&s, "web1"), >, before);
+	leave(&s);
+	end_child(web1);
+}
+
+TEST(a_guest_is_kept_under_the_name_that_it_has)
+{
+	static const char uuid[] = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+	pid_t web1 = spinning_guest("web1");
+	const struct libvirt_domain renamed = { "db", uuid, "running", web1 };
+	struct stage s;
+
+	enter(&s);
+	begin(&s);
+	wait_for_more(&s, "web1", 0);
+	CHECK_EQ(domains_libvirt_has(s.m.domains, &renamed), 0);
+	for (int i = 0; i < 100 && !stored_of(&s, "db", uuid); i++)
+		run_for(&s, 100);
+	CHECK_CMP(stored_of(&s, "db", uuid), >, 0);
 	leave(&s);
 	end_child(web1);
 }

@@ -197,6 +197,31 @@ TEST(a_file_that_cannot_be_had_is_said_and_tried_again)
 	leave(&s);
 }
 
+/* Of what waits for a disk the newest are kept, a quarter of what the store may take. */
+TEST(what_waits_in_memory_is_bounded)
+{
+	struct store_stats stats;
+	struct stage s = {};
+
+	enter(&s);
+	s.config.store_max_bytes = 1 << 20;
+	CHECK_EQ(mkdir(s.path, 0700), 0);
+	open_store(&s);
+	for (int i = 20; i > 1; i--) {
+		void *bytes = calloc(1, 60 << 10);
+
+		CHECK_EQ(store_put(s.store, "web1", "", minute(i), bytes, 60 << 10), 0);
+	}
+	put(&s, "web1", minute(1), "f", 30);
+	CHECK_EQ(rmdir(s.path), 0);
+	put(&s, "web1", minute(0), "f", 2);
+	settle(&s, 2, 15);
+	store_stats(s.store, &stats);
+	CHECK_CMP(stats.profiles, <=, 6);
+	CHECK_EQ(ask(&s, "web1", 0), 32);
+	leave(&s);
+}
+
 TEST(a_profile_that_is_damaged_is_one_that_is_missing)
 {
 	struct store_stats stats;
