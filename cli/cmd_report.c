@@ -148,7 +148,7 @@ static void print_text(const struct event_reports *e, const struct vpmu_report_o
 {
 	const struct input *input = e->input;
 	bool damaged = input->recording && vpmu_recording_info(input->recording)->damaged;
-	struct report_unnamed unnamed = {};
+	struct report_unnamed unnamed = { .named_by_vpmud = !input->recording };
 	struct vpmu_coverage recorded;
 	_strbuf_ struct strbuf head = {};
 

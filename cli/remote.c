@@ -50,8 +50,8 @@ enum status remote_open(const struct remote_args *args, struct vpmu_client **ret
 	return STATUS_DONE;
 }
 
-/* Of what vpmud does not do for this user, or at all. */
-static int with_hint(int code, struct vpmu_error *reterr)
+/* What to try is told by vpmud in terms of its methods, by us in terms of commands. */
+static int with_hint(struct vpmu_client *client, int code, struct vpmu_error *reterr)
 {
 	char hint[128];
 
@@ -60,6 +60,8 @@ static int with_hint(int code, struct vpmu_error *reterr)
 	snprintf(hint, sizeof(hint), "%.127s", reterr->hint);
 	if (code == -EACCES)
 		error_hint(reterr, "%s%sroot can do it without vpmud: --local", hint, hint[0] ? "; " : "");
+	if (streq(vpmu_client_error(client), "org.vpmu.GuestNotFound"))
+		error_hint(reterr, "'vpmu list' tells which there are");
 	if (code == -ENOSYS)
 		error_hint(reterr, "it is older than this command: --local does without it");
 	return code;
@@ -84,7 +86,7 @@ int remote_call(struct vpmu_client *client, const char *method, struct json_obje
 	int r;
 
 	r = vpmu_client_call(client, method, text_of(taken), &text, reterr);
-	return r < 0 ? with_hint(r, reterr) : parse(text, ret_reply, reterr);
+	return r < 0 ? with_hint(client, r, reterr) : parse(text, ret_reply, reterr);
 }
 
 struct listener {
@@ -109,7 +111,7 @@ int remote_stream(struct vpmu_client *client, const char *method, struct json_ob
 	_reply_ struct json_object *taken = parameters;
 	struct listener listener = { fn, data };
 
-	return with_hint(vpmu_client_more(client, method, text_of(taken), listen_to, &listener, reterr), reterr);
+	return with_hint(client, vpmu_client_more(client, method, text_of(taken), listen_to, &listener, reterr), reterr);
 }
 
 struct fetched {

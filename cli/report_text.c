@@ -129,8 +129,10 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 	uint64_t n_guest = vpmu_coverage_guest(coverage), n_host = vpmu_coverage_host(coverage);
 
 	if (many(guest[VPMU_FRAME_UNMAPPED] + guest[VPMU_FRAME_NO_SYMBOLS], n_guest))
-		say("Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image "
-		    "tell where names are.");
+		say(unnamed->named_by_vpmud ?
+			    "Guest addresses without names: vpmud found no symbols for them in the guest or on this machine." :
+			    "Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image "
+			    "tell where names are.");
 	if (many(guest[VPMU_FRAME_OPAQUE], n_guest))
 		say("Opaque guest samples: an encrypted guest does not tell where it was.");
 	if (many(host[VPMU_FRAME_HIDDEN], n_host))

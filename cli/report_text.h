@@ -8,6 +8,7 @@
 /* Samples in rows whose symbol is not known, by half (1 = guest) and by why. */
 struct report_unnamed {
 	uint64_t samples[2][VPMU_FRAME_STATUS_COUNT];
+	bool named_by_vpmud; /* so that files named here would not help */
 };
 
 /* @event is named in the heading; NULL if there is but one. Adds to @unnamed. */

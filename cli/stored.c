@@ -157,6 +157,12 @@ int stored_input(const struct stored *stored, const struct period *period, const
 	if (!name)
 		return error_oom(reterr);
 	r = remote_fetch(stored->client, "Export", parameters_of(stored, period, guests, sides), &reply, &fd, reterr);
+	if (r == -ENODATA && reterr) {
+		struct vpmu_error plain = *reterr;
+
+		error_set(reterr, r, "%s: %s", name, plain.text);
+		memcpy(reterr->hint, plain.hint, sizeof(plain.hint));
+	}
 	if (r >= 0)
 		r = read_profile(fd, &profile, reterr);
 	if (r < 0)

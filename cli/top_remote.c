@@ -10,7 +10,6 @@
 #include "json.h"
 #include "json_read.h"
 #include "period.h"
-#include "progress.h"
 #include "remote.h"
 #include "top.h"
 
@@ -24,7 +23,6 @@ struct remote {
 	VEC(struct vpmu_row) rows;
 	VEC(struct vcpu_text) vcpus; /* as text, by row */
 	struct top_view view;
-	uint64_t last_ns;
 	unsigned int version;
 	bool over;
 	struct vpmu_error *reterr;
@@ -86,7 +84,6 @@ static int read_view(struct remote *remote, struct json_object *reply)
 {
 	size_t n = json_length(reply, "rows");
 	struct top_view *view = &remote->view;
-	uint64_t now = now_ns();
 
 	remote->rows.n = remote->vcpus.n = 0;
 	if (!vec_reserve(&remote->rows, n) || !vec_reserve(&remote->vcpus, n))
@@ -102,8 +99,7 @@ static int read_view(struct remote *remote, struct json_object *reply)
 	view->samples[0] = vpmu_coverage_host(&view->coverage);
 	view->samples[1] = vpmu_coverage_guest(&view->coverage);
 	view->time_ms = period_now_ms();
-	view->interval_ns = now - remote->last_ns;
-	remote->last_ns = now;
+	view->interval_ns = top_look(remote->top)->interval_ns; /* as vpmud measures it */
 	return 0;
 }
 
@@ -151,7 +147,6 @@ int top_remote(struct top *top, const struct top_request *request, struct vpmu_c
 
 	for (;;) {
 		remote.version = top_look(top)->version;
-		remote.last_ns = now_ns();
 		r = remote_stream(*client, "Top", parameters_of(request, top_look(top)), hear, &remote, reterr);
 		if (r < 0 || remote.over)
 			return r;
