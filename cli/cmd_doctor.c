@@ -146,7 +146,7 @@ static enum status run_doctor(const void *opaque, const struct name_list *operan
 	int r;
 
 	(void)operands;
-	status = remote_open(&args->remote, &client);
+	status = remote_open(&args->remote, 0, &client);
 	if (status != STATUS_DONE)
 		return status;
 	r = client ? remote_call(client, "Capabilities", NULL, &reply, &error) : vpmu_host_new(NULL, &host, &error);

@@ -295,7 +295,7 @@ static enum status run_list(const void *opaque, const struct name_list *operands
 	enum status status;
 
 	(void)operands;
-	status = remote_open(&args->remote, &client);
+	status = remote_open(&args->remote, 0, &client);
 	if (status != STATUS_DONE)
 		return status;
 	return client ? list_remote(args, client) : list_local(args);

@@ -239,7 +239,7 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
 	/* vpmud records guests only, and always with what names them. */
 	if (!args->all_cpus && !args->no_symbols)
-		status = remote_open(&args->remote, &client);
+		status = remote_open(&args->remote, 0, &client);
 	if (status != STATUS_DONE)
 		return status;
 	if (client && !operands->n)

@@ -220,7 +220,7 @@ static enum status run_stat(const void *opaque, const struct name_list *operands
 	struct stat_output output = { .json = args->common.json, .intervals = args->interval_ms };
 	enum status status;
 
-	status = remote_open(&args->remote, &client);
+	status = remote_open(&args->remote, args->interval_ms, &client);
 	if (status != STATUS_DONE)
 		return status;
 	if (client && !operands->n)

@@ -27,8 +27,6 @@ struct top_args {
 };
 
 #define FIELD(name) offsetof(struct top_args, name)
-#define INTERVAL_MIN_NS 200000000ull
-#define INTERVAL_MAX_NS 60000000000ull
 
 static const struct option_spec top_options[] = {
 	{ .letter = 's', .name = "sort", .arg = "KEYS", .set = option_string, .offset = FIELD(sort),
@@ -144,7 +142,7 @@ static void change_interval(struct top_look *look, bool longer)
 {
 	uint64_t ns = longer ? look->interval_ns * 2 : look->interval_ns / 2;
 
-	ns = MIN(MAX(ns, INTERVAL_MIN_NS), INTERVAL_MAX_NS);
+	ns = MIN(MAX(ns, TOP_INTERVAL_MIN_NS), TOP_INTERVAL_MAX_NS);
 	look->version += ns != look->interval_ns;
 	look->interval_ns = ns;
 }
@@ -239,9 +237,9 @@ static enum status run_top(const void *opaque, const struct name_list *operands)
 	enum status status;
 	int r;
 
-	if (args->interval_ns && (args->interval_ns < INTERVAL_MIN_NS || args->interval_ns > INTERVAL_MAX_NS))
+	if (args->interval_ns && (args->interval_ns < TOP_INTERVAL_MIN_NS || args->interval_ns > TOP_INTERVAL_MAX_NS))
 		return say_usage("-d is 200ms to 60s");
-	status = remote_open(&args->remote, &client);
+	status = remote_open(&args->remote, TOP_INTERVAL_MAX_NS / 1000000, &client);
 	if (status != STATUS_DONE)
 		return status;
 	if (!client && vpmu_guests_new(NULL, &guests, &error) < 0)

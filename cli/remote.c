@@ -10,7 +10,8 @@
 #include "output.h"
 #include "remote.h"
 
-#define WAKE_MS 100
+#define WAKE_MS	    100
+#define PATIENCE_MS 60000ull /* with a vpmud that has much to do */
 
 const struct option_spec remote_options[] = {
 	{ .name = "local", .set = option_flag, .max = 1, .offset = offsetof(struct remote_args, local),
@@ -26,9 +27,10 @@ void remote_reply_free(struct json_object **reply)
 	json_object_put(*reply);
 }
 
-enum status remote_open(const struct remote_args *args, struct vpmu_client **ret_client)
+enum status remote_open(const struct remote_args *args, uint64_t quiet_ms, struct vpmu_client **ret_client)
 {
-	VPMU_OPTS(vpmu_client_opts, opts, .socket = args->socket, .wake_ms = WAKE_MS);
+	VPMU_OPTS(vpmu_client_opts, opts, .socket = args->socket, .wake_ms = WAKE_MS,
+		  .timeout_ms = (uint32_t)MIN(PATIENCE_MS + quiet_ms, (uint64_t)INT32_MAX));
 	const char *named = args->socket ? args->socket : getenv("VPMU_SOCKET");
 	struct vpmu_error error = {};
 	int r;

@@ -28,8 +28,11 @@ DEFINE_CLEANUP(struct vpmu_client *, vpmu_client_free)
 void remote_reply_free(struct json_object **reply);
 #define _reply_ __attribute__((cleanup(remote_reply_free)))
 
-/* Connects: *ret_client is NULL if the command is to do without. What is wrong was said. */
-enum status remote_open(const struct remote_args *args, struct vpmu_client **ret_client);
+/*
+ * Connects: *ret_client is NULL if the command is to do without. What is wrong was said. @quiet_ms: how long vpmud is silent between
+ * two replies because it was asked to be.
+ */
+enum status remote_open(const struct remote_args *args, uint64_t quiet_ms, struct vpmu_client **ret_client);
 
 /* remote_call - one call, one reply. @parameters are taken; NULL = none. */
 int remote_call(struct vpmu_client *client, const char *method, struct json_object *parameters,

@@ -74,7 +74,7 @@ static enum status read_times(const struct stored_args *args, struct stored *sto
 enum status stored_open(const struct stored_args *args, const struct input_args *files,
 			const struct guest_file_args *names, struct stored *ret_stored)
 {
-	VPMU_OPTS(vpmu_client_opts, opts, .socket = args->socket);
+	VPMU_OPTS(vpmu_client_opts, opts, .socket = args->socket, .timeout_ms = 300000); /* a month is a lot to merge */
 	struct vpmu_error error = {};
 	enum status status;
 

@@ -14,6 +14,9 @@
 #include <vpmu/vpmu.h>
 #include "options.h"
 
+#define TOP_INTERVAL_MIN_NS 200000000ull
+#define TOP_INTERVAL_MAX_NS 60000000000ull
+
 /* What is looked at, and how: the user changes it by keys. */
 struct top_look {
 	const char *sort;

@@ -154,7 +154,7 @@ int top_remote(struct top *top, const struct top_request *request, struct vpmu_c
 			return -ESRCH;
 		/* Who stops listening has ended the connection. */
 		*client = vpmu_client_free(*client);
-		if (remote_open(&where, client) != STATUS_DONE || !*client)
+		if (remote_open(&where, TOP_INTERVAL_MAX_NS / 1000000, client) != STATUS_DONE || !*client)
 			return error_set(reterr, -ECONNRESET, "vpmud went away");
 	}
 }

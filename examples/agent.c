@@ -10,7 +10,6 @@
 #include <vpmu/vpmu.h>
 
 static struct vpmu_error error;
-static struct vpmu_profile *profile; /* of the interval */
 
 static int fail(void)
 {
@@ -27,14 +26,8 @@ static void follow(enum vpmu_guest_change change, const struct vpmu_guest_info *
 		fail();
 }
 
-static void count(const struct vpmu_sample *sample, void *data)
-{
-	(void)data;
-	vpmu_profile_add(sample, profile);
-}
-
 /* Names the interval's addresses and prints the first rows of both halves. */
-static int print(struct vpmu_session *session)
+static int print(struct vpmu_session *session, struct vpmu_profile *profile)
 {
 	VPMU_OPTS(vpmu_report_opts, opts, .sort = "guest,side,symbol", .limit = 3);
 	struct vpmu_report *report = NULL;
@@ -48,7 +41,7 @@ static int print(struct vpmu_session *session)
 	for (size_t i = 0; (row = vpmu_report_row(report, i)); i++)
 		printf("%s  %5.1f%%  %s  %s\n", row->keys[VPMU_KEY_GUEST], row->percent,
 		       row->keys[VPMU_KEY_SIDE], row->keys[VPMU_KEY_SYMBOL]);
-	printf("-- %" PRIu64 " samples of %s\n", coverage.samples, coverage.source);
+	printf("-- %" PRIu64 " samples until now, of %s\n", coverage.samples, coverage.source);
 	vpmu_report_free(report);
 	return 0;
 }
@@ -68,21 +61,22 @@ int main(int argc, char **argv)
 		return fail();
 	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
 		follow(VPMU_GUEST_APPEARED, vpmu_guests_get(guests, i), NULL, session);
-	vpmu_session_on_sample(session, count, NULL);
 	if (vpmu_session_start(session, &error) < 0)
 		return fail();
 	for (; intervals > 0; intervals--) {
+		struct vpmu_profile *profile;
 		time_t end = time(NULL) + seconds;
 
 		if (vpmu_profile_new(NULL, &profile, &error) < 0)
 			return fail();
-		while (time(NULL) < end && vpmu_session_poll(session, 1000, &error) >= 0)
+		vpmu_session_on_sample(session, vpmu_profile_add, profile);
+		while (time(NULL) < end && vpmu_session_poll(session, 500, &error) >= 0)
 			vpmu_guests_refresh(guests, follow, session, NULL);
-		if (print(session) < 0)
+		if (print(session, profile) < 0)
 			return fail();
-		profile = vpmu_profile_free(profile);
+		vpmu_session_on_sample(session, NULL, NULL);
+		vpmu_profile_free(profile);
 	}
-	vpmu_session_on_sample(session, NULL, NULL);
 	vpmu_session_free(session);
 	vpmu_guests_free(guests);
 	return 0;
