@@ -25,7 +25,6 @@ struct remote_recording {
 	struct progress progress;
 	char *session; /* its name at vpmud */
 	bool stopped;  /* by us */
-	bool cut;      /* before its time was over */
 	int fd;	       /* the file, once it is done */
 };
 
@@ -73,12 +72,10 @@ static int hear(struct json_object *reply, int fd, void *data)
 		if (!recording->session)
 			return error_oom(recording->reterr);
 	}
-	if (reply && open >= 0 && recording->fd < 0) {
-		recording->cut = json_get_int(reply, "remaining_ms", 0) > 0;
+	if (reply && open >= 0 && recording->fd < 0)
 		recording->fd = take_fd(&open);
-	} else if (reply) {
+	else if (reply)
 		show_progress(recording, reply);
-	}
 	if (interrupted && !recording->stopped && recording->session && recording->fd < 0)
 		return stop(recording);
 	return 0;
@@ -167,13 +164,14 @@ static int record(struct vpmu_client *client, const struct name_list *guests, co
 	r = remote_stream(client, "Record", parameters_of(guests, args), hear, &recording, reterr);
 	progress_end(&recording.progress);
 	summary->elapsed_ns = now_ns() - begin_ns;
+	/* Before its time: nobody but us could have ended it. */
+	summary->guests_gone = !recording.stopped && (!args->duration_ns || summary->elapsed_ns < args->duration_ns);
 	if (r >= 0 && recording.fd < 0)
 		r = error_set(reterr, -EPROTO, "vpmud recorded, and handed out no file");
 	if (r >= 0)
 		r = copy_file(recording.fd, &file, reterr);
 	if (r >= 0)
 		r = new_file_keep(&file, reterr);
-	summary->guests_gone = !recording.stopped && (recording.cut || !args->duration_ns);
 	return r;
 }
 

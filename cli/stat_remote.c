@@ -27,6 +27,7 @@ struct stream {
 	struct intern *strings;
 	VEC(const char *) guests; /* names, of the pool */
 	struct rows interval, total;
+	uint64_t n_wanted, n_heard; /* replies; 0 = without end */
 	struct progress progress;
 };
 
@@ -237,6 +238,7 @@ static int hear(struct json_object *reply, int fd, void *data)
 		return 1;
 	if (!reply)
 		return 0;
+	stream->n_heard++;
 	r = read_reply(stream, reply);
 	if (r >= 0)
 		r = add_interval(stream);
@@ -259,7 +261,7 @@ static int hear(struct json_object *reply, int fd, void *data)
 
 /* Without -I it is still told in pieces, so that ^C finds something to print: as many equal ones as there are seconds. */
 static struct json_object *parameters_of(const struct name_list *guests, const struct stat_remote_args *args,
-					 bool intervals)
+					 bool intervals, uint64_t *ret_n)
 {
 	struct json_object *parameters = json_new_object();
 	uint64_t duration_ms = args->duration_ns / 1000000, interval_ms = 500, n = 0;
@@ -277,6 +279,7 @@ static struct json_object *parameters_of(const struct name_list *guests, const s
 	json_put_int(parameters, "interval_ms", (int64_t)interval_ms);
 	if (n)
 		json_put_int(parameters, "intervals", (int64_t)n);
+	*ret_n = n;
 	return parameters;
 }
 
@@ -286,6 +289,7 @@ enum status stat_remote(struct vpmu_client *client, const struct name_list *gues
 	struct vpmu_error error = {};
 	__attribute__((cleanup(stream_deinit))) struct stream stream = {
 		.args = args, .output = output, .reterr = &error, .strings = intern_new() };
+	struct json_object *parameters;
 	struct stat_reading total;
 	int r;
 
@@ -293,13 +297,16 @@ enum status stat_remote(struct vpmu_client *client, const struct name_list *gues
 		return say_oom();
 	/* Longer than all the time there is: then the total is all there is to print. */
 	output->intervals = args->interval_ms && (!args->duration_ns || args->interval_ms <= args->duration_ns / 1000000);
+	parameters = parameters_of(guests, args, output->intervals, &stream.n_wanted);
 	progress_begin(&stream.progress);
-	r = remote_stream(client, "Counters", parameters_of(guests, args, output->intervals), hear, &stream, &error);
+	r = remote_stream(client, "Counters", parameters, hear, &stream, &error);
 	progress_end(&stream.progress);
+	if (r >= 0 && !interrupted && (!stream.n_wanted || stream.n_heard < stream.n_wanted))
+		say("the guests are gone");
 	if (r == -ENOMEM)
 		return say_oom();
 	if (!stream.total.counts.n && r >= 0) {
-		say("interrupted before anything was counted");
+		say("nothing was counted");
 		return STATUS_DONE;
 	}
 	if (r < 0 && !stream.total.counts.n)
