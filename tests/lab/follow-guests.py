@@ -219,8 +219,10 @@ def check_no_gap(counters, first, names, interval_ns):
         for vcpu, value in values.items():
             together[vcpu] += value
     length = int(replies[-1]["end_ns"]) - int(replies[0]["start_ns"])
-    # A thread is read a little before or after its interval ends, by as much as the machine is busy.
-    assert all(abs(value - length) < interval_ns for value in together.values()), (together, length)
+    # Time that nobody counted would be missing here. There may be more: a thread is read after its interval's end, by as much
+    # as the machine is busy.
+    for value in together.values():
+        assert length - interval_ns < value < 1.25 * length + interval_ns, (together, length)
     print(f"{len(replies)} intervals without a gap, of {interval_ns / 1e6:.0f} ms each as asked")
 
 

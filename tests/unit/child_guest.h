@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 #include "test.h"
 
@@ -16,6 +17,7 @@ static _Noreturn void child_guest_run(int say_fd)
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	char yes = kvm >= 0 && vm >= 0 && ioctl(vm, KVM_CREATE_VCPU, 0) >= 0;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
 	if (write(say_fd, &yes, 1) == 1)
 		pause();
 	_exit(1);

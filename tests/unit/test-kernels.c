@@ -46,7 +46,7 @@ TEST(a_guest_without_a_kernel_says_so)
 
 	world_open(&world, 1);
 	domain = domain_of(&world, pid);
-	for (int i = 0; i < 1000 && !domain->why; i++)
+	for (int i = 0; i < 4000 && !domain->why; i++)
 		CHECK_CMP(sd_event_run(world.loop, 10000), >=, 0);
 	CHECK_CONTAINS(domain->why, "no Linux kernel");
 	CHECK(!domain->kernel);

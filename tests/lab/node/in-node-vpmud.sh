@@ -17,7 +17,7 @@ printf '%s\n' '[vpmud]' 'socket = /run/vpmud.socket' 'libvirt = qemu:///system' 
 "$vpmud" --config vpmud.conf 2> vpmud.log &
 vpmud_pid=$!
 # Whoever holds the pipe to the outside would keep the node up.
-trap 'kill $vpmud_pid 2> /dev/null' EXIT
+trap 'kill $vpmud_pid 2> /dev/null || true' EXIT
 until [ -S /run/vpmud.socket ]; do
 	kill -0 $vpmud_pid || { cat vpmud.log; exit 1; }
 	sleep 0.2
