@@ -19,7 +19,8 @@ struct slot {
 
 struct guest_views {
 	struct domains *domains;
-	const struct config *config;
+	guest_profiled_fn profiled;
+	void *profiled_data;
 	int listener;
 	VEC(struct slot) slots; /* by id */
 };
@@ -161,7 +162,7 @@ static void on_change(enum domain_change change, const struct domain *domain, co
 		slot->state++;
 }
 
-int guest_views_new(struct domains *domains, const struct config *config, struct guest_views **ret_views,
+int guest_views_new(struct domains *domains, guest_profiled_fn profiled, void *data, struct guest_views **ret_views,
 		    struct vpmu_error *reterr)
 {
 	_cleanup_(guest_views_freep) struct guest_views *views = calloc(1, sizeof(*views));
@@ -169,7 +170,8 @@ int guest_views_new(struct domains *domains, const struct config *config, struct
 	if (!views)
 		return error_oom(reterr);
 	views->domains = domains;
-	views->config = config;
+	views->profiled = profiled;
+	views->profiled_data = data;
 	views->listener = domains_listen(domains, on_change, views);
 	if (views->listener < 0)
 		return error_oom(reterr);
@@ -192,7 +194,7 @@ struct guest_views *guest_views_free(struct guest_views *views)
 
 struct guest_view *guest_views_get(struct guest_views *views, const struct domain *domain)
 {
-	bool profiled = views->config->always_on && domain->running;
+	bool profiled = views->profiled(domain, views->profiled_data);
 	struct slot *slot = need_slot(views, domain->id);
 
 	if (!slot)

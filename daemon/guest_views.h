@@ -6,7 +6,6 @@
 #ifndef DAEMON_GUEST_VIEWS_H
 #define DAEMON_GUEST_VIEWS_H
 
-#include "config.h"
 #include "domains.h"
 
 struct json_object;
@@ -28,8 +27,11 @@ DEFINE_CLEANUP(struct guest_view *, guest_view_unref)
 
 struct guest_views;
 
-/* @config: stays, its values may change. Errors: -ENOMEM. */
-int guest_views_new(struct domains *domains, const struct config *config, struct guest_views **ret_views,
+/* Does the always-on session sample this guest? Asked each time that the guest is looked at. */
+typedef bool (*guest_profiled_fn)(const struct domain *domain, void *data);
+
+/* Errors: -ENOMEM. */
+int guest_views_new(struct domains *domains, guest_profiled_fn profiled, void *data, struct guest_views **ret_views,
 		    struct vpmu_error *reterr);
 struct guest_views *guest_views_free(struct guest_views *views); /* before domains */
 DEFINE_CLEANUP(struct guest_views *, guest_views_free)

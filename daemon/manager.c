@@ -187,6 +187,13 @@ static int start_keeping(struct manager *manager, struct vpmu_error *reterr)
 	return r < 0 ? r : always_on_new(manager, 0, &manager->always_on, reterr);
 }
 
+static bool is_profiled(const struct domain *domain, void *data)
+{
+	const struct manager *manager = data;
+
+	return manager->always_on && always_on_samples(manager->always_on, domain);
+}
+
 static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 {
 	int r = jobs_new(manager->loop, manager->config->workers, &manager->jobs, reterr);
@@ -200,7 +207,7 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = kernels_new(manager->loop, manager->jobs, manager->domains, 0, &manager->kernels, reterr);
 	if (r == 0)
-		r = guest_views_new(manager->domains, manager->config, &manager->guest_views, reterr);
+		r = guest_views_new(manager->domains, is_profiled, manager, &manager->guest_views, reterr);
 	if (r == 0)
 		r = subscriptions_new(manager->loop, manager->domains, manager->guest_views, manager->access,
 				      &manager->subscriptions, reterr);

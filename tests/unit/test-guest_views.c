@@ -9,16 +9,22 @@
 struct world {
 	sd_event *loop;
 	struct config config;
+	bool profiled;
 	struct domains *domains;
 	struct guest_views *views;
 };
 
+static bool is_profiled(const struct domain *domain, void *data)
+{
+	return domain->running && *(bool *)data;
+}
+
 static void world_open(struct world *world)
 {
-	*world = (struct world){ .config = { .other_guests = true, .always_on = true } };
+	*world = (struct world){ .config.other_guests = true, .profiled = true };
 	CHECK_EQ(sd_event_new(&world->loop), 0);
 	CHECK_EQ(domains_new(world->loop, &world->config, fake_dir(), &world->domains, NULL), 0);
-	CHECK_EQ(guest_views_new(world->domains, &world->config, &world->views, NULL), 0);
+	CHECK_EQ(guest_views_new(world->domains, is_profiled, &world->profiled, &world->views, NULL), 0);
 }
 
 static void world_close(struct world *world)
@@ -96,7 +102,7 @@ TEST(a_view_is_made_anew_when_something_changed)
 	CHECK_EQ(second->process, first->process);
 	CHECK_EQ(first->n_vcpus, 1);
 	CHECK_EQ(second->n_vcpus, 2);
-	world.config.always_on = false;
+	world.profiled = false;
 	third = view_now(&world);
 	CHECK(third->state != second->state);
 	CHECK_EQ(third->process, second->process);

@@ -90,18 +90,24 @@ int call_reply_more(struct call *call, struct json_object *parameters)
 struct world {
 	sd_event *loop;
 	struct config config;
+	bool profiled;
 	struct domains *domains;
 	struct guest_views *views;
 	struct subscriptions *subscriptions;
 	struct call call;
 };
 
+static bool is_profiled(const struct domain *domain, void *data)
+{
+	return domain->running && *(bool *)data;
+}
+
 static void world_open(struct world *world)
 {
 	*world = (struct world){ .config.other_guests = true };
 	CHECK_EQ(sd_event_new(&world->loop), 0);
 	CHECK_EQ(domains_new(world->loop, &world->config, fake_dir(), &world->domains, NULL), 0);
-	CHECK_EQ(guest_views_new(world->domains, &world->config, &world->views, NULL), 0);
+	CHECK_EQ(guest_views_new(world->domains, is_profiled, &world->profiled, &world->views, NULL), 0);
 	CHECK_EQ(subscriptions_new(world->loop, world->domains, world->views, NULL, &world->subscriptions, NULL), 0);
 }
 
