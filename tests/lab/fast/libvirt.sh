@@ -52,6 +52,11 @@ for ((i = 0; i < 200; i++)); do
 done
 python3 "$here/../follow-guests.py" "$PWD/socket" domain.xml "libvirtd -d -p /run/libvirtd.pid" ||
 	fail "$(cat vpmud.log)"
+# A libvirtd that does not answer must not keep vpmud from ending.
+kill -STOP "$(cat /run/libvirtd.pid)"
 kill -TERM $vpmud
+SECONDS=0
 wait $vpmud || fail "vpmud ended with $?: $(cat vpmud.log)"
+echo "vpmud ended within $((SECONDS + 1)) s of SIGTERM, while libvirtd stood still"
+[ $SECONDS -lt 20 ] || fail "vpmud took $SECONDS s to end"
 cat vpmud.log
