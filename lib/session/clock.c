@@ -286,6 +286,9 @@ VPMU_API int vpmu_clock_start(struct vpmu_clock *clock, struct vpmu_error *reter
 	clock->started = true;
 	clock->start_ns = clock->last_ns = count_now_ns();
 	look(clock);
+	/* What was waited for before the look is of no interest; at the end it is the other way round. */
+	if (drain(clock) < 0)
+		return error_oom(reterr);
 	vec_for_each (target, &clock->targets)
 		clock_target_begin(*target);
 	return 0;

@@ -50,8 +50,17 @@ agent() {
 	grep -qE "^$guest +[0-9.]+%  guest-user  0x" out || fail "the guest is not there"
 }
 
+# One is busy, one is not.
+time_() {
+	start_guest vmm one-idle 2
+	"$EXAMPLE" "$guest" 1 > out || fail "time ended with $?"
+	cat out
+	grep -qE '^vCPU 0:  guest [1-9]' out || fail "vCPU 0 is not in the guest"
+	grep -qE '^vCPU 1: .*  (blocked|asleep) [1-9]' out || fail "vCPU 1 does not sleep"
+}
+
 case $1 in
-count | exits | sample | stat) finds_guests=1 ;;
+count | exits | sample | stat | time) finds_guests=1 ;;
 agent) finds_guests= ;;
 *) fail "no such example: $1" ;;
 esac
@@ -62,4 +71,7 @@ if [ "$finds_guests" ]; then
 	"$EXAMPLE" no-such-guest > error 2>&1 && fail "$1 finds a guest that does not exist"
 	grep -q 'no-such-guest' error || fail "$1 does not say what it did not find"
 fi
-"${1/#stat/stat_}" # stat is a program, too
+case $1 in
+stat | time) "${1}_" ;; # these are programs, or words of the shell's, too
+*) "$1" ;;
+esac

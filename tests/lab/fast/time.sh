@@ -118,6 +118,10 @@ guest_dies() {
 	env --default-signal=INT "$VPMU" time "$guest" -d 30s --json > out 2> err &
 	local vpmu=$!
 	lab_pids+=("$vpmu")
+	until ls -l "/proc/$vpmu/fd" 2>/dev/null | grep -q bpf; do
+		[ -e "/proc/$vpmu" ] || fail "it does not begin: $(cat err)"
+		sleep 0.1
+	done
 	sleep 1.5
 	stop_guest
 	wait "$vpmu" || fail "exit status $?: $(cat err)"

@@ -39,6 +39,9 @@
 	shr	$16, %rax
 	mov	%ax, 6(%rdi)
 	lidt	idt_pointer(%rip)
+	mov	$0xff, %al		/* firmware has left a timer behind the old controllers: mask them */
+	out	%al, $0x21
+	out	%al, $0xa1
 	mov	$MSR_APIC_BASE, %ecx
 	rdmsr
 	or	$X2APIC_ENABLE, %eax
