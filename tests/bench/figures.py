@@ -323,6 +323,31 @@ def vm_exits(bench):
     yield below("events lost meanwhile", "%", 0.0, 0, costs.lost_percent)
 
 
+def clock_ns(bench, what, how, n):
+    program = bench.build.resolve() / "tests" / "bench" / "bench-clock"
+    if not program.exists():
+        raise Skipped("built without BPF programs")
+    return float(run([program, what, how, str(n)]))
+
+
+@figure("clock")
+def vcpu_clock(bench):
+    """The clocks of `vpmu time`: each event of a vCPU, and each context switch of threads that are none. What comes first pays for
+    a processor that has to wake up, so every round has all of them."""
+    if os.geteuid() != 0:
+        raise Skipped("tracepoints want root")
+    kinds = [(what, how) for how in ("none", "strangers", "vcpus") for what in ("calls", "switches")]
+    rounds = [{kind: clock_ns(bench, *kind, 1000000 if kind[0] == "calls" else 200000) for kind in kinds}
+              for _ in range(max(bench.rounds, 3))]
+
+    def more(what, how):
+        return statistics.median(r[what, how] - r[what, "none"] for r in rounds)
+
+    yield below("an exit or entry of a vCPU on the clock, on average", "ns", more("calls", "vcpus") / 2, 150)
+    yield below("a context switch of a vCPU, with its waking up", "ns", more("switches", "vcpus"), 1000)
+    yield below("a context switch of other threads meanwhile", "ns", more("switches", "strangers"), 300)
+
+
 @figure("kallsyms")
 def kallsyms(bench):
     """sym.c measures from inside. Stock perf has no such figures; the time that the kernel takes to print /proc/kallsyms is the
