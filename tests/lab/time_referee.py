@@ -67,8 +67,9 @@ class Vcpu:
     def competitor(self, tid):
         return sum(c["ns"] for c in self.row["competitors"] if c["tid"] == tid) / self.row["wall_ns"]
 
-    def check(self):
-        """The parts add up, and agree with the scheduler wherever it has an account."""
+    def check(self, exact=True):
+        """The parts add up, and agree with the scheduler wherever it has an account. In emulation its clock is not exact: the time stamp
+        counter is not to be relied on there, and it gets along with the tick."""
         wall = self.row["wall_ns"]
         whole = sum(self.row[part + "_ns"] or 0 for part in PARTS)
         assert abs(whole - wall) <= 0.005 * wall, (whole, wall)
@@ -84,6 +85,8 @@ class Vcpu:
               f"give or take {wrong / wall:.2%}")
         told = sum(c["ns"] for c in self.row["competitors"])
         assert told <= self.ns("steal") + wrong, (told, self.ns("steal"))
+        if not exact:
+            return
         for a, b in zip(ours, theirs):
             assert abs(a - b) < 0.005 + wrong / wall, (a, b)
 
