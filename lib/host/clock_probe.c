@@ -204,24 +204,35 @@ void clock_probe_remove(struct clock_probe *probe, int clock)
 
 /* ---- reading ---- */
 
-#define TRIES 1000
+/*
+ * A change takes less time than a copy. But where the host is a virtual machine itself, the CPU that makes the change may be taken away in the middle
+ * of it, for as long as its own hypervisor likes.
+ */
+#define TRIES	      100
+#define TRIES_APART   1000 /* further ones */
+#define TRY_APART_NS  100000
 
-void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
-		      struct vpmu_bpf_clock *ret_clock)
+int clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
+		     struct vpmu_bpf_clock *ret_clock)
 {
 	const volatile struct vpmu_bpf_clock *shared = &probe->clocks[clock];
+	struct vpmu_bpf_clock copy;
 
-	/* A change takes less time than a copy; that it is in progress a thousand times does not happen. */
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < TRIES + TRIES_APART; i++) {
 		uint32_t seq = shared->seq;
 
+		if (i >= TRIES)
+			nanosleep(&(struct timespec){ .tv_nsec = TRY_APART_NS }, NULL);
 		clock_barrier();
-		*ret_clock = *shared;
+		copy = *shared;
 		clock_barrier();
-		if (!(seq & 1) && shared->seq == seq)
-			break;
+		if (seq & 1 || shared->seq != seq)
+			continue;
+		clock_until(&copy, now_ns);
+		*ret_clock = copy;
+		return 0;
 	}
-	clock_until(ret_clock, now_ns);
+	return -EAGAIN;
 }
 
 #define BATCH 256

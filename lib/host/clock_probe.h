@@ -33,9 +33,12 @@ void clock_probe_look(struct clock_probe *probe, pid_t pid);
 
 void clock_probe_remove(struct clock_probe *probe, int clock);
 
-/* The clock as it stands at @now_ns, CLOCK_MONOTONIC. */
-void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
-		      struct vpmu_bpf_clock *ret_clock);
+/*
+ * The clock as it stands at @now_ns, CLOCK_MONOTONIC. -EAGAIN: it has been in the middle of a change all the time that we
+ * were ready to wait.
+ */
+int clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
+		     struct vpmu_bpf_clock *ret_clock);
 
 /*
  * Hands over who had the CPU while threads of clocks waited, and how long, since the last time. Stops when @fn returns a negative number, and

@@ -35,11 +35,11 @@ void clock_probe_remove(struct clock_probe *probe, int clock)
 	(void)probe, (void)clock;
 }
 
-void clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
-		      struct vpmu_bpf_clock *ret_clock)
+int clock_probe_read(const struct clock_probe *probe, int clock, uint64_t now_ns,
+		     struct vpmu_bpf_clock *ret_clock)
 {
-	(void)probe, (void)clock, (void)now_ns;
-	*ret_clock = (struct vpmu_bpf_clock){};
+	(void)probe, (void)clock, (void)now_ns, (void)ret_clock;
+	return -EOPNOTSUPP;
 }
 
 int clock_probe_drain(struct clock_probe *probe, clock_probe_competitor_fn fn, void *data)

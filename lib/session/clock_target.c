@@ -24,13 +24,17 @@ struct clock_target *clock_target_free(struct clock_target *target)
 static void read_clock(struct clock_target *target, const struct clock_probe *probe)
 {
 	struct clock_reading *now = &target->now;
+	uint64_t now_ns = count_now_ns();
 
-	now->time_ns = count_now_ns();
-	now->has_clock = target->clock >= 0;
-	if (!now->has_clock)
+	if (target->clock < 0) {
+		now->time_ns = now_ns;
 		return;
+	}
+	/* If it cannot be read just now, what was read before stands. */
+	if (clock_probe_read(probe, target->clock, now_ns, &now->clock) < 0)
+		return;
+	now->has_clock = true;
 	now->kvm_tells = clock_probe_sees_entries(probe, &now->isa);
-	clock_probe_read(probe, target->clock, now->time_ns, &now->clock);
 	now->time_ns = now->clock.since_ns; /* a thread that has ended has no later */
 }
 

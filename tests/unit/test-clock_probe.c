@@ -35,7 +35,7 @@ static struct vpmu_bpf_clock read_now(const struct clock_probe *probe, int clock
 	struct vpmu_bpf_clock c;
 	uint64_t sum = 0;
 
-	clock_probe_read(probe, clock, now(), &c);
+	CHECK_EQ(clock_probe_read(probe, clock, now(), &c), 0);
 	for (int part = 0; part < VPMU_BPF_PART_COUNT; part++)
 		sum += c.parts[part];
 	CHECK_EQ(sum, c.since_ns - c.start_ns);
