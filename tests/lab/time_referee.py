@@ -41,6 +41,9 @@ class Watcher(threading.Thread):
         waits = max(b[2] - a[2] for a, b in zip(looks, looks[1:]))
         return [b - a for a, b in zip(first, last)], first_gap + last_gap + waits + 2 * TICK_NS
 
+    def stall(self):
+        return max(b[0] - a[0] for looks in self.looks.values() for a, b in zip(looks, looks[1:])) - int(LOOK_S * 1e9)
+
     @staticmethod
     def at(looks, when):
         i = max(bisect.bisect_left(looks, (when, 0, 0)), 1)
@@ -52,8 +55,9 @@ class Watcher(threading.Thread):
 class Vcpu:
     """A row of vpmu's, and the same thread's time on a CPU and waiting, as the scheduler has it."""
 
-    def __init__(self, row, sched):
+    def __init__(self, row, sched, stall):
         self.row, self.sched = row, sched
+        self.stall = stall  # how long the machine stood still at most, in nanoseconds: looks were late by that
 
     def ns(self, part):
         value = self.row[part + "_ns"]
@@ -119,4 +123,5 @@ def run(vpmu, guest, pid, seconds, competitor=0, *options):
         (ran, _), wrong = sched(watchers[1], competitor, vcpu.row)
         return ran / vcpu.row["wall_ns"], wrong / vcpu.row["wall_ns"]
 
-    return {row["vcpu"]: Vcpu(row, sched(watchers[0], row["tid"], row)) for row in rows}, document, competitors_time
+    stall = watchers[0].stall()
+    return {row["vcpu"]: Vcpu(row, sched(watchers[0], row["tid"], row), stall) for row in rows}, document, competitors_time

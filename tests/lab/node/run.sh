@@ -4,6 +4,10 @@
 # exit status becomes ours, 124 if the node did not get that far. Its /lab is a directory of this machine that is removed afterwards,
 # unless VPMU_LAB_OUT names one to use and keep.
 # usage: run.sh IMAGE-DIR SECONDS SCRIPT [ARG…]
+#
+# NODE_TCG=single emulates both CPUs by one thread. With one thread for each, QEMU 7.2 sometimes keeps running a breakpoint
+# that the kernel has taken out on the other CPU while it patched a tracepoint's call (text_poke_bp()): the node hangs with both CPUs
+# in __schedule(). Scripts that attach to sched_switch again and again meet that.
 set -uo pipefail
 image=$(realpath "$1") limit=$2
 shift 2
@@ -31,7 +35,7 @@ echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
 END
 
-nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 \
+nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread="${NODE_TCG:-multi}" -cpu max -smp 2 -m 3072 \
 	-nodefaults -display none -serial stdio -monitor none -no-reboot \
 	-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
 	-append "console=ttyS0 panic=1 quiet node_script=$wrapper" \
