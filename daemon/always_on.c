@@ -199,7 +199,7 @@ static void on_started(struct runner *runner, const struct vpmu_error *error, vo
 static void on_refused(struct runner *runner, pid_t pid, const struct vpmu_error *error, void *data);
 static void on_ended(struct runner *runner, const struct vpmu_error *error, void *data);
 
-static const struct runner_events runner_events = { on_started, on_refused, on_ended };
+static const struct runner_events runner_events = { .started = on_started, .refused = on_refused, .ended = on_ended };
 
 static void drop_runner(struct always_on *a)
 {

@@ -27,6 +27,8 @@ struct order {
 
 typedef VEC(struct order) orders;
 
+#define PROFILE_BYTES (32u << 20)
+
 struct runner {
 	atomic_uint refs;
 	struct jobs *jobs;
@@ -38,6 +40,7 @@ struct runner {
 	char *texts[6]; /* that session_opts and cmdline point into */
 	const char *cmdline;
 	bool node_wide, whole_process, wants_profile, chains;
+	size_t profile_bytes;
 	int record_fd;
 	uint64_t duration_ns;
 
@@ -48,6 +51,8 @@ struct runner {
 	/* The thread's. */
 	struct vpmu_profile *profile;
 	struct vpmu_coverage cut_at; /* of the session when the profile began */
+	bool full;
+	struct vpmu_coverage full_at; /* and when it was full */
 
 	pthread_mutex_t lock;
 	orders orders;
@@ -163,6 +168,7 @@ int runner_new(struct jobs *jobs, const struct runner_opts *opts, const struct r
 		.whole_process = opts->whole_process,
 		.wants_profile = opts->profile,
 		.chains = opts->chains,
+		.profile_bytes = opts->profile_bytes ? opts->profile_bytes : PROFILE_BYTES,
 		.record_fd = opts->record_fd,
 		.duration_ns = opts->duration_ns,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -198,7 +204,7 @@ struct vpmu_profile *runner_finish(struct runner *runner)
 
 struct message {
 	struct runner *runner;
-	enum { MESSAGE_STARTED, MESSAGE_REFUSED, MESSAGE_ENDED, MESSAGE_CUT } what;
+	enum { MESSAGE_STARTED, MESSAGE_REFUSED, MESSAGE_FULL, MESSAGE_ENDED, MESSAGE_CUT } what;
 	pid_t pid;
 	struct vpmu_error error; /* code 0 = none */
 	struct vpmu_profile *profile;
@@ -227,6 +233,10 @@ static void deliver(void *data)
 		case MESSAGE_REFUSED:
 			if (runner->events.refused)
 				runner->events.refused(runner, message->pid, error, runner->data);
+			break;
+		case MESSAGE_FULL:
+			if (runner->events.full)
+				runner->events.full(runner, runner->data);
 			break;
 		case MESSAGE_ENDED:
 			runner->events.ended(runner, error, runner->data);
@@ -298,8 +308,32 @@ static int begin_profile(struct runner *runner, struct vpmu_session *session, st
 	if (r < 0)
 		return r;
 	vpmu_session_on_sample(session, vpmu_profile_add, profile);
+	runner->full = false;
 	runner->profile = take_ptr(profile);
 	return 0;
+}
+
+/* What a hostile guest samples to is its choice: as many places and stacks as it likes. */
+static void watch_profile(struct runner *runner, struct vpmu_session *session)
+{
+	struct message message = { .what = MESSAGE_FULL };
+
+	if (!runner->profile || runner->full || vpmu_profile_memory(runner->profile) < runner->profile_bytes)
+		return;
+	runner->full = true;
+	vpmu_session_coverage(session, &runner->full_at);
+	vpmu_session_on_sample(session, NULL, NULL);
+	post(runner, &message);
+}
+
+/* What the profile since the last cut stands on, as of @now. What came when it was full is lost to it. */
+static struct vpmu_coverage coverage_of_profile(const struct runner *runner, const struct vpmu_coverage *now)
+{
+	struct vpmu_coverage since = coverage_since(runner->full ? &runner->full_at : now, &runner->cut_at);
+
+	if (runner->full)
+		since.lost += now->samples - runner->full_at.samples + now->lost - runner->full_at.lost;
+	return since;
 }
 
 /* The profile so far, resolved. Another one begins, unless the session has @ended. */
@@ -310,14 +344,14 @@ static int cut(struct runner *runner, struct vpmu_session *session, bool ended, 
 	struct vpmu_coverage now, since;
 	int r = 0;
 
+	vpmu_session_coverage(session, &now);
+	since = coverage_of_profile(runner, &now);
 	if (ended)
 		runner->profile = NULL;
 	else
 		r = begin_profile(runner, session, reterr);
 	if (r < 0)
 		return r;
-	vpmu_session_coverage(session, &now);
-	since = coverage_since(&now, &runner->cut_at);
 	runner->cut_at = now;
 	r = vpmu_profile_resolve(profile, vpmu_session_symbolizer(session), &since, reterr);
 	if (r < 0) {
@@ -433,6 +467,7 @@ static int run_session(struct runner *runner, struct vpmu_session *session, stru
 		if (now >= end_ns)
 			break;
 		n = vpmu_session_poll(session, (int)MIN(left_ms, wait_max_ms), reterr);
+		watch_profile(runner, session);
 		stop = carry_out(runner, session, true, &r, NULL);
 		publish(runner, session);
 	}

@@ -21,6 +21,7 @@ struct runner_opts {
 	bool whole_process;
 	bool profile;	       /* aggregate; else samples only count, or go to the recording */
 	bool chains;	       /* in the profile */
+	size_t profile_bytes;  /* memory that the profile between two cuts may take; 0 = 32 MiB. Guests choose what is in it */
 	int record_fd;	       /* where a recording goes (a file, a memfd), taken; -1 = none */
 	const char *cmdline;   /* of the recording, NULL = none; copied */
 	uint64_t duration_ns;  /* 0 = until stopped */
@@ -38,6 +39,11 @@ struct runner_events {
 	void (*started)(struct runner *runner, const struct vpmu_error *error, void *data);
 	/* A guest that was added later cannot be profiled; the others can. May be NULL. */
 	void (*refused)(struct runner *runner, pid_t pid, const struct vpmu_error *error, void *data);
+	/*
+	 * The profile is full: what is sampled until the next cut counts as lost. Called once for each. May be NULL, for who
+	 * cuts by the clock.
+	 */
+	void (*full)(struct runner *runner, void *data);
 	/*
 	 * It is over: time, stop, no guest left (unless the session is one that waits for guests), or failure; the
 	 * recording is finished. error NULL = in peace.

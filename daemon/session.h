@@ -56,6 +56,7 @@ struct session {
 	struct vpmu_profile *total; /* NULL = nothing so far, or a job has it */
 	struct vpmu_error look_error; /* the last cut's */
 	looks looks;
+	bool no_room;	    /* the runner's profile is to be cut, although nobody looks */
 	bool looking;	    /* a cut or a job is under way */
 	bool last_taken;    /* of the runner that has ended */
 	unsigned int epoch; /* another one: the profile began anew */
@@ -67,6 +68,8 @@ void session_take_last(struct session *session);
 void session_closed(struct session *session);
 /* session_look.c: those who wait for a look get @error. */
 void session_fail_looks(struct session *session, const struct vpmu_error *error);
+/* session_look.c: the runner has no room for more: cuts its profile, looks how large the whole is. */
+void session_make_room(struct session *session);
 /* session_look.c: what was sampled so far is dropped. */
 void session_forget_profile(struct session *session);
 

@@ -14,6 +14,8 @@
 #include "util/macro.h"
 
 #define LOOKS_MAX 64
+/* A session whose profile is larger ends: what has so many places is no profile any more. */
+#define TOTAL_BYTES (64u << 20)
 
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 
@@ -86,6 +88,8 @@ static void merged(void *data, bool cancelled)
 	vpmu_profile_free(merge->total);
 	vpmu_profile_free(merge->from);
 	session->looking = false;
+	if (session->total && vpmu_profile_memory(session->total) > TOTAL_BYTES)
+		session_end_early(session, "its profile has grown to 64 MiB");
 	for (size_t i = 0; i < merge->n; i++)
 		serve(&merge->served[i], session->look_error.code ? &session->look_error : &none);
 	free(merge);
@@ -137,9 +141,10 @@ static void kick(struct session *session)
 {
 	bool last = session->runner && session->runner_ended && !session->last_taken;
 
-	if (session->looking || (session->looks.n == 0 && !last))
+	if (session->looking || (session->looks.n == 0 && !last && !session->no_room))
 		return;
 	session->looking = true;
+	session->no_room = false;
 	if (session->runner && runner_cut(session->runner, on_cut, session) == 0)
 		return;
 	session->last_taken = session->runner_ended;
@@ -156,6 +161,12 @@ int session_look(struct session *session, session_look_fn fn, void *data)
 		return -ENOMEM;
 	kick(session);
 	return 0;
+}
+
+void session_make_room(struct session *session)
+{
+	session->no_room = true;
+	kick(session);
 }
 
 void session_take_last(struct session *session)

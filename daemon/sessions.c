@@ -155,6 +155,12 @@ static void on_refused(struct runner *runner, pid_t pid, const struct vpmu_error
 	set_why(data, error->text);
 }
 
+static void on_full(struct runner *runner, void *data)
+{
+	(void)runner;
+	session_make_room(data);
+}
+
 static void on_ended(struct runner *runner, const struct vpmu_error *error, void *data)
 {
 	struct session *session = data;
@@ -212,7 +218,7 @@ static void on_domain(enum domain_change change, const struct domain *domain, co
 static int open_runner(struct session *session, struct vpmu_error *reterr)
 {
 	static const struct runner_events events = {
-		.started = on_started, .refused = on_refused, .ended = on_ended,
+		.started = on_started, .refused = on_refused, .full = on_full, .ended = on_ended,
 	};
 	struct runner_opts opts = {
 		.session = &session->opts,

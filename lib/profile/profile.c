@@ -70,16 +70,12 @@ VPMU_API int vpmu_profile_add_event(struct vpmu_profile *profile, const struct v
 	return 0;
 }
 
-static size_t idtable_bytes(const struct idtable *t)
-{
-	return t->slots ? (t->mask + (size_t)1) * sizeof(*t->slots) : 0;
-}
-
 VPMU_API size_t vpmu_profile_memory(const struct vpmu_profile *profile)
 {
 	const struct profile_tables *t = &profile->tables;
 
-	return sizeof(*profile) + intern_bytes(t->strings) + t->guests.room * sizeof(*t->guests.items) +
+	return sizeof(*profile) + (profile->filling ? stacks_bytes(profile->filling) : 0) +
+	       intern_bytes(t->strings) + t->guests.room * sizeof(*t->guests.items) +
 	       t->frames.room * sizeof(*t->frames.items) + t->stacks.room * sizeof(*t->stacks.items) +
 	       t->stack_frames.room * sizeof(*t->stack_frames.items) + t->entries.room * sizeof(*t->entries.items) +
 	       idtable_bytes(&t->frame_ids) + idtable_bytes(&t->stack_ids) + idtable_bytes(&t->entry_ids);

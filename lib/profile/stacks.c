@@ -98,6 +98,12 @@ struct stacks *stacks_free(struct stacks *s)
 	return NULL;
 }
 
+size_t stacks_bytes(const struct stacks *s)
+{
+	return sizeof(*s) + s->contexts.room * sizeof(*s->contexts.items) + s->processes.room * sizeof(*s->processes.items) +
+	       idtable_bytes(&s->context_ids) + idtable_bytes(&s->table) + s->chunks.n * CHUNK_UNITS * UNIT_BYTES;
+}
+
 /* ---- contexts ---- */
 
 static bool context_same(const struct stack_context *a, const struct stack_context *b)

@@ -34,6 +34,9 @@ struct stacks *stacks_new(struct intern *processes, bool chains);
 struct stacks *stacks_free(struct stacks *stacks);
 DEFINE_CLEANUP(struct stacks *, stacks_free)
 
+/* About how much memory it takes. */
+size_t stacks_bytes(const struct stacks *stacks);
+
 void stacks_add(struct stacks *stacks, const struct vpmu_sample *sample);
 
 /* All samples are in: 0, or -ENOMEM if some could not be counted. Only afterwards: */

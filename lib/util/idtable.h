@@ -116,4 +116,10 @@ static inline bool idtable_put(struct idtable *t, uint32_t hash, uint32_t id)
 	return true;
 }
 
+/* The memory it takes. */
+static inline size_t idtable_bytes(const struct idtable *t)
+{
+	return t->slots ? (t->mask + (size_t)1) * sizeof(*t->slots) : 0;
+}
+
 #endif

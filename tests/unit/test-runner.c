@@ -13,7 +13,7 @@ struct stage {
 	sd_event *loop;
 	struct jobs *jobs;
 	struct runner *runner;
-	int started, ended, refused, cuts;
+	int started, ended, refused, full, cuts;
 	struct vpmu_error start_error, end_error, cut_error;
 	struct vpmu_profile *profile; /* all cuts together */
 };
@@ -60,7 +60,17 @@ static void on_cut(struct vpmu_profile *profile, const struct vpmu_error *error,
 	vpmu_profile_free(profile);
 }
 
-static const struct runner_events events = { .started = on_started, .refused = on_refused, .ended = on_ended };
+static void on_full(struct runner *runner, void *data)
+{
+	struct stage *stage = data;
+
+	CHECK(runner == stage->runner);
+	stage->full++;
+}
+
+static const struct runner_events events = {
+	.started = on_started, .refused = on_refused, .full = on_full, .ended = on_ended,
+};
 
 static struct vpmu_session_opts clock_opts(void)
 {
@@ -161,6 +171,41 @@ TEST(cuts_add_up_to_what_was_sampled)
 	CHECK_EQ(vpmu_coverage_host(&coverage), vpmu_coverage_host(&status.coverage));
 	CHECK_EQ(status.n_guests, 1);
 	CHECK_EQ(status.source, VPMU_SOURCE_EVENTS);
+	stage_end(&stage);
+	end_child(child);
+}
+
+TEST(a_profile_that_is_full_loses_the_rest_and_says_so)
+{
+	struct vpmu_session_opts session = clock_opts();
+	struct runner_opts opts = { .profile = true, .whole_process = true, .profile_bytes = 512 * 1024 };
+	struct vpmu_coverage coverage;
+	struct runner_status status;
+	pid_t child = busy_child();
+	struct vpmu_guest_info guest = self_guest(child, NULL);
+	struct stage stage;
+
+	stage_begin(&stage, &session, &opts);
+	CHECK_EQ(runner_add_guest(stage.runner, &guest), 0);
+	start(&stage);
+	wait_for(&stage, &stage.full, 1);
+	/* One round later, for sure; then there are some that came behind. */
+	runner_status(stage.runner, &status);
+	status = wait_for_samples(&stage, status.coverage.samples + 1);
+	wait_for_samples(&stage, status.coverage.samples + 1);
+	CHECK_EQ(stage.full, 1);
+	CHECK_EQ(runner_cut(stage.runner, on_cut, &stage), 0);
+	wait_for(&stage, &stage.cuts, 1);
+	/* There is room again, until the next sample. */
+	wait_for(&stage, &stage.full, 2);
+	stop(&stage);
+	CHECK_EQ(runner_cut(stage.runner, on_cut, &stage), 0);
+	wait_for(&stage, &stage.cuts, 2);
+	runner_status(stage.runner, &status);
+	vpmu_profile_coverage(stage.profile, &coverage);
+	CHECK_CMP(coverage.samples, >, 0);
+	CHECK_CMP(coverage.lost, >, 0);
+	CHECK_EQ(coverage.samples + coverage.lost, status.coverage.samples + status.coverage.lost);
 	stage_end(&stage);
 	end_child(child);
 }
