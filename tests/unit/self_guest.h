@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <vpmu/vpmu.h>
 
 #include "busy.h"
@@ -38,15 +39,17 @@ static inline struct vpmu_guest_info self_guest(pid_t pid, const struct vpmu_vcp
 	return info;
 }
 
-/* A child that spins in its only thread. */
+/* A child that spins in its only thread; it ends with its parent, however that ends. */
 static inline pid_t busy_child(void)
 {
 	pid_t pid = fork();
 
 	CHECK(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			;
+	}
 	return pid;
 }
 
