@@ -93,6 +93,7 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	*config = before; /* which goes now */
 	domains_reload(manager->domains, manager->config);
 	subscriptions_reload(manager->subscriptions);
+	sessions_reload(manager->sessions);
 	counting_set_interval(manager->counting, metrics_interval_ns(manager->config));
 	metrics_reload(manager->metrics);
 	if (manager->store)

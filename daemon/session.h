@@ -46,6 +46,7 @@ struct session {
 	void (*stopped)(struct session *session, void *data);
 	void *stopped_data;
 
+	VEC(uint64_t) domains; /* that it profiles, or did: ids */
 	struct runner *runner; /* NULL = over */
 	bool runner_ended;     /* it has said all it has to say, but for its last profile */
 	struct runner_status status; /* of the runner that is over */

@@ -48,6 +48,7 @@ struct session *session_unref(struct session *session)
 	vec_for_each (guest, &session->guests)
 		free(*guest);
 	vec_free(&session->guests);
+	vec_free(&session->domains);
 	closep(&session->record_fd);
 	free((void *)session->owner.groups);
 	free(session->name);

@@ -195,10 +195,15 @@ static bool wants(const struct session *session, const struct domain *domain)
 	return session->guests.n == 0;
 }
 
-static void add_guest(struct session *session, const struct domain *domain)
+static int add_guest(struct session *session, const struct domain *domain)
 {
-	if (runner_add_guest(session->runner, &domain->guest) < 0)
-		set_why(session, "out of memory: a guest is left out");
+	bool known = false;
+
+	vec_for_each (id, &session->domains)
+		known |= *id == domain->id;
+	if (!known && !vec_push(&session->domains, domain->id))
+		return -ENOMEM;
+	return runner_add_guest(session->runner, &domain->guest);
 }
 
 static void on_domain(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu, void *data)
@@ -209,8 +214,9 @@ static void on_domain(enum domain_change change, const struct domain *domain, co
 	if (change != DOMAIN_STARTED && change != DOMAIN_VCPU_APPEARED && change != DOMAIN_VCPU_GONE)
 		return;
 	vec_for_each (session, &sessions->list)
-		if ((*session)->runner && !(*session)->runner_ended && wants(*session, domain))
-			add_guest(*session, domain);
+		if ((*session)->runner && !(*session)->runner_ended && wants(*session, domain) &&
+		    add_guest(*session, domain) < 0)
+			set_why(*session, "out of memory: a guest is left out");
 }
 
 /* ---- start ---- */
@@ -249,7 +255,7 @@ static int open_runner(struct session *session, struct vpmu_error *reterr)
 		const struct domain *domain = domains_get(domains, i);
 
 		if (domain->running && wants(session, domain))
-			r = runner_add_guest(session->runner, &domain->guest);
+			r = add_guest(session, domain);
 	}
 	if (r == 0)
 		r = runner_start(session->runner);
@@ -474,6 +480,41 @@ void sessions_grant_changed(struct sessions *sessions, uint64_t request, size_t 
 		session->regrant = true;
 		/* Not here: the arbiter is in the middle of it. */
 		(void)sd_event_source_set_enabled(sessions->regrant, SD_EVENT_ONESHOT);
+	}
+}
+
+/* ---- other rights ---- */
+
+static bool still_may(const struct session *session)
+{
+	const struct manager *manager = session->all->manager;
+
+	if (!access_may(manager->access, &session->owner, RIGHT_OPERATE) ||
+	    (session->node_wide && !access_sees_all(manager->access, &session->owner)))
+		return false;
+	vec_for_each (id, &session->domains) {
+		const struct domain *domain = domains_by_id(manager->domains, *id);
+
+		if (domain && !access_may_see(manager->access, &session->owner, domain->name, domain->uuid))
+			return false;
+	}
+	return true;
+}
+
+void sessions_reload(struct sessions *sessions)
+{
+	size_t i = 0;
+
+	while (i < sessions->list.n) {
+		struct session *session = sessions->list.items[i];
+		size_t n = sessions->list.n;
+
+		if (!session->stopping && !still_may(session)) {
+			set_why(session, "its owner lost the right to it");
+			(void)sessions_stop(session, NULL, NULL);
+		}
+		if (sessions->list.n == n)
+			i++;
 	}
 }
 

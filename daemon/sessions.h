@@ -114,6 +114,9 @@ void session_end_early(struct session *session, const char *why);
  */
 int sessions_stop(struct session *session, void (*fn)(struct session *session, void *data), void *data);
 
+/* After a reload: sessions that their owners could not start any more are stopped. */
+void sessions_reload(struct sessions *sessions);
+
 /* For the arbiter's arbiter_changed_fn: a grant of a request that may be of one of these sessions. */
 void sessions_grant_changed(struct sessions *sessions, uint64_t request, size_t event, const struct grant *grant);
 

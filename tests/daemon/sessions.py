@@ -230,7 +230,11 @@ def tied_user():
             assert client.refused("StopSession", name="roots") == ("SessionNotFound", {"name": "roots"})
             assert list(sessions(client)) == ["mine"]
             assert sorted(sessions(root)) == ["mine", "roots"]
-            root.call("StopSession", name="mine")
+            # What it may not see any more, it does not profile any more either.
+            start(client, name="all", guests=["*"])
+            vpmud.configure(f"[access]\noperators = nobody\n[user nobody]\nguests = {other.name}\n")
+            vpmud.reload()
+            wait_until("its sessions end", lambda: list(sessions(root)) == ["roots"])
 
 
 def many_cycles():
