@@ -81,7 +81,8 @@ enum status stored_open(const struct stored_args *args, const struct input_args 
 	*ret_stored = (struct stored){};
 	if (files->files.n)
 		return say_usage("-i names a recording; what vpmud has is none");
-	if (names->kallsyms.n || names->modules.n || names->vmlinux.n || names->kaslr.n || names->images.n)
+	if (names->kallsyms.n || names->modules.n || names->vmlinux.n || names->kaslr.n || names->images.n ||
+	    names->roots.n)
 		return say_usage("what vpmud has got its symbols when it was sampled: no files with them are needed");
 	status = read_times(args, ret_stored);
 	if (status != STATUS_DONE)
