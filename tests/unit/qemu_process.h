@@ -46,29 +46,29 @@ static void qemu_process_main(int argc, char **argv)
 		pause();
 }
 
-static char qemu_directory[64];
+/* A copy of this program, called as QEMU is. */
+static void qemu_copy(char *directory, char *path, size_t room)
+{
+	struct stat st;
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
+
+	CHECK(mkdtemp(directory));
+	snprintf(path, room, "%s/qemu-system-x86_64", directory);
+	to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	CHECK(from >= 0 && to >= 0 && fstat(from, &st) == 0);
+	while (sendfile(to, from, NULL, (size_t)st.st_size) > 0)
+		;
+	close(from);
+	close(to);
+}
 
 /* Starts one with @n_vcpus and waits until its threads have their names. */
 static pid_t qemu_start(const char *name, int n_vcpus)
 {
-	char path[128], guest[128], n[16], task[64];
+	char directory[] = "/tmp/qemu-process-XXXXXX", path[128], guest[128], n[16], task[64];
 	pid_t pid;
 
-	if (!qemu_directory[0]) {
-		struct stat st;
-		int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
-
-		strcpy(qemu_directory, "qemu-process-XXXXXX");
-		CHECK(mkdtemp(qemu_directory));
-		snprintf(path, sizeof(path), "%s/qemu-system-x86_64", qemu_directory);
-		to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-		CHECK(from >= 0 && to >= 0 && fstat(from, &st) == 0);
-		while (sendfile(to, from, NULL, (size_t)st.st_size) > 0)
-			;
-		close(from);
-		close(to);
-	}
-	snprintf(path, sizeof(path), "%s/qemu-system-x86_64", qemu_directory);
+	qemu_copy(directory, path, sizeof(path));
 	snprintf(guest, sizeof(guest), "guest=%s,debug-threads=on", name);
 	snprintf(n, sizeof(n), "%d", n_vcpus);
 	pid = fork();
@@ -97,6 +97,9 @@ static pid_t qemu_start(const char *name, int n_vcpus)
 			closedir(dir);
 		pause_ms(5);
 	}
+	/* It runs: nothing is left behind, whatever becomes of the test. */
+	unlink(path);
+	rmdir(directory);
 	return pid;
 }
 
@@ -104,19 +107,6 @@ static void qemu_end(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-}
-
-/* At the end of a story. */
-static void qemu_clean_up(void)
-{
-	char path[128];
-
-	if (!qemu_directory[0])
-		return;
-	snprintf(path, sizeof(path), "%s/qemu-system-x86_64", qemu_directory);
-	unlink(path);
-	rmdir(qemu_directory);
-	qemu_directory[0] = '\0';
 }
 
 #endif

@@ -59,7 +59,6 @@ static struct world *world_free(struct world *world)
 	sd_event_unref(m->loop);
 	config_free(m->config);
 	free(world);
-	qemu_clean_up();
 	return NULL;
 }
 
