@@ -65,7 +65,7 @@ static bool has_rest(const struct vpmu_profile *profile)
 	struct vpmu_coverage c;
 
 	vpmu_profile_coverage(profile, &c);
-	return c.lost || c.throttled || c.truncated_chains || c.damaged_records || c.guest_chains ||
+	return c.lost || c.throttled || c.truncated_chains || c.damaged_records || c.guest_chains || c.guest_processes ||
 	       vpmu_profile_guest_samples(profile, VPMU_NO_GUEST);
 }
 

@@ -143,6 +143,7 @@ static void add_coverage(struct vpmu_coverage *into, const struct vpmu_coverage 
 	into->throttled += from->throttled;
 	into->truncated_chains += from->truncated_chains;
 	into->guest_chains += from->guest_chains;
+	into->guest_processes += from->guest_processes;
 	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)
 		into->chain_ends[end] += from->chain_ends[end];
 	into->damaged_records += from->damaged_records;

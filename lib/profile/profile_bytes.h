@@ -8,7 +8,8 @@
  * which they stand; what refers to "a string" and so on has its number; string 0 is the empty one, which is not written.
  *
  *	flags		1: with call chains
- *	coverage	how many totals there are, then lost, throttled, truncated chains, damaged records, guest chains;
+ *	coverage	how many totals there are, then lost, throttled, truncated chains, damaged records, guest chains,
+ *			samples whose guest process is known;
  *			how many chain ends, then each (by enum vpmu_chain_end); source: a string's text
  *	strings		how many, then each one's text
  *	events		how many, then each: name string, flags (1: a clock, 2: excludes guests), frequency, period

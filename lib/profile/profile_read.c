@@ -101,7 +101,8 @@ static bool ok(const struct reading *r)
 static void read_coverage(struct reading *r)
 {
 	struct vpmu_coverage *c = &r->profile->coverage;
-	uint64_t *totals[] = { &c->lost, &c->throttled, &c->truncated_chains, &c->damaged_records, &c->guest_chains };
+	uint64_t *totals[] = { &c->lost,	    &c->throttled,    &c->truncated_chains,
+			       &c->damaged_records, &c->guest_chains, &c->guest_processes };
 	uint32_t n = get_count(r, 1), source;
 	const char *text;
 

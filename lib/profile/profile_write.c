@@ -160,7 +160,8 @@ static void put_coverage(struct writing *w)
 {
 	static const struct vpmu_coverage nothing;
 	const struct vpmu_coverage *c = w->rest ? &w->profile->coverage : &nothing;
-	const uint64_t totals[] = { c->lost, c->throttled, c->truncated_chains, c->damaged_records, c->guest_chains };
+	const uint64_t totals[] = { c->lost,		c->throttled,	 c->truncated_chains,
+				    c->damaged_records, c->guest_chains, c->guest_processes };
 
 	put(w, ARRAY_SIZE(totals));
 	for (size_t i = 0; i < ARRAY_SIZE(totals); i++)

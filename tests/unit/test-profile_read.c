@@ -109,6 +109,7 @@ TEST(the_coverage_and_the_events_come_along)
 	p->coverage.truncated_chains = 4;
 	p->coverage.damaged_records = 5;
 	p->coverage.guest_chains = 6;
+	p->coverage.guest_processes = 8;
 	p->coverage.chain_ends[VPMU_CHAIN_END_COUNT - 1] = 7;
 	snprintf(p->coverage.source, sizeof(p->coverage.source), "cpu-clock 19 Hz");
 	q = copy_of(p, NULL);
