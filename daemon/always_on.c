@@ -116,7 +116,7 @@ static void give(struct always_on *a, const struct domain *domain)
 
 	guest.name = domain->name;
 	guest.uuid = domain->uuid;
-	if (!a->runner || runner_add_guest(a->runner, &guest) < 0 || find_given(a, domain->id))
+	if (a->state != RUNNING || runner_add_guest(a->runner, &guest) < 0 || find_given(a, domain->id))
 		return;
 	given.name = strdup(domain->name);
 	if (!given.name || !vec_push(&a->given, given))
@@ -249,7 +249,6 @@ static int start(struct always_on *a, struct vpmu_error *reterr)
 	r = runner_new(a->manager->jobs, &runner_opts, &runner_events, a, &a->runner, reterr);
 	if (r < 0)
 		return r;
-	give_all(a);
 	r = runner_start(a->runner);
 	if (r < 0)
 		return error_errno(reterr, r, "start a thread for", "the always-on session");
@@ -277,12 +276,15 @@ static void on_started(struct runner *runner, const struct vpmu_error *error, vo
 
 	(void)runner;
 	set_why(a, error);
-	if (error)
+	if (error) {
 		drop_runner(a);
-	else if (a->state == STARTING)
+		if (a->again)
+			try_start(a);
+	} else if (a->state == STARTING) {
+		/* Not before: one that cannot be sampled would keep the session from all others. */
 		a->state = RUNNING;
-	if (error && a->again)
-		try_start(a);
+		give_all(a);
+	}
 }
 
 static void on_refused(struct runner *runner, pid_t pid, const struct vpmu_error *error, void *data)
