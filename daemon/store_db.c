@@ -189,8 +189,13 @@ static int make_file(const char *path, struct vpmu_error *reterr)
 	_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	struct stat st;
 
-	if (fd < 0)
-		return error_errno(reterr, -errno, "open the store", path);
+	if (fd < 0) {
+		int r = error_errno(reterr, -errno, "open the store", path);
+
+		if (r == -ENOENT)
+			error_hint(reterr, "make the directory, or set 'path' in [store] of vpmud.conf");
+		return r;
+	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_set(reterr, -EUCLEAN, "cannot open the store '%s': it is no regular file", path);
 	return 0;
