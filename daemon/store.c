@@ -335,6 +335,7 @@ struct store *store_unref(struct store *store)
 	store_db_close(store->db);
 	waiting_free(&store->queue);
 	guests_free(&store->guests);
+	vec_free(&store->reads_waiting);
 	pthread_cond_destroy(&store->written);
 	pthread_mutex_destroy(&store->lock);
 	free(store->path);
@@ -352,6 +353,8 @@ int store_new(struct jobs *jobs, const struct config *config, struct store **ret
 		.refs = 1,
 		.jobs = jobs,
 		.path = strdup(config->store_path),
+		/* One thread of the pool is for others: reading may take long. */
+		.reads_max = MAX(config->workers, 2u) - 1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.written = PTHREAD_COND_INITIALIZER,
 	};
@@ -371,6 +374,7 @@ struct store *store_free(struct store *store)
 	if (!store)
 		return NULL;
 	store->stopping = true;
+	store_cancel_reads(store);
 	begin_writing(store);
 	if (store->queue.n)
 		write_all(store);

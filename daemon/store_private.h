@@ -21,6 +21,8 @@ struct waiting {
 typedef VEC(struct waiting) waiting_list;
 typedef VEC(struct store_guest) guest_list; /* strings owned */
 
+struct reading;
+
 struct store {
 	atomic_uint refs;
 	struct jobs *jobs;
@@ -31,6 +33,8 @@ struct store {
 	guest_list guests; /* as of the last write */
 	bool scheduled;	   /* a job to write is under way */
 	bool more;	   /* and something came since */
+	unsigned int reads, reads_max; /* jobs that read */
+	VEC(struct reading *) reads_waiting;
 
 	/* The writer's: whoever has `writing`. */
 	struct store_db *db;
@@ -48,6 +52,9 @@ struct store {
 struct store *store_ref(struct store *store);
 struct store *store_unref(struct store *store);
 DEFINE_CLEANUP(struct store *, store_unref)
+
+/* Those who wait for their turn get -ECANCELED. */
+void store_cancel_reads(struct store *store);
 
 /* What could not be written, read or understood. From any thread. */
 void store_count_errors(struct store *store, uint64_t n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Taking out: the profiles of some guests and some time, merged, in a job with a connection of its own. What one answer may
- * take is bounded in time and in memory, so that nobody can have all of the pool for long, or all of the memory.
+ * take is bounded in time and in memory, and one thread of the pool is left to others: what else vpmud does goes on meanwhile.
  */
 #include <errno.h>
 #include <time.h>
@@ -12,6 +12,7 @@
 
 #define QUERY_NS_MAX	(20 * UINT64_C(1000000000))
 #define QUERY_BYTES_MAX (96u << 20) /* of the merged profile */
+#define READS_WAITING_MAX 1000
 #define LOOK_EVERY	64	    /* profiles: at the clock, at the memory */
 
 /* One minute's or hour's profile, unpacked. */
@@ -136,17 +137,54 @@ static void read_work(void *data)
 		reading->error = (struct vpmu_error){};
 }
 
-static void read_end(void *data, bool cancelled)
+static void answer(struct reading *reading, int code)
 {
-	struct reading *reading = data;
-
-	if (cancelled)
-		error_set(&reading->error, -ECANCELED, "vpmud is being stopped");
-	if (cancelled || reading->error.code)
+	if (code == -ECANCELED)
+		error_set(&reading->error, code, "vpmud is being stopped");
+	else if (code < 0)
+		error_set(&reading->error, code, "vpmud has too much to do; try again later");
+	if (reading->error.code)
 		reading->fn(NULL, &reading->error, reading->data);
 	else
 		reading->fn(take_ptr(reading->profile), NULL, reading->data);
 	reading_free(reading);
+}
+
+static int begin(struct reading *reading);
+
+static void read_end(void *data, bool cancelled)
+{
+	struct reading *reading = data;
+	_cleanup_(store_unrefp) struct store *store = store_ref(reading->store);
+
+	store->reads--;
+	answer(reading, cancelled ? -ECANCELED : 0);
+	while (!store->stopping && store->reads_waiting.n && store->reads < store->reads_max) {
+		struct reading *next = store->reads_waiting.items[0];
+		int r;
+
+		store->reads_waiting.n--;
+		memmove(store->reads_waiting.items, store->reads_waiting.items + 1,
+			store->reads_waiting.n * sizeof(next));
+		r = begin(next);
+		if (r < 0)
+			answer(next, r);
+	}
+}
+
+static int begin(struct reading *reading)
+{
+	int r = jobs_run(reading->store->jobs, read_work, read_end, reading);
+
+	if (r == 0)
+		reading->store->reads++;
+	return r;
+}
+
+void store_cancel_reads(struct store *store)
+{
+	while (store->reads_waiting.n)
+		answer(store->reads_waiting.items[--store->reads_waiting.n], -ECANCELED);
 }
 
 int store_get(struct store *store, const struct store_query *query, store_fn fn, void *data)
@@ -167,9 +205,13 @@ int store_get(struct store *store, const struct store_query *query, store_fn fn,
 		if (!vec_push(&reading->guests, guest) || !guest.name || !guest.uuid)
 			return -ENOMEM;
 	}
-	r = jobs_run(store->jobs, read_work, read_end, reading);
-	if (r < 0)
-		return r;
-	reading = NULL; /* the job's */
-	return 0;
+	if (store->reads < store->reads_max)
+		r = begin(reading);
+	else if (store->reads_waiting.n >= READS_WAITING_MAX)
+		r = -EBUSY;
+	else
+		r = vec_push(&store->reads_waiting, reading) ? 0 : -ENOMEM;
+	if (r == 0)
+		reading = NULL; /* the job's, or the list's */
+	return r;
 }
