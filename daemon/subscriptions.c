@@ -266,9 +266,6 @@ int subscriptions_new(sd_event *loop, struct domains *domains, struct guest_view
 	r = sd_event_add_defer(loop, &all->soon, on_soon, all);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(all->soon, SD_EVENT_OFF);
-	/* Behind the sources that bring changes: several become one. */
-	if (r >= 0)
-		r = sd_event_source_set_priority(all->soon, SD_EVENT_PRIORITY_NORMAL + 1);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &all->later, CLOCK_MONOTONIC, 0, 0, on_later, all);
 	if (r >= 0)

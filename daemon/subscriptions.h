@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Clients that are told of guests as they come and go (the method Subscribe). For each it is known what it was told last; what differs
- * from that is sent, once the loop has nothing more urgent, and only while the client keeps up with reading. So a slow
+ * from that is sent, in the loop's next round, and only while the client keeps up with reading. So a slow
  * reader gets fewer changes and never the wrong ones, and costs no more than what it was told.
  */
 #ifndef DAEMON_SUBSCRIPTIONS_H
