@@ -131,7 +131,7 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 	if (many(guest[VPMU_FRAME_UNMAPPED] + guest[VPMU_FRAME_NO_SYMBOLS], n_guest))
 		say(unnamed->named_by_vpmud ?
 			    "Guest addresses without names: vpmud found no symbols for them in the guest or on this machine." :
-			    "Guest addresses without names: --guest-kallsyms, --guest-vmlinux or --guest-image "
+			    "Guest addresses without names: --guest-kallsyms, --guest-vmlinux, --guest-root or --guest-image "
 			    "tell where names are.");
 	if (many(guest[VPMU_FRAME_OPAQUE], n_guest))
 		say("Opaque guest samples: an encrypted guest does not tell where it was.");
