@@ -3,12 +3,16 @@
 # Boots the node of image.sh and runs a script of this machine in it, as root. What the script prints comes out here; its
 # exit status becomes ours, 124 if the node did not get that far. Its /lab is a directory of this machine that is removed afterwards,
 # unless VPMU_LAB_OUT names one to use and keep.
-# usage: run.sh IMAGE-DIR SECONDS SCRIPT [ARG…]
+# With --init the script becomes the node's first process for good; it is its own part then to say "NODE-EXIT STATUS" on the
+# console and to switch the node off.
+# usage: run.sh [--init] IMAGE-DIR SECONDS SCRIPT [ARG…]
 #
 # NODE_TCG=single emulates both CPUs by one thread. With one thread for each, QEMU 7.2 sometimes keeps running a breakpoint
 # that the kernel has taken out on the other CPU while it patched a tracepoint's call (text_poke_bp()): the node hangs with both CPUs
 # in __schedule(). Scripts that attach to sched_switch again and again meet that.
 set -uo pipefail
+init=
+[ "$1" != --init ] || { init=1; shift; }
 image=$(realpath "$1") limit=$2
 shift 2
 
@@ -30,6 +34,7 @@ ip link set lo up
 mkdir -p /lab
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /lab
 dmesg -n 1
+${init:+exec $(printf '%q ' "$@")}
 $(printf '%q ' "$@") 2>&1 | cat # no terminal, no progress lines
 echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
