@@ -2,6 +2,7 @@
 #include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,17 +18,43 @@ static void btf_freep(struct btf **btf)
 	btf__free(*btf); /* accepts NULL */
 }
 
-int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static libbpf_print_fn_t print_of_others;
+static _Thread_local unsigned int ours;
+
+static void log_lines(const char *format, va_list args)
 {
 	char text[4096], *rest = text, *line;
 
-	if (level == LIBBPF_DEBUG)
-		return 0;
 	vsnprintf(text, sizeof(text), format, args);
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
 			log_debug("%s", line);
+}
+
+static int print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (!ours)
+		return print_of_others ? print_of_others(level, format, args) : 0;
+	if (level != LIBBPF_DEBUG)
+		log_lines(format, args);
 	return 0;
+}
+
+static void set_print(void)
+{
+	print_of_others = libbpf_set_print(print);
+}
+
+void bpf_load_begin(void)
+{
+	pthread_once(&once, set_print);
+	ours++;
+}
+
+void bpf_load_end(void)
+{
+	ours--;
 }
 
 int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data)

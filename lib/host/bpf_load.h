@@ -7,8 +7,12 @@
 #include <stddef.h>
 #include "bpf/vpmu_bpf.h"
 
-/* libbpf prints to stderr unless it is told not to: what it has to say goes to the log, at debug level. */
-int bpf_load_print(enum libbpf_print_level level, const char *format, va_list args);
+/*
+ * libbpf prints to stderr unless it is told not to, which can be done for the whole process alone. What it says in this thread between
+ * these two goes to the log, at debug level; all else goes where it would have gone without us.
+ */
+void bpf_load_begin(void);
+void bpf_load_end(void);
 
 /*
  * bpf_load_twice - @load opens and loads an object with @btf_path as its btf_custom_path; NULL = types as libbpf finds them, which

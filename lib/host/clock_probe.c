@@ -124,18 +124,17 @@ static int refused(int code, struct vpmu_error *reterr)
 int clock_probe_open(struct clock_probe **ret_probe, struct vpmu_error *reterr)
 {
 	_cleanup_(clock_probe_freep) struct clock_probe *probe = calloc(1, sizeof(*probe));
-	libbpf_print_fn_t before;
 	int r;
 
 	if (!probe)
 		return error_oom(reterr);
-	before = libbpf_set_print(bpf_load_print);
+	bpf_load_begin();
 	r = bpf_load_twice(load_with, probe);
 	if (r == 0)
 		r = attach(probe);
 	if (r == 0)
 		r = map_clocks(probe);
-	libbpf_set_print(before);
+	bpf_load_end();
 	if (r < 0)
 		return refused(r, reterr);
 	*ret_probe = take_ptr(probe);
@@ -173,12 +172,12 @@ void clock_probe_look(struct clock_probe *probe, pid_t pid)
 	union bpf_iter_link_info info = { .task.pid = (uint32_t)pid };
 	LIBBPF_OPTS(bpf_iter_attach_opts, only_these, .link_info = &info,
 		    .link_info_len = sizeof(info));
-	libbpf_print_fn_t before = libbpf_set_print(bpf_load_print);
-	struct bpf_link *link =
-		bpf_program__attach_iter(probe->bpf->progs.vpmu_clock_seen, &only_these);
+	struct bpf_link *link;
 	_close_ int fd = -1;
 	char byte;
 
+	bpf_load_begin();
+	link = bpf_program__attach_iter(probe->bpf->progs.vpmu_clock_seen, &only_these);
 	/* Before Linux 6.1 an iterator goes over all processes. */
 	if (!link)
 		link = bpf_program__attach_iter(probe->bpf->progs.vpmu_clock_seen, NULL);
@@ -188,7 +187,7 @@ void clock_probe_look(struct clock_probe *probe, pid_t pid)
 		log_debug("the threads of process %d cannot be looked at: %s, ignoring", (int)pid,
 			  strerror(errno));
 	bpf_link__destroy(link);
-	libbpf_set_print(before);
+	bpf_load_end();
 }
 
 void clock_probe_remove(struct clock_probe *probe, int clock)

@@ -184,7 +184,6 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 		    struct vpmu_error *reterr)
 {
 	_cleanup_(exit_probe_freep) struct exit_probe *probe = calloc(1, sizeof(*probe));
-	libbpf_print_fn_t before;
 	int r;
 
 	if (!probe)
@@ -194,10 +193,10 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 	probe->n_places = plan->max_threads;
 	if (!probe->fresh || !probe->taken)
 		return error_oom(reterr);
-	before = libbpf_set_print(bpf_load_print);
+	bpf_load_begin();
 	r = bpf_load_twice(load_with, &(struct loading){ probe, plan });
 	r = r < 0 ? refused(r, reterr) : attach(probe, plan, reterr);
-	libbpf_set_print(before);
+	bpf_load_end();
 	if (r == 0 && plan->chains)
 		r = open_ring(probe, reterr);
 	if (r < 0)

@@ -63,15 +63,14 @@ static int on_record(void *data, void *record, size_t n_bytes)
 int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_error *reterr)
 {
 	_cleanup_(guest_chains_freep) struct guest_chains *chains = calloc(1, sizeof(*chains));
-	libbpf_print_fn_t before;
 	int r;
 
 	if (!chains)
 		return error_oom(reterr);
 	chains->walk = walk;
-	before = libbpf_set_print(bpf_load_print);
+	bpf_load_begin();
 	r = bpf_load_twice(load_with, chains);
-	libbpf_set_print(before);
+	bpf_load_end();
 	if (r < 0)
 		return refused(r, reterr);
 	chains->ring = ring_buffer__new(bpf_map__fd(chains->bpf->maps.vpmu_samples), on_record, chains, NULL);

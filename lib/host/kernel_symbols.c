@@ -36,17 +36,16 @@ static int attach(struct vpmu_ksyms_bpf *bpf)
 
 int kernel_symbols_open(int *ret_fd)
 {
-	libbpf_print_fn_t before;
 	struct vpmu_ksyms_bpf *bpf;
 	int fd;
 
 	if (!may_be_seen())
 		return -EACCES;
-	before = libbpf_set_print(bpf_load_print);
+	bpf_load_begin();
 	bpf = vpmu_ksyms_bpf__open_and_load();
 	fd = bpf ? attach(bpf) : -errno;
 	vpmu_ksyms_bpf__destroy(bpf);
-	libbpf_set_print(before);
+	bpf_load_end();
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;

@@ -100,11 +100,13 @@ static int load_with(void *data, const char *btf_path)
 int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
 		  unsigned int *ret_n_roots)
 {
-	libbpf_print_fn_t before = libbpf_set_print(bpf_load_print);
 	struct loading loading = { .pid = pid };
-	int r = bpf_load_twice(load_with, &loading);
-	struct vpmu_slots_bpf *bpf = loading.bpf;
+	struct vpmu_slots_bpf *bpf;
+	int r;
 
+	bpf_load_begin();
+	r = bpf_load_twice(load_with, &loading);
+	bpf = loading.bpf;
 	if (r == 0)
 		r = run(bpf, pid);
 	if (r == 0)
@@ -114,6 +116,6 @@ int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM
 		memcpy(cr3, bpf->bss->vpmu_roots, *ret_n_roots * sizeof(*cr3));
 	}
 	vpmu_slots_bpf__destroy(bpf);
-	libbpf_set_print(before);
+	bpf_load_end();
 	return r;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What vpmud tells of guests: libvirt's, from its test driver, and processes that hold a KVM machine. usage: guests.py STORY"""
+import ctypes
 import fcntl
 import os
 import pwd
@@ -10,6 +11,7 @@ import time
 from vpmud import Skip, Vpmud, main, wait_until
 
 KVM_CREATE_VM, KVM_CREATE_VCPU = 0xAE01, 0xAE41
+PR_SET_PDEATHSIG = 1
 UUIDS = {"web1": "00000000-0000-0000-0000-000000000001", "web2": "00000000-0000-0000-0000-000000000002",
          "db": "00000000-0000-0000-0000-000000000003"}
 
@@ -39,6 +41,8 @@ class Machine:
         test = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
+            # A test that fails, or is stopped, leaves nobody behind.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             kvm = os.open("/dev/kvm", os.O_RDWR)
             vm = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
             fcntl.ioctl(vm, KVM_CREATE_VCPU, 0)

@@ -77,7 +77,7 @@ virsh -q -c qemu:///system create /tmp/web1.xml
 list=
 until [[ $list == *web1*guest,host* ]]; do
 	[ $SECONDS -lt 200 ] || fail "web1 is not to be seen: $list"
-	list=$(as alice vpmu list web1 || true)
+	list=$(as alice vpmu list | grep web1 || true)
 	sleep 0.2
 done
 echo "$list"
