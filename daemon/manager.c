@@ -173,6 +173,8 @@ static int start_sessions(struct manager *manager, struct vpmu_error *reterr)
 	struct arbiter_node node;
 	int r = node_probe(&node, reterr);
 
+	if (r == 0)
+		manager->n_counters = node.n_counters;
 	if (r == 0 && arbiter_new(&node, on_grant_changed, manager, &manager->arbiter) < 0)
 		r = error_oom(reterr);
 	if (r == 0)

@@ -37,6 +37,7 @@ struct manager {
 	struct guest_views *guest_views;
 	struct subscriptions *subscriptions;
 	struct arbiter *arbiter;
+	uint32_t n_counters; /* hardware counters of each CPU; 0 = no PMU */
 	struct sessions *sessions;
 	struct always_on *always_on;
 	struct store *store;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "arbiter.h"
 #include "always_on.h"
 #include "domains.h"
 #include "manager.h"
@@ -122,6 +123,10 @@ void usage_collect(const struct manager *manager, struct usage *ret_usage)
 	collect_samples(manager, &usage);
 	if (manager->store)
 		collect_store(manager->store, &usage);
+	if (manager->n_counters) {
+		usage.has_counters = true;
+		usage.free_counters = arbiter_free_counters(manager->arbiter);
+	}
 	if (manager->metrics)
 		usage.metrics_errors = metrics_errors(manager->metrics);
 	*ret_usage = usage;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The clocks of vCPU threads, kept by the BPF program bpf/clock.bpf.c: it is told of threads, and each has a clock that can be
- * read at any time without asking the kernel. Linux 5.17 or later; CAP_BPF, CAP_PERFMON, and where KVM is a module
- * CAP_SYS_ADMIN to know exit reasons and what a vCPU sleeps for.
+ * read at any time without asking the kernel. Linux 5.17 or later; CAP_BPF and CAP_PERFMON.
  */
 #ifndef HOST_CLOCK_PROBE_H
 #define HOST_CLOCK_PROBE_H

@@ -2,8 +2,7 @@
 /*
  * The memory slots of a virtual machine: which guest-physical addresses are where in the address
  * space of the process that runs it. They are in the kernel's struct kvm, out of which a BPF
- * program reads them (bpf/slots.bpf.c): Linux 5.17 or later, CAP_BPF, CAP_PERFMON and, where KVM is
- * a module, CAP_SYS_ADMIN.
+ * program reads them (bpf/slots.bpf.c): Linux 5.17 or later, CAP_BPF and CAP_PERFMON.
  */
 #ifndef HOST_VM_SLOTS_H
 #define HOST_VM_SLOTS_H
