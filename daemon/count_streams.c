@@ -356,6 +356,13 @@ int count_streams_add(struct count_streams *streams, struct call *call, const st
 	return 0;
 }
 
+void count_streams_reload(struct count_streams *streams)
+{
+	/* Those that have no guest left are told so when they are read, which is later. */
+	vec_for_each(stream, &streams->streams)
+		readings_reconsider((*stream)->readings);
+}
+
 int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr)
 {
 	struct count_streams *streams = calloc(1, sizeof(*streams));

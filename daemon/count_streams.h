@@ -20,6 +20,9 @@ int count_streams_new(struct manager *manager, struct count_streams **ret_stream
 struct count_streams *count_streams_free(struct count_streams *streams);
 DEFINE_CLEANUP(struct count_streams *, count_streams_free)
 
+/* After a reload of the configuration: who sees fewer guests than before counts on fewer. */
+void count_streams_reload(struct count_streams *streams);
+
 struct count_request {
 	const char *const *guests; /* patterns; none = all that the caller may see */
 	size_t n_guests;

@@ -265,9 +265,10 @@ int counting_new(const struct counting_opts *opts, struct counting **ret_countin
 	if (!counting)
 		return error_oom(reterr);
 	counting->opts = *opts;
-	if (readings_new(&readings_opts, &counting->readings) < 0) {
+	r = readings_new(&readings_opts, &counting->readings);
+	if (r < 0) {
 		free(counting);
-		return error_oom(reterr);
+		return error_errno(reterr, r, "count on", "guests");
 	}
 	/* The first one soon: whoever starts us wants to see something. */
 	r = sd_event_add_time_relative(opts->loop, &counting->timer, CLOCK_MONOTONIC,

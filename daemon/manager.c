@@ -96,6 +96,7 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	sessions_reload(manager->sessions);
 	counting_set_interval(manager->counting, metrics_interval_ns(manager->config));
 	metrics_reload(manager->metrics);
+	count_streams_reload(manager->count_streams);
 	if (manager->store)
 		store_reload(manager->store, manager->config);
 	always_on_reload(manager->always_on);

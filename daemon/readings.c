@@ -300,9 +300,25 @@ static void on_change(enum domain_change change, const struct domain *domain, co
 	}
 }
 
+void readings_reconsider(struct readings *readings)
+{
+	const struct domain *domain;
+	bool added = false;
+
+	for (size_t i = 0; (domain = domains_get(readings->opts.domains, i)); i++) {
+		if (!has(readings, domain->id))
+			added |= domain->running && add(readings, domain);
+		else if (readings->opts.wants && !readings->opts.wants(domain, readings->opts.data))
+			remove_member(readings, domain->id);
+	}
+	if (added)
+		(void)start(readings, JOB_LOOK);
+}
+
 int readings_new(const struct readings_opts *opts, struct readings **ret_readings)
 {
 	struct readings *readings = calloc(1, sizeof(*readings));
+	int r = 0;
 
 	if (!readings)
 		return -ENOMEM;
@@ -325,9 +341,14 @@ int readings_new(const struct readings_opts *opts, struct readings **ret_reading
 		if (domain->running)
 			(void)add(readings, domain);
 	}
-	readings->opts.release = opts->release;
 	if (readings->members.n)
-		(void)start(readings, JOB_LOOK);
+		r = start(readings, JOB_LOOK);
+	if (r < 0) {
+		domains_unlisten(opts->domains, readings->listener);
+		destroy(readings);
+		return r;
+	}
+	readings->opts.release = opts->release;
 	*ret_readings = readings;
 	return 0;
 }

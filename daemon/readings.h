@@ -28,7 +28,7 @@ struct readings_opts {
 	struct domains *domains;
 	const char *events;    /* as vpmu_counters_opts.events; copied */
 	const char *proc_path; /* for tests; NULL = /proc; must outlive the set */
-	/* In the loop: is this guest one of the set? NULL = all are. Asked once, when it starts. */
+	/* In the loop: is this guest one of the set? NULL = all are. Asked when it starts, and by readings_reconsider(). */
 	bool (*wants)(const struct domain *domain, void *data);
 	/* In the pool, one guest after the other. */
 	void (*read)(const struct reading *reading, void *data);
@@ -43,7 +43,7 @@ struct readings_opts {
 	void *data;
 };
 
-/* Guests that run already are opened at once, in the pool. Errors: -ENOMEM. */
+/* Guests that run already are opened at once, in the pool. Errors: -ENOMEM, -EBUSY (jobs_run()). */
 int readings_new(const struct readings_opts *opts, struct readings **ret_readings);
 
 /* A job that is running goes on to call `read` until it ends; then, or at once, comes `release`, and nothing else. */
@@ -52,6 +52,9 @@ DEFINE_CLEANUP(struct readings *, readings_free)
 
 /* readings_read - read every guest; `done` comes. While one is under way this does nothing. Errors: those of jobs_run() */
 int readings_read(struct readings *readings);
+
+/* Asks again which guests are wanted: something changed that `wants` looks at. */
+void readings_reconsider(struct readings *readings);
 
 /* How many guests of the set run now; on how many of them is being counted. Not from `read`. */
 size_t readings_guests(const struct readings *readings);

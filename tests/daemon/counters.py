@@ -158,6 +158,27 @@ def readers_by_group():
         guest.end()
 
 
+def rights_that_are_taken_away():
+    if os.geteuid() != 0:
+        raise Skip("becoming another user needs root")
+    nobody = pwd.getpwnam("nobody")
+    with Vpmud(FAST + "[access]\nreaders = nobody\n") as vpmud, vpmud.client() as root:
+        guest = Guest(root)
+        os.seteuid(nobody.pw_uid)
+        try:
+            client = vpmud.client()
+        finally:
+            os.seteuid(0)
+        with client:
+            stream(client, guests=[guest.name], events="", interval_ms=100)
+            assert client.receive()["continues"]
+            vpmud.configure(FAST + "[user nobody]\nguests = other\n")
+            vpmud.reload()
+            while client.receive().get("continues", False):
+                pass
+        guest.end()
+
+
 def wrong_calls():
     with Vpmud(FAST) as vpmud, vpmud.client() as client:
         guest = Guest(client)
