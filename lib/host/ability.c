@@ -150,7 +150,7 @@ static void probe_host_symbols(const struct vpmu_host *host, struct vpmu_ability
 	if (level && atoi(level) >= 2)
 		ability_how(info, "sysctl kernel.kptr_restrict=1, and run as root or with CAP_SYSLOG");
 	else
-		ability_how(info, "run as root or with CAP_SYSLOG");
+		ability_how(info, "run as root, with CAP_SYSLOG, or with CAP_BPF and CAP_PERFMON on Linux 6.0 or later");
 }
 
 /* A kernel thread has none, and nothing to hide. */
