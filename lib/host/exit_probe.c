@@ -17,6 +17,7 @@
 #define ALWAYS	      0
 #define N_TRACEPOINTS 15
 #define RING_BYTES    (2u << 20)
+#define DETAILS_AT_ONCE 512 /* no bucket of the table has as many */
 
 /* The tracepoints, and which kinds of details they are for. */
 static const struct tracepoint {
@@ -287,22 +288,29 @@ int exit_probe_read(const struct exit_probe *probe, pid_t tid, struct vpmu_bpf_e
 	return bpf_map_lookup_elem(bpf_map__fd(probe->bpf->maps.vpmu_threads), &place, ret) < 0 ? -errno : 0;
 }
 
+/* Many at a time: a system call for each would be most of what reading costs. */
 int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn fn, void *data)
 {
-	int fd = bpf_map__fd(probe->bpf->maps.vpmu_details);
-	struct vpmu_bpf_exit_key key, *before = NULL;
-	struct vpmu_bpf_exit_row row;
+	int fd = bpf_map__fd(probe->bpf->maps.vpmu_details), r = 0;
+	_free_ struct vpmu_bpf_exit_key *keys = calloc(DETAILS_AT_ONCE, sizeof(*keys));
+	_free_ struct vpmu_bpf_exit_row *rows = calloc(DETAILS_AT_ONCE, sizeof(*rows));
+	uint32_t place;
+	void *from = NULL;
 
-	while (bpf_map_get_next_key(fd, before, &key) == 0) {
-		int r = 0;
+	if (!keys || !rows)
+		return -ENOMEM;
+	for (;;) {
+		uint32_t n = DETAILS_AT_ONCE;
+		bool is_last = bpf_map_lookup_batch(fd, from, &place, keys, rows, &n, NULL) < 0;
 
-		before = &key;
-		if (bpf_map_lookup_elem(fd, &key, &row) == 0)
-			r = fn(&key, &row, data);
-		if (r < 0)
-			return r;
+		if (is_last && errno != ENOENT)
+			return -errno;
+		for (uint32_t i = 0; r >= 0 && i < n; i++)
+			r = fn(&keys[i], &rows[i], data);
+		if (is_last || r < 0)
+			return MIN(r, 0);
+		from = &place;
 	}
-	return 0;
 }
 
 int exit_probe_drain(struct exit_probe *probe,

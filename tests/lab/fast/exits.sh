@@ -7,6 +7,7 @@ here=$(dirname "$(realpath "$0")")
 . "$here/../lab.sh"
 
 start_exits() {
+	: > exits.err
 	env --default-signal=INT "$VPMU" exits -v "$@" > exits.out 2> exits.err &
 	exits_pid=$!
 	lab_pids+=("$exits_pid")
