@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The account of VM exits: what follows from the order in which one vCPU's thread leaves its guest, sleeps, is preempted, goes to the
- * VMM and enters the guest again. Pure logic, compiled twice: into the BPF program that KVM's tracepoints run, and as ordinary C into
- * the unit tests, which make up the order of things. Its includer defines first:
+ * The account of VM exits: what follows from the order in which one vCPU's thread leaves its guest,
+ * sleeps, is preempted, goes to the VMM and enters the guest again. Pure logic, compiled twice:
+ * into the BPF program that KVM's tracepoints run, and as ordinary C into the unit tests, which
+ * make up the order of things. Its includer defines first:
  *
  *	exit_detail_row(tid, kind, value)	the row for exits of that kind and value; NULL = no room
  *	exit_epoch()				number of the stretch of time that the shortest and longest are kept of, from 1
@@ -19,12 +20,13 @@
  *	nothing yet	the first event of a thread may be an entry: its exit was before our time, and is not accounted
  *	dead		a thread that ends while it handles an exit: user space sees the exit and since when
  *
- * The thread may change CPUs in between; everything is kept by thread, so that does not matter. The clock is the same on all CPUs;
- * should it go back all the same, the time is 0, and that it happened is counted. Sums wrap at 2^64 as unsigned numbers do, so differences
- * stay right.
+ * The thread may change CPUs in between; everything is kept by thread, so that does not matter. The
+ * clock is the same on all CPUs; should it go back all the same, the time is 0, and that it
+ * happened is counted. Sums wrap at 2^64 as unsigned numbers do, so differences stay right.
  *
- * A nested guest (L2; L1 is the guest) leaves to us, too. What L1 wants to know is reflected: we enter L1, which handles it, and
- * exits many times itself on the way, until it has us enter L2 again. From one to the other is a trip.
+ * A nested guest (L2; L1 is the guest) leaves to us, too. What L1 wants to know is reflected: we
+ * enter L1, which handles it, and exits many times itself on the way, until it has us enter L2
+ * again. From one to the other is a trip.
  */
 #ifndef EXIT_ACCOUNT_H
 #define EXIT_ACCOUNT_H
@@ -34,9 +36,10 @@
 #define exit_inline static inline __attribute__((always_inline))
 
 /*
- * A small number for a reason: its place in row_of. VMX's basic reasons are below 128. SVM's codes lie in islands (AMD APM vol. 2, appendix
- * C; Linux: arch/x86/include/uapi/asm/svm.h): 0 to 0xbf; 0x400, nested page faults and AVIC; 0x80000000, what SEV-ES
- * guests ask for; the rest shares the last number.
+ * A small number for a reason: its place in row_of. VMX's basic reasons are below 128. SVM's codes
+ * lie in islands (AMD APM vol. 2, appendix C; Linux: arch/x86/include/uapi/asm/svm.h): 0 to 0xbf;
+ * 0x400, nested page faults and AVIC; 0x80000000, what SEV-ES guests ask for; the rest shares the
+ * last number.
  */
 exit_inline __u32 exit_index(__u32 isa, __u32 code, __u32 nested)
 {
@@ -87,7 +90,10 @@ exit_inline __u32 exit_bucket(__u64 ns)
 	return bits < VPMU_BPF_EXIT_BUCKETS ? bits : VPMU_BPF_EXIT_BUCKETS - 1;
 }
 
-/* The verifier wants to see a bound just before it matters, where the compiler may know better and leave it out. */
+/*
+ * The verifier wants to see a bound just before it matters, where the compiler may know better and
+ * leave it out.
+ */
 #define exit_masked(n, size)                                                                       \
 	({                                                                                         \
 		__u64 n_ = (n);                                                                    \
@@ -205,9 +211,10 @@ exit_inline void exit_add_details(struct vpmu_bpf_exit_thread *t, __u32 tid, int
 /* ---- which exits are looked at closely ---- */
 
 /*
- * Whether this exit is sampled: returns how many exits it stands for, or 0. Which one of so many is left to chance (@random), so that no
- * pattern of the guest's is always met at the same place; one of how many follows the rate: at most EXIT_SAMPLES of them in
- * EXIT_STRETCH_NS, less often as soon as there are more, more often again once there were few.
+ * Whether this exit is sampled: returns how many exits it stands for, or 0. Which one of so many is
+ * left to chance (@random), so that no pattern of the guest's is always met at the same place; one
+ * of how many follows the rate: at most EXIT_SAMPLES of them in EXIT_STRETCH_NS, less often as soon
+ * as there are more, more often again once there were few.
  */
 #define EXIT_STRETCH_NS 10000000
 #define EXIT_SAMPLES	10
@@ -310,7 +317,10 @@ exit_inline void exit_trip(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now_
 	t->trip_since_ns = 0;
 }
 
-/* kvm_entry. @nested: into L2; @trips: note trips. Returns 1, with how long the exit took, if one was accounted. */
+/*
+ * kvm_entry. @nested: into L2; @trips: note trips. Returns 1, with how long the exit took, if one
+ * was accounted.
+ */
 exit_inline int exit_end(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now_ns, __u32 nested,
 			 int trips, __u64 *ret_ns)
 {
@@ -397,8 +407,8 @@ exit_inline void exit_halt_over(struct vpmu_bpf_exit_thread *t, __u64 ns)
 }
 
 /*
- * The exit is about @value. The first such value of an exit stands for it. Outside of exits (they are not traced here, or KVM handled it in a
- * fast path of its own) it is an event by itself.
+ * The exit is about @value. The first such value of an exit stands for it. Outside of exits (they
+ * are not traced here, or KVM handled it in a fast path of its own) it is an event by itself.
  */
 exit_inline void exit_detail(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 kind, __u64 value)
 {
@@ -422,7 +432,10 @@ exit_inline void exit_detail(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 ki
 	exit_add_untimed(row);
 }
 
-/* An NMI for this vCPU? Not one that it is just sending to others, by its APIC's command register: those are accepted in its thread, too. */
+/*
+ * An NMI for this vCPU? Not one that it is just sending to others, by its APIC's command register:
+ * those are accepted in its thread, too.
+ */
 exit_inline int exit_own_nmi(const struct vpmu_bpf_exit_thread *t)
 {
 	if (t->state != VPMU_BPF_EXIT_OUTSIDE)
@@ -433,8 +446,8 @@ exit_inline int exit_own_nmi(const struct vpmu_bpf_exit_thread *t)
 }
 
 /*
- * kvm_cpuid: the leaf, and the subleaf where there are any; elsewhere ecx is what happened to be in it. (Intel SDM vol. 2 and AMD APM vol. 3, "CPUID";
- * KVM: cpuid_function_is_indexed().)
+ * kvm_cpuid: the leaf, and the subleaf where there are any; elsewhere ecx is what happened to be in
+ * it. (Intel SDM vol. 2 and AMD APM vol. 3, "CPUID"; KVM: cpuid_function_is_indexed().)
  */
 exit_inline __u64 exit_cpuid_value(__u32 leaf, __u32 subleaf)
 {
@@ -444,7 +457,10 @@ exit_inline __u64 exit_cpuid_value(__u32 leaf, __u32 subleaf)
 	return indexed ? (__u64)subleaf << 32 | leaf : leaf;
 }
 
-/* kvm_mmio. @type: 0 a read that the VMM has to serve, 1 a read (that one again, once served), 2 a write. */
+/*
+ * kvm_mmio. @type: 0 a read that the VMM has to serve, 1 a read (that one again, once served), 2 a
+ * write.
+ */
 exit_inline void exit_mmio(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 type, __u64 gpa)
 {
 	__u64 page = gpa >> 12 << 12, waiting = t->mmio_page;

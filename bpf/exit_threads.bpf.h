@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The threads whose exits are accounted: those that user space puts into vpmu_places, each with zeroed sums in vpmu_threads. All others
- * cost a look, which is what filters guests, too. (In a header, for tests/bench measures it.)
+ * The threads whose exits are accounted: those that user space puts into vpmu_places, each with
+ * zeroed sums in vpmu_threads. All others cost a look, which is what filters guests, too. (In a
+ * header, for tests/bench measures it.)
  */
 #ifndef EXIT_THREADS_BPF_H
 #define EXIT_THREADS_BPF_H
@@ -33,8 +34,8 @@ struct {
 } vpmu_places SEC(".maps");
 
 /*
- * What was looked up last on each CPU: a vCPU's thread leaves and enters many times before another one takes its turn. Good for as long as
- * user space has not changed vpmu_places.
+ * What was looked up last on each CPU: a vCPU's thread leaves and enters many times before another
+ * one takes its turn. Good for as long as user space has not changed vpmu_places.
  */
 struct last_look {
 	__u32 tid, generation;

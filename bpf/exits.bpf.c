@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * VM exits, accounted where they happen. KVM's tracepoints run these programs; what follows from their order is in exit_account.h. Nothing
- * is sent to user space: it reads the sums when it wants to know.
+ * VM exits, accounted where they happen. KVM's tracepoints run these programs; what follows from
+ * their order is in exit_account.h. Nothing is sent to user space: it reads the sums when it wants
+ * to know.
  *
- * How much room there is is fixed: VPMU_BPF_EXIT_ROWS reasons for each thread, and as many MSRs, ports, … as vpmu_details holds. What does not
- * fit is counted (n_unfit).
+ * How much room there is is fixed: VPMU_BPF_EXIT_ROWS reasons for each thread, and as many MSRs,
+ * ports, … as vpmu_details holds. What does not fit is counted (n_unfit).
  */
 #include "kvm_trace.h"
 #include "exit_threads.bpf.h"
@@ -33,7 +34,10 @@ struct {
 	__uint(max_entries, 4096);
 } vpmu_exit_samples SEC(".maps");
 
-/* Too large for the stack. These tracepoints run with preemption disabled, and interrupts do not leave guests. */
+/*
+ * Too large for the stack. These tracepoints run with preemption disabled, and interrupts do not
+ * leave guests.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -131,8 +135,9 @@ static __always_inline void note_rip(struct vpmu_bpf_exit_thread *t, __u32 tid, 
 }
 
 /*
- * The reason. Each read of kernel memory costs as much as the clock; so where SVM's block for the guest is, is kept. While L2 runs it is another one:
- * kvm_nested_vmexit follows then, and puts the reason right.
+ * The reason. Each read of kernel memory costs as much as the clock; so where SVM's block for the
+ * guest is, is kept. While L2 runs it is another one: kvm_nested_vmexit follows then, and puts the
+ * reason right.
  */
 static __always_inline __u32 read_code(struct vpmu_bpf_exit_thread *t, struct kvm_vcpu *vcpu, __u32 isa)
 {
@@ -237,7 +242,10 @@ int vpmu_kvm_vcpu_wakeup(struct raw_args *ctx)
 	return 0;
 }
 
-/* The thread that is left is current still. Nothing is known of the idle threads, whose number is 0, and they are many. */
+/*
+ * The thread that is left is current still. Nothing is known of the idle threads, whose number is
+ * 0, and they are many.
+ */
 SEC("raw_tp/sched_switch")
 int vpmu_sched_switch(struct raw_args *ctx)
 {
@@ -380,7 +388,10 @@ int vpmu_kvm_inj_virq(struct raw_args *ctx)
 	return 0;
 }
 
-/* In the vCPU's own thread these are what its PMU raises, when the guest's PMU interrupts by NMI, as Linux has it. */
+/*
+ * In the vCPU's own thread these are what its PMU raises, when the guest's PMU interrupts by NMI,
+ * as Linux has it.
+ */
 SEC("raw_tp/kvm_apic_accept_irq")
 int vpmu_kvm_apic_accept_irq(struct raw_args *ctx)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The registers of a vCPU that has left its guest, as far as they are in memory, and the walk along the guest's stack from there.
+ * The registers of a vCPU that has left its guest, as far as they are in memory, and the walk along
+ * the guest's stack from there.
  *
  * Where the registers are, once the processor has left the guest:
  *
@@ -9,9 +10,10 @@
  *	VMX	(VMCS)		arch.regs[]	(VMCS)		(VMCS)
  *	PVM	arch.regs[]	arch.regs[]	arch.cr3	vcpu_pvm.cpl
  *
- * What is in a VMCS is out of reach, but KVM keeps copies: of RIP and SS once perf asked for them, which it does before this
- * program runs since Linux 6.3 (0eed28220598, "perf/core: Call perf_prepare_sample() before running BPF"); of CR3 only by
- * chance. So on Intel most samples are left to the kernel. The VMX part was written from the kernel's source and never run.
+ * What is in a VMCS is out of reach, but KVM keeps copies: of RIP and SS once perf asked for them,
+ * which it does before this program runs since Linux 6.3 (0eed28220598, "perf/core: Call
+ * perf_prepare_sample() before running BPF"); of CR3 only by chance. So on Intel most samples are
+ * left to the kernel. The VMX part was written from the kernel's source and never run.
  */
 #ifndef GUEST_REGS_BPF_H
 #define GUEST_REGS_BPF_H
@@ -130,7 +132,10 @@ static __always_inline int read_registers(struct kvm_vcpu *vcpu, struct guest_wa
 	return read_generic(vcpu, w);
 }
 
-/* Whether the address that the guest left at is in memory. On VMX it is once KVM itself has asked for it. */
+/*
+ * Whether the address that the guest left at is in memory. On VMX it is once KVM itself has asked
+ * for it.
+ */
 static __always_inline bool kvm_rip_known(struct kvm_vcpu *vcpu, __u32 flavour)
 {
 	if (BPF_CORE_READ(vcpu, arch.guest_state_protected))

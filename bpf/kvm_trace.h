@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * KVM's tracepoints, as raw tracepoints hand over their arguments, and what those do not say but the vCPU does. Arguments changed over
- * time; which ones this kernel has is in its BTF: the type btf_trace_NAME is a function of all of them, and user space
- * (lib/host/tracepoint.h) counts how many there are before it loads the program. Nothing here asks for a version.
+ * KVM's tracepoints, as raw tracepoints hand over their arguments, and what those do not say but
+ * the vCPU does. Arguments changed over time; which ones this kernel has is in its BTF: the type
+ * btf_trace_NAME is a function of all of them, and user space (lib/host/tracepoint.h) counts how
+ * many there are before it loads the program. Nothing here asks for a version.
  *
  *	kvm_exit		(vcpu, isa); up to Linux 5.15 (exit_reason, vcpu, isa): 0a62a0319abb ("KVM: x86: Get exit_reason as part
  *				of kvm_x86_ops.get_exit_info")
@@ -21,8 +22,8 @@
  *	kvm_apic_accept_irq	(APIC id, delivery mode, trigger mode, vector)
  *	sched_switch		(preempt, prev, next, prev_state); up to 5.17 without the state
  *
- * All but the scheduler's run in the vCPU's thread, between its kvm_exit and its kvm_entry; none but the first two say which vCPU it
- * is. So everything is kept by thread.
+ * All but the scheduler's run in the vCPU's thread, between its kvm_exit and its kvm_entry; none
+ * but the first two say which vCPU it is. So everything is kept by thread.
  */
 #ifndef KVM_TRACE_H
 #define KVM_TRACE_H
@@ -51,8 +52,9 @@ struct raw_args {
 };
 
 /*
- * One argument. The kernel attaches no program that could read more of them than there are; so those that only some kernels have are read in
- * branches of their own, which the verifier sees are never taken. The barrier keeps the compiler from making one load of two branches.
+ * One argument. The kernel attaches no program that could read more of them than there are; so
+ * those that only some kernels have are read in branches of their own, which the verifier sees are
+ * never taken. The barrier keeps the compiler from making one load of two branches.
  */
 #define RAW_ARG(ctx, n)                                                                            \
 	({                                                                                         \
@@ -81,7 +83,10 @@ static __always_inline struct kvm_exit_args kvm_exit_args(const struct raw_args 
 	return args;
 }
 
-/* The exit reason (VMX) or exit code (SVM, its low 32 bits), where the processor's structures have it. */
+/*
+ * The exit reason (VMX) or exit code (SVM, its low 32 bits), where the processor's structures have
+ * it.
+ */
 static __always_inline __u32 kvm_exit_code(struct kvm_vcpu *vcpu, __u32 isa)
 {
 	if (isa == KVM_ISA_SVM && bpf_core_type_exists(struct vcpu_svm))
@@ -93,7 +98,10 @@ static __always_inline __u32 kvm_exit_code(struct kvm_vcpu *vcpu, __u32 isa)
 	return ~0u;
 }
 
-/* Whether the vCPU is with a guest of its guest: has just left it, at kvm_exit; is about to enter it, at kvm_entry. */
+/*
+ * Whether the vCPU is with a guest of its guest: has just left it, at kvm_exit; is about to enter
+ * it, at kvm_entry.
+ */
 static __always_inline bool kvm_in_nested(struct kvm_vcpu *vcpu)
 {
 	return BPF_CORE_READ(vcpu, stat.guest_mode) != 0;

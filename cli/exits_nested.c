@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vpmu exits --nested. A guest's guest (L2) leaves to us; what we do not handle ourselves is reflected to its hypervisor (L1), which leaves
- * to us many times itself until L2 runs again. For each of L2's reasons: how many, how many of them L1 had to handle, how long it took
- * until L2 ran again, and what L1 did in that time.
+ * vpmu exits --nested. A guest's guest (L2) leaves to us; what we do not handle ourselves is
+ * reflected to its hypervisor (L1), which leaves to us many times itself until L2 runs again. For
+ * each of L2's reasons: how many, how many of them L1 had to handle, how long it took until L2 ran
+ * again, and what L1 did in that time.
  */
 #include <inttypes.h>
 
@@ -16,7 +17,10 @@ static bool same_vcpu(const struct vpmu_exit *a, const struct vpmu_exit *b)
 	return a->guest == b->guest && a->vcpu == b->vcpu && a->tid == b->tid;
 }
 
-/* The row of L2's exits with @code on the vCPU of @of: all of them (REASON), or those that were trips (TRIP). */
+/*
+ * The row of L2's exits with @code on the vCPU of @of: all of them (REASON), or those that were
+ * trips (TRIP).
+ */
 static const struct vpmu_exit *find(const struct vpmu_exit_rows *rows, const struct vpmu_exit *of,
 				    enum vpmu_exit_key key, uint32_t code)
 {

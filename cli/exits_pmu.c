@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vpmu exits --pmu. A guest that uses its PMU writes MSRs, which KVM emulates (unless it lets the guest have the real ones), reads counters by
- * RDPMC, and is interrupted when one overflows. One row for each operation, of all MSRs of a kind together.
+ * vpmu exits --pmu. A guest that uses its PMU writes MSRs, which KVM emulates (unless it lets the
+ * guest have the real ones), reads counters by RDPMC, and is interrupted when one overflows. One
+ * row for each operation, of all MSRs of a kind together.
  */
 #include <stdio.h>
 #include <string.h>

@@ -150,7 +150,10 @@ struct folded_output {
 	bool by_time;
 };
 
-/* Outermost first. A ';' or a line's end in a name would be taken for the format's own; names of guests may hold blanks. */
+/*
+ * Outermost first. A ';' or a line's end in a name would be taken for the format's own; names of
+ * guests may hold blanks.
+ */
 static void add_folded(struct strbuf *out, const char *name)
 {
 	size_t from = out->n;

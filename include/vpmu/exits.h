@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * VM exits: which, how many, how long, what about. They are accounted in the host's kernel, by BPF programs on KVM's tracepoints, and
- * read when somebody wants to know: nothing is recorded, and memory does not grow with the number of exits. An exit costs some 100 ns
- * more than without; cheap enough to be left on.
+ * VM exits: which, how many, how long, what about. They are accounted in the host's kernel, by BPF
+ * programs on KVM's tracepoints, and read when somebody wants to know: nothing is recorded, and
+ * memory does not grow with the number of exits. An exit costs some 100 ns more than without; cheap
+ * enough to be left on.
  *
  *   vpmu_exits_new()  ->  _add_guest() …  ->  _start()  ->  _refresh(), _read() …  ->  _free()
  *
- * vpmu_exits_read() hands out rows. A row is the exits of one vCPU thread for one reason, or, by the other keys that were asked for, those
- * about one MSR, one I/O port, and so on. Rows of different keys are different views of the same exits: add up those of one key only.
+ * vpmu_exits_read() hands out rows. A row is the exits of one vCPU thread for one reason, or, by
+ * the other keys that were asked for, those about one MSR, one I/O port, and so on. Rows of
+ * different keys are different views of the same exits: add up those of one key only.
  *
  * An exit lasts from kvm_exit to kvm_entry. Its time is KVM's own but for these parts of it:
  *
@@ -16,11 +18,13 @@
  *	preempted_ns	would run, but its CPU ran another thread
  *	polled_ns	KVM polled for the end of a halt, before it slept
  *
- * Keys other than the reason take their value from KVM's other tracepoints: the first MSR access, say, while the exit was handled. Outside
- * of exits (KVM handled it in a fast path of its own, or there are no exits to be seen, below) such an event is a row by itself, without time.
+ * Keys other than the reason take their value from KVM's other tracepoints: the first MSR access,
+ * say, while the exit was handled. Outside of exits (KVM handled it in a fast path of its own, or
+ * there are no exits to be seen, below) such an event is a row by itself, without time.
  *
- * There are kinds of KVM whose kvm_exit and kvm_entry never fire: those that run guests without VMX or SVM (PVM). vpmu_exits_silent() tells
- * once vCPUs ran without a single one. There, the events by MSR, PORT, MMIO, CPUID, HYPERCALL and VECTOR are noted without being asked for.
+ * There are kinds of KVM whose kvm_exit and kvm_entry never fire: those that run guests without VMX
+ * or SVM (PVM). vpmu_exits_silent() tells once vCPUs ran without a single one. There, the events by
+ * MSR, PORT, MMIO, CPUID, HYPERCALL and VECTOR are noted without being asked for.
  *
  * An example is examples/exits.c. No object of this header may be used by two threads at a time.
  */
@@ -90,8 +94,9 @@ struct vpmu_exit {
 };
 
 /*
- * Exits (or events, where there are none to be seen) that guest code led to by the same way. Of many exits some are sampled, up to a thousand a
- * second of each vCPU; each stands for as many as were passed over.
+ * Exits (or events, where there are none to be seen) that guest code led to by the same way. Of
+ * many exits some are sampled, up to a thousand a second of each vCPU; each stands for as many as
+ * were passed over.
  */
 struct vpmu_exit_stack {
 	uint32_t guest, vcpu;
@@ -132,8 +137,8 @@ VPMU_API int vpmu_exits_new(const struct vpmu_exits_opts *opts, struct vpmu_exit
 VPMU_API struct vpmu_exits *vpmu_exits_free(struct vpmu_exits *exits);
 
 /*
- * vpmu_exits_add_guest - account the vCPU threads of @guest, those of now and those to come. Before or after start; a guest that is there
- * already is not added twice.
+ * vpmu_exits_add_guest - account the vCPU threads of @guest, those of now and those to come. Before
+ * or after start; a guest that is there already is not added twice.
  * Errors: -ESRCH (it is gone), -EACCES (/proc), -E2BIG (max_vcpus), -ENOMEM.
  */
 VPMU_API int vpmu_exits_add_guest(struct vpmu_exits *exits, const struct vpmu_guest_info *guest,
@@ -141,19 +146,22 @@ VPMU_API int vpmu_exits_add_guest(struct vpmu_exits *exits, const struct vpmu_gu
 
 /*
  * vpmu_exits_start - load the programs and begin.
- * Errors: -EINVAL (twice, or no guest), -EPERM, -ENOENT (no KVM), -EOPNOTSUPP (built without BPF), -ENOMEM, what the kernel said.
+ * Errors: -EINVAL (twice, or no guest), -EPERM, -ENOENT (no KVM), -EOPNOTSUPP (built without BPF),
+ * -ENOMEM, what the kernel said.
  */
 VPMU_API int vpmu_exits_start(struct vpmu_exits *exits, struct vpmu_error *reterr);
 
 /*
  * vpmu_exits_refresh - look for vCPU threads that came or went. To be called a few times a second.
- * Errors: -ESRCH when every guest is gone (what was accounted can still be read), -EINVAL (not started), -ENOMEM.
+ * Errors: -ESRCH when every guest is gone (what was accounted can still be read), -EINVAL (not
+ * started), -ENOMEM.
  */
 VPMU_API int vpmu_exits_refresh(struct vpmu_exits *exits, struct vpmu_error *reterr);
 
 /*
- * vpmu_exits_read - refresh, and hand out the rows. Rows without an exit in the time that was asked for are left out. Threads that ended are
- * in SINCE_START readings for ever, and once more in SINCE_LAST ones; of what they did after the last refresh nothing is lost.
+ * vpmu_exits_read - refresh, and hand out the rows. Rows without an exit in the time that was asked
+ * for are left out. Threads that ended are in SINCE_START readings for ever, and once more in
+ * SINCE_LAST ones; of what they did after the last refresh nothing is lost.
  * Errors: -EINVAL (not started), -ENOMEM. That guests are gone is none.
  */
 VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since since,
@@ -163,28 +171,34 @@ VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since sin
 VPMU_API const struct vpmu_guest_info *vpmu_exits_guest(const struct vpmu_exits *exits, size_t i);
 
 /*
- * Why there are no rows by reason although vCPUs ran: one line; "" if there are. As of the last reading. Belongs to @exits.
+ * Why there are no rows by reason although vCPUs ran: one line; "" if there are. As of the last
+ * reading. Belongs to @exits.
  */
 VPMU_API const char *vpmu_exits_silent(const struct vpmu_exits *exits);
 
-/* Tracepoints that the keys asked for and this kernel does not have: "kvm_x, kvm_y"; "" if it has all. Belongs to @exits. */
+/*
+ * Tracepoints that the keys asked for and this kernel does not have: "kvm_x, kvm_y"; "" if it has
+ * all. Belongs to @exits.
+ */
 VPMU_API const char *vpmu_exits_missing(const struct vpmu_exits *exits);
 
 /*
- * vpmu_exits_symbolizer - what names addresses in the guests; files with symbols may be added (vpmu_symbolizer_guest_file(), guests numbered as
- * here). Belongs to @exits.
+ * vpmu_exits_symbolizer - what names addresses in the guests; files with symbols may be added
+ * (vpmu_symbolizer_guest_file(), guests numbered as here). Belongs to @exits.
  */
 VPMU_API struct vpmu_symbolizer *vpmu_exits_symbolizer(struct vpmu_exits *exits);
 
 /*
- * vpmu_exits_symbol - what is at guest-virtual @address of guest @guest. Whether it is the guest's kernel or one of its programs is told by
- * the half of the address space. Strings of *ret_frame live as long as @exits.
+ * vpmu_exits_symbol - what is at guest-virtual @address of guest @guest. Whether it is the guest's
+ * kernel or one of its programs is told by the half of the address space. Strings of *ret_frame
+ * live as long as @exits.
  */
 VPMU_API void vpmu_exits_symbol(struct vpmu_exits *exits, uint32_t guest, uint64_t address,
 				struct vpmu_frame *ret_frame);
 
 /*
- * vpmu_exits_each_stack - hands out what was sampled since the start, the longest total first (events: the highest count).
+ * vpmu_exits_each_stack - hands out what was sampled since the start, the longest total first
+ * (events: the highest count).
  * @fn: a negative number ends it, and is returned. What @stack points to is valid during the call.
  * Errors: -EINVAL (not asked for: vpmu_exits_opts.stacks), -ENOMEM.
  */
@@ -195,8 +209,8 @@ VPMU_API int vpmu_exits_each_stack(struct vpmu_exits *exits, vpmu_exit_stack_fn 
 VPMU_API uint64_t vpmu_exit_bucket_ns(unsigned int i);
 
 /*
- * vpmu_exit_percentile - a time that @percent (0 to 100) of the row's timed exits did not exceed, in ns: the end of the bucket in which
- * they end, but no more than max_ns. 0 if nothing was timed.
+ * vpmu_exit_percentile - a time that @percent (0 to 100) of the row's timed exits did not exceed,
+ * in ns: the end of the bucket in which they end, but no more than max_ns. 0 if nothing was timed.
  */
 VPMU_API uint64_t vpmu_exit_percentile(const struct vpmu_exit *exit, double percent);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Model-specific registers that guests leave for, by the names of the processors' manuals and KVM's interface, and which of them
- * belong to a PMU.
+ * Model-specific registers that guests leave for, by the names of the processors' manuals and KVM's
+ * interface, and which of them belong to a PMU.
  */
 #ifndef FORMAT_MSR_NAME_H
 #define FORMAT_MSR_NAME_H

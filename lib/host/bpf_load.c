@@ -84,7 +84,10 @@ static bool has_cpu_flag(const char *cpuinfo, const char *flag)
 	return false;
 }
 
-/* Built into a kernel, both vendors' code is there whatever the processor: it alone tells which one is at work. */
+/*
+ * Built into a kernel, both vendors' code is there whatever the processor: it alone tells which one
+ * is at work.
+ */
 enum vpmu_bpf_flavour bpf_load_flavour(void)
 {
 	_free_ char *cpuinfo = NULL;
@@ -100,8 +103,8 @@ enum vpmu_bpf_flavour bpf_load_flavour(void)
 }
 
 /*
- * TRACE_EVENT() declares, for the verifier, the type btf_trace_NAME: a pointer to a function of (void *, the arguments). The first is no
- * argument of the tracepoint's.
+ * TRACE_EVENT() declares, for the verifier, the type btf_trace_NAME: a pointer to a function of
+ * (void *, the arguments). The first is no argument of the tracepoint's.
  */
 static int count_args(const struct btf *btf, const char *name)
 {

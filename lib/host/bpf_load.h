@@ -15,8 +15,9 @@ void bpf_load_begin(void);
 void bpf_load_end(void);
 
 /*
- * bpf_load_twice - @load opens and loads an object with @btf_path as its btf_custom_path; NULL = types as libbpf finds them, which
- * takes CAP_SYS_ADMIN if KVM is a module. Where that is refused (-EPERM) it is called once more with what bpf_types.h puts together.
+ * bpf_load_twice - @load opens and loads an object with @btf_path as its btf_custom_path; NULL =
+ * types as libbpf finds them, which takes CAP_SYS_ADMIN if KVM is a module. Where that is refused
+ * (-EPERM) it is called once more with what bpf_types.h puts together.
  */
 int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data);
 
@@ -24,7 +25,8 @@ int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data);
 enum vpmu_bpf_flavour bpf_load_flavour(void);
 
 /*
- * How many arguments the tracepoint @name has in this kernel, by its BTF or that of module @module (NULL = it is in no module).
+ * How many arguments the tracepoint @name has in this kernel, by its BTF or that of module @module
+ * (NULL = it is in no module).
  * Errors: -ENOENT (there is none), what reading BTF gave.
  */
 int bpf_load_tracepoint_args(const char *name, const char *module);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The BPF programs that account VM exits, bpf/exits.bpf.c: loaded and attached to KVM's tracepoints, told which threads to account, and
- * read.
+ * The BPF programs that account VM exits, bpf/exits.bpf.c: loaded and attached to KVM's
+ * tracepoints, told which threads to account, and read.
  */
 #ifndef HOST_EXIT_PROBE_H
 #define HOST_EXIT_PROBE_H
@@ -16,7 +16,8 @@
 struct exit_probe;
 
 /*
- * Whether exits cannot be expected here: KVM runs guests without VMX or SVM, and its kvm_exit and kvm_entry are mute. (No promise: guests show.)
+ * Whether exits cannot be expected here: KVM runs guests without VMX or SVM, and its kvm_exit and
+ * kvm_entry are mute. (No promise: guests show.)
  */
 bool exit_probe_mute(void);
 
@@ -28,8 +29,9 @@ struct exit_probe_plan {
 };
 
 /*
- * Loads the programs and attaches them; nothing is accounted yet. Errors: -EOPNOTSUPP (built without BPF), -EPERM, -ENOENT (no KVM), what the
- * kernel said; one line that tells, with what to do.
+ * Loads the programs and attaches them; nothing is accounted yet. Errors: -EOPNOTSUPP (built
+ * without BPF), -EPERM, -ENOENT (no KVM), what the kernel said; one line that tells, with what to
+ * do.
  */
 int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_probe,
 		    struct vpmu_error *reterr);
@@ -37,21 +39,30 @@ struct exit_probe *exit_probe_free(struct exit_probe *probe);
 DEFINE_CLEANUP(struct exit_probe *, exit_probe_free)
 
 /*
- * Accounts thread @tid from now on, from 0. Errors: -E2BIG (max_threads), what the kernel said. Removing forgets its details as
- * well.
+ * Accounts thread @tid from now on, from 0. Errors: -E2BIG (max_threads), what the kernel said.
+ * Removing forgets its details as well.
  */
 int exit_probe_add_thread(struct exit_probe *probe, pid_t tid);
 void exit_probe_remove_thread(struct exit_probe *probe, pid_t tid);
 
-/* Sums of @tid. Read while they are added to: the parts of one row may be apart by an exit. -ENOENT: not accounted. */
+/*
+ * Sums of @tid. Read while they are added to: the parts of one row may be apart by an exit.
+ * -ENOENT: not accounted.
+ */
 int exit_probe_read(const struct exit_probe *probe, pid_t tid, struct vpmu_bpf_exit_thread *ret);
 
-/* Every detail row of every thread, in no order. Stops when @fn returns a negative number, and returns that. */
+/*
+ * Every detail row of every thread, in no order. Stops when @fn returns a negative number, and
+ * returns that.
+ */
 typedef int (*exit_probe_detail_fn)(const struct vpmu_bpf_exit_key *key,
 				    const struct vpmu_bpf_exit_row *row, void *data);
 int exit_probe_each_detail(const struct exit_probe *probe, exit_probe_detail_fn fn, void *data);
 
-/* Hands over what was sampled since the last time. Stops when @fn returns a negative number, and returns that. */
+/*
+ * Hands over what was sampled since the last time. Stops when @fn returns a negative number, and
+ * returns that.
+ */
 int exit_probe_drain(struct exit_probe *probe,
 		     int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
 

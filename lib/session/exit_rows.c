@@ -41,7 +41,10 @@ static void reason_text(uint8_t isa, uint32_t code, char *text, size_t room)
 		snprintf(text, room, "0x%" PRIx32, code);
 }
 
-/* Error codes of page faults: Intel SDM vol. 3, "page-fault exceptions", as KVM makes them up for nested paging, too. */
+/*
+ * Error codes of page faults: Intel SDM vol. 3, "page-fault exceptions", as KVM makes them up for
+ * nested paging, too.
+ */
 static void fault_text(uint32_t error, char *text, size_t room)
 {
 	snprintf(text, room, "%s%s%s%s%s", error & 16 ? "fetch" : error & 2 ? "write" : "read",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rows of exits as they add up in the kernel, kept between readings: how far each was at the last one, and the shortest and longest
- * exit, which the kernel knows of one epoch only (bpf/vpmu_bpf.h).
+ * The rows of exits as they add up in the kernel, kept between readings: how far each was at the
+ * last one, and the shortest and longest exit, which the kernel knows of one epoch only
+ * (bpf/vpmu_bpf.h).
  */
 #ifndef SESSION_EXIT_ROWS_H
 #define SESSION_EXIT_ROWS_H

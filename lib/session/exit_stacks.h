@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sampled exits, added up by what they were and the guest code that led to them. Bounded: what finds no room for a stack of its own is counted
- * as that.
+ * Sampled exits, added up by what they were and the guest code that led to them. Bounded: what
+ * finds no room for a stack of its own is counted as that.
  */
 #ifndef SESSION_EXIT_STACKS_H
 #define SESSION_EXIT_STACKS_H

@@ -399,6 +399,26 @@ TEST(a_trip_of_a_nested_guest_knows_what_it_cost_its_hypervisor)
 	free(t);
 }
 
+/* The PMU raises them while KVM makes ready to enter; others are sent by way of the APIC. */
+TEST(an_nmi_that_is_sent_to_others_is_not_the_sender_s_own)
+{
+	struct vpmu_bpf_exit_thread *t = new_thread();
+
+	leave(t, 100, MSR);
+	CHECK(exit_own_nmi(t));
+	exit_detail(t, TID, VPMU_BPF_EXIT_MSR, 0x38f | VPMU_BPF_EXIT_WRITE);
+	CHECK(exit_own_nmi(t));
+	enter(t, 200);
+	leave(t, 300, MSR);
+	exit_detail(t, TID, VPMU_BPF_EXIT_MSR, 0x830 | VPMU_BPF_EXIT_WRITE);
+	CHECK(!exit_own_nmi(t));
+	enter(t, 400);
+	leave(t, 500, 0x400);
+	exit_mmio(t, TID, 2, 0xfee00300);
+	CHECK(!exit_own_nmi(t));
+	free(t);
+}
+
 /* xorshift: the same numbers in each run. */
 static uint32_t next_random(uint32_t *state)
 {
