@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs inside the node, as root of a machine that is thrown away afterwards: VM exits, ours and perf's.
+# usage: in-node-exits.sh IMAGE-DIR VPMU LAB
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+image=$1
+export VPMU=$2 LAB=$3
+out=/lab
+say() { echo "== $* ($SECONDS s)"; }
+
+start_libvirt() {
+	printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nstdio_handler = "file"\n' >> /etc/libvirt/qemu.conf
+	libvirtd -d
+}
+
+# start_debian LOAD: the guest, up and at its load; paused.
+start_debian() {
+	local waited=0
+	rm -f $out/console
+	sed -e "s|@IMAGE@/guest.cpio|$image/exits-guest.cpio|; s|@IMAGE@|$image|; s|@OUT@|$out|; s|nokaslr|nokaslr lab=$1|" \
+		"$here/domain.xml" > $out/domain.xml
+	virsh -q create $out/domain.xml
+	until grep -q "$2" $out/console 2>/dev/null; do
+		[ $((waited += 1)) -lt 300 ] || { echo "the guest did not come up:"; cat $out/console; exit 1; }
+		! grep -q LAB-GUEST-FAILED $out/console || { cat $out/console; exit 1; }
+		sleep 0.5
+	done
+	sleep 1
+	virsh -q suspend debian
+	guest_pid=$(cat /run/libvirt/qemu/debian.pid)
+}
+
+wait_for() { # FILE TEXT
+	local waited=0
+	until grep -q "$2" "$1" 2>/dev/null; do
+		[ $((waited += 1)) -lt 200 ] || { echo "'$2' is not in $1:"; cat "$1"; exit 1; }
+		sleep 0.1
+	done
+}
+
+# Until the process has opened all of its perf events: their number stays the same for a while. What comes later is called behind it at every
+# tracepoint; between two that came in another order at kvm_exit than at kvm_entry one would have the other's time in its own.
+wait_for_events() {
+	local before=-1 now=0 same=0
+	while [ $same -lt 4 ]; do
+		kill -0 "$1" 2>/dev/null || { echo "perf ended"; exit 1; }
+		now=$(ls -l "/proc/$1/fd" 2>/dev/null | grep -c 'perf_event' || true)
+		if [ "$now" -gt 0 ] && [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
+		before=$now
+		sleep 0.5
+	done
+}
+
+# both NAME SECONDS [options]: perf and vpmu account the same exits: those between the resumption and the pause. The nested events are counted as well.
+both() {
+	local name=$1 seconds=$2 perf_pid vpmu_pid count_pid
+	shift 2
+	perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data -p "$guest_pid" > $out/$name.perf.log 2>&1 &
+	perf_pid=$!
+	wait_for_events $perf_pid
+	perf stat -x, -e 'kvm:kvm_nested_*' -p "$guest_pid" -o $out/$name.nested 2> $out/$name.stat.log &
+	count_pid=$!
+	wait_for_events $count_pid
+	"$VPMU" exits -v debian -I 200 --json "$@" > $out/$name.json 2> $out/$name.log &
+	vpmu_pid=$!
+	wait_for $out/$name.log 'accounting the exits'
+	sleep 1
+	virsh -q resume debian
+	sleep "$seconds"
+	virsh -q suspend debian
+	sleep 0.5
+	kill -INT $vpmu_pid $perf_pid $count_pid
+	wait $vpmu_pid
+	wait $perf_pid || true
+	wait $count_pid || true
+	perf kvm -i $out/$name.data stat report > $out/$name.txt 2>&1 || true
+}
+
+say "primes: each exit once, under its reason"
+"$here/../fast/exits.sh" primes_are_counted_exactly
+
+start_libvirt
+start_debian exits LAB-GUEST-READY
+say "a Debian guest with a known load"
+both load 8
+virsh -q resume debian
+say "what its exits are about"
+"$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --json > $out/keys.json
+"$VPMU" exits debian -d 2s
+
+virsh -q destroy debian
+start_debian nested '^[0-9][0-9]*.$'
+say "a guest of the guest, in a CPUID loop"
+tail -3 $out/console
+both nested 8 --nested
+dmesg | sed -n 's/.*tsc: Detected \([0-9.]*\) MHz.*/\1/p' | tail -1 > $out/tsc-mhz
+virsh -q resume debian
+sleep 2
+# By itself: perf would be in the time that the innermost guest measures. The first line began before.
+first=$(($(wc -l < $out/console) + 2))
+"$VPMU" exits debian --nested -I 500 -d 15s --json > $out/trip.json
+last=$(wc -l < $out/console)
+sed -n "$first,${last}p" $out/console > $out/cycles
+"$VPMU" exits debian --nested -d 2s
+virsh -q destroy debian
+say "done"
