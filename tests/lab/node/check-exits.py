@@ -175,11 +175,11 @@ def check_nested():
         each = ratios.get(reason, 0)
         assert abs(each - round(each)) < 0.02, (reason, ratios)
     cycles = [int(line) for line in open("cycles")]
-    own_ns = statistics.median(cycles) / mhz * 1000
-    document, _ = ours("trip.json")
-    trips = (row for interval in document["intervals"] for row in interval["rows"]
-             if row["key"] == "trip" and row["trip"] == "cpuid" and row["count"] >= 20)
-    mean_ns = statistics.median(row["total_ns"] / row["count"] for row in trips)
+    # Means: the node stands still for either of the two.
+    own_ns = statistics.mean(cycles) / mhz * 1000
+    _, rows = ours("trip.json")
+    trip = next(row for row in rows if row["key"] == "trip" and row["trip"] == "cpuid")
+    mean_ns = trip["total_ns"] / trip["count"]
     print(f"a CPUID of L2: {own_ns:.0f} ns by its own clock, {mean_ns:.0f} ns from outside ({mean_ns / own_ns:.3f})")
     assert abs(mean_ns / own_ns - 1) < TRIP_WITHIN
 

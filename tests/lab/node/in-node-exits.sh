@@ -97,10 +97,15 @@ both nested 8 --nested
 dmesg | sed -n 's/.*tsc: Detected \([0-9.]*\) MHz.*/\1/p' | tail -1 > $out/tsc-mhz
 virsh -q resume debian
 sleep 2
-# By itself: perf would be in the time that the innermost guest measures. The first line began before.
+# By itself: perf would be in the time that the innermost guest measures. Lines from while the exits are accounted; the first one began before.
+"$VPMU" exits -v debian --nested -I 500 --json > $out/trip.json 2> $out/trip.log &
+vpmu_pid=$!
+wait_for $out/trip.log 'accounting the exits'
 first=$(($(wc -l < $out/console) + 2))
-"$VPMU" exits debian --nested -I 500 -d 15s --json > $out/trip.json
+sleep 15
 last=$(wc -l < $out/console)
+kill -INT $vpmu_pid
+wait $vpmu_pid
 sed -n "$first,${last}p" $out/console > $out/cycles
 "$VPMU" exits debian --nested -d 2s
 virsh -q destroy debian
