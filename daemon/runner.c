@@ -355,6 +355,7 @@ static int cut(struct runner *runner, struct vpmu_session *session, bool ended, 
 		return r;
 	runner->cut_at = now;
 	r = vpmu_profile_resolve(profile, vpmu_session_symbolizer(session), &since, reterr);
+	vpmu_session_forget(session);
 	if (r < 0) {
 		vpmu_profile_free(profile);
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A monitoring agent: samples all guests of this host, those of now and those to come, and prints each interval's hottest
- * places. usage: agent SECONDS INTERVALS
+ * A monitoring agent: samples all guests of this host, now and later, and prints each interval's hottest places.
+ * usage: agent SECONDS INTERVALS
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,10 +53,8 @@ int main(int argc, char **argv)
 	struct vpmu_session *session = NULL;
 	struct vpmu_guests *guests = NULL;
 
-	if (seconds < 1 || intervals < 1) {
-		fprintf(stderr, "usage: agent SECONDS INTERVALS\n");
-		return 2;
-	}
+	if (seconds < 1 || intervals < 1)
+		return fprintf(stderr, "usage: agent SECONDS INTERVALS\n"), 2;
 	if (vpmu_guests_new(NULL, &guests, &error) < 0 || vpmu_session_new(&opts, &session, &error) < 0)
 		return fail();
 	for (size_t i = 0; i < vpmu_guests_count(guests); i++)
@@ -74,8 +72,8 @@ int main(int argc, char **argv)
 			vpmu_guests_refresh(guests, follow, session, NULL);
 		if (print(session, profile) < 0)
 			return fail();
-		vpmu_session_on_sample(session, NULL, NULL);
 		vpmu_profile_free(profile);
+		vpmu_session_forget(session); /* what was kept for the names of this interval */
 	}
 	vpmu_session_free(session);
 	vpmu_guests_free(guests);

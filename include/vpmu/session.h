@@ -119,6 +119,12 @@ VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
  */
 VPMU_API void vpmu_session_wake(struct vpmu_session *session);
 
+/*
+ * vpmu_session_forget - nobody asks about samples that were delivered so far any more: profiles of them are resolved. What is kept for
+ * their names only (guests that ended, processes of guests) may go. For sessions that go on for long; without effect on one that records.
+ */
+VPMU_API void vpmu_session_forget(struct vpmu_session *session);
+
 /* vpmu_session_stop - stop counting, deliver what is left, finish the file. Errors: those of writing. */
 VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *reterr);
 

@@ -82,6 +82,10 @@ void guest_kernels_forget(struct vpmu_session *session, uint32_t index)
 {
 	struct roster_guest *guest = session->roster.guests.items[index];
 
+	if (guest->proc_fd < 0 && !guest->told_gone) {
+		guest->told_gone = true;
+		symbolizer_guest_gone(session->symbolizer, index);
+	}
 	if (guest->tasks_known && session->plan.guest_chains)
 		(void)guest_chains_know(session->plan.guest_chains, guest->info.pid, NULL);
 	guest->tasks_known = false;

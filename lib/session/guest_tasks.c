@@ -18,13 +18,20 @@
 #include "util/hash.h"
 #include "util/idtable.h"
 #include "util/intern.h"
+#include "util/log.h"
 #include "util/macro.h"
 #include "util/vec.h"
 
 #define TASKS_MAX     65536u
 #define PROCESSES_MAX 16384u
-#define MAPS_MAX      4096u /* of a process, with code */
+#define MAPS_MAX      1024u /* of a process, with code */
+#define ALL_MAPS_MAX  (128u << 10)
+#define PATHS_BYTES   (8u << 20)
 #define READ_AGAIN_NS 200000000u
+/* A session that goes on for months begins anew at a moment when nobody has numbers, once it has so many. */
+#define ENOUGH_TASKS	 8192u
+#define ENOUGH_PROCESSES 2048u
+#define ENOUGH_MAPS	 (32u << 10)
 
 struct map {
 	uint64_t start, end, offset_bytes;
@@ -56,7 +63,8 @@ struct guest_tasks {
 	VEC(struct process) processes;
 	VEC(struct task) tasks;
 	struct idtable process_ids, task_ids;
-	bool some_wanted;
+	size_t n_maps, path_bytes;
+	bool some_wanted, said_full;
 };
 
 struct guest_tasks *guest_tasks_new(struct processes *processes, struct vpmu_symbolizer *symbolizer)
@@ -71,16 +79,48 @@ struct guest_tasks *guest_tasks_new(struct processes *processes, struct vpmu_sym
 	return t->paths ? t : guest_tasks_free(t);
 }
 
-struct guest_tasks *guest_tasks_free(struct guest_tasks *t)
+static void drop_all(struct guest_tasks *t)
 {
-	if (!t)
-		return NULL;
 	vec_for_each (process, &t->processes)
 		vec_free(&process->maps);
 	vec_free(&t->processes);
 	vec_free(&t->tasks);
 	idtable_deinit(&t->process_ids);
 	idtable_deinit(&t->task_ids);
+	t->n_maps = t->path_bytes = 0;
+	t->some_wanted = t->said_full = false;
+}
+
+void guest_tasks_forget(struct guest_tasks *t)
+{
+	struct intern *paths;
+
+	if (t->tasks.n < ENOUGH_TASKS && t->processes.n < ENOUGH_PROCESSES && t->n_maps < ENOUGH_MAPS &&
+	    t->path_bytes < PATHS_BYTES / 2)
+		return;
+	paths = intern_new();
+	if (!paths || !symbolizer_forget_spaces(t->symbolizer)) {
+		intern_free(paths);
+		return;
+	}
+	drop_all(t);
+	intern_free(t->paths);
+	t->paths = paths;
+}
+
+/* A guest may have more than is good for us; it is not silence that tells. */
+static void say_full(struct guest_tasks *t, const char *what)
+{
+	if (!t->said_full)
+		log_warn("too many %s in the guests: samples of others tell less of them from here on", what);
+	t->said_full = true;
+}
+
+struct guest_tasks *guest_tasks_free(struct guest_tasks *t)
+{
+	if (!t)
+		return NULL;
+	drop_all(t);
 	intern_free(t->paths);
 	free(t);
 	return NULL;
@@ -92,6 +132,8 @@ static uint32_t process_new(struct guest_tasks *t, uint32_t guest, int32_t pid, 
 {
 	uint32_t space;
 
+	if (t->processes.n >= PROCESSES_MAX)
+		say_full(t, "processes");
 	if (t->processes.n >= PROCESSES_MAX || !vec_reserve(&t->processes, 1))
 		return VPMU_TASKS_NO_PROCESS;
 	space = symbolizer_guest_space(t->symbolizer, guest);
@@ -144,6 +186,8 @@ static uint32_t task_add(struct guest_tasks *t, const struct task *task)
 			return id;
 	}
 	id = (uint32_t)t->tasks.n;
+	if (id >= TASKS_MAX)
+		say_full(t, "threads");
 	if (id >= TASKS_MAX || !vec_reserve(&t->tasks, 1) || !idtable_put(&t->task_ids, hash, id))
 		return GUEST_TASK_NONE;
 	t->tasks.items[t->tasks.n++] = *task;
@@ -231,8 +275,11 @@ static int add_map(struct guest_tasks *t, struct process *process, const struct 
 	};
 	uint32_t space;
 
-	if (process->maps.n >= MAPS_MAX)
+	if (process->maps.n >= MAPS_MAX || t->n_maps >= ALL_MAPS_MAX) {
+		say_full(t, "memory maps");
 		return 0;
+	}
+	t->n_maps++;
 	memcpy(record.build_id, map->build_id, map->build_id_bytes);
 	space = symbolizer_guest_map(t->symbolizer, process->space, &record, head);
 	if (space == UINT32_MAX || !vec_push(&process->maps, *map))
@@ -250,13 +297,21 @@ static int see_area(const struct code_area *area, void *data)
 {
 	const struct reading *reading = data;
 	struct map map = {.start = area->start_gva, .end = area->end_gva, .offset_bytes = area->offset_bytes};
-	uint32_t path = intern_add(reading->tasks->paths, area->path);
+	struct guest_tasks *t = reading->tasks;
 	struct elf_head head;
+	uint32_t path, before = intern_count(t->paths);
 	bool known;
 
+	if (t->path_bytes >= PATHS_BYTES || reading->process->maps.n >= MAPS_MAX || t->n_maps >= ALL_MAPS_MAX) {
+		say_full(t, "memory maps");
+		return 1;
+	}
+	path = intern_add(t->paths, area->path);
 	if (path == INTERN_FAILED)
 		return -ENOMEM;
-	map.path = intern_string(reading->tasks->paths, path);
+	if (intern_count(t->paths) > before)
+		t->path_bytes += strlen(area->path) + ELF_HEAD_BYTES; /* the file's first page is kept, too */
+	map.path = intern_string(t->paths, path);
 	if (contradicts(reading->process, &map, &known)) {
 		reading->process->retired = true;
 		return 1;
@@ -267,7 +322,7 @@ static int see_area(const struct code_area *area, void *data)
 		memcpy(map.build_id, head.build_id, head.build_id_bytes);
 		map.build_id_bytes = head.build_id_bytes;
 	}
-	return add_map(reading->tasks, reading->process, &map, area->head);
+	return add_map(t, reading->process, &map, area->head);
 }
 
 static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns)

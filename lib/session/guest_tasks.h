@@ -37,6 +37,9 @@ uint32_t guest_tasks_note(struct guest_tasks *tasks, uint32_t guest, const struc
 /* Reads the maps of some processes that wait for it, as long as @budget_ns lasts. 0; -ENOMEM. */
 int guest_tasks_read_maps(struct guest_tasks *tasks, uint64_t now_ns, uint64_t budget_ns);
 
+/* Nobody has numbers or spaces any more: those that came long ago may go. */
+void guest_tasks_forget(struct guest_tasks *tasks);
+
 /* false: there is no such number. */
 bool guest_tasks_at(const struct guest_tasks *tasks, uint32_t number, struct guest_task_view *ret_view);
 

@@ -328,6 +328,14 @@ static bool all_gone(const struct vpmu_session *session)
 	return !session->whole_cpus && !session->wait_for_guests;
 }
 
+VPMU_API void vpmu_session_forget(struct vpmu_session *session)
+{
+	if (session->recorder)
+		return;
+	symbolizer_forget_gone(session->symbolizer);
+	guest_tasks_forget(session->tasks);
+}
+
 VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
 				   struct vpmu_error *reterr)
 {

@@ -23,6 +23,7 @@ struct roster_guest {
 	bool follow; /* its threads are targets (not so when whole CPUs are) */
 	bool warned; /* that a thread could not be profiled */
 	bool sampled;		       /* inside the guest, at least once */
+	bool told_gone;		       /* the symbolizer knows that it is dead */
 	bool tasks_known;	       /* guest_kernels.c's, as the next two: samples tell their task */
 	uint64_t look_at_ns, retry_ns;
 	struct tasks threads;			 /* when last looked at */

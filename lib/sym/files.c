@@ -59,15 +59,32 @@ struct files *files_new(struct sym_env *env)
 	return f->keys ? take_ptr(f) : NULL;
 }
 
-struct files *files_free(struct files *f)
+static void free_all(struct files *f)
 {
-	if (!f)
-		return NULL;
 	vec_for_each(file, &f->files) {
 		named_table_deinit(&file->table);
 		lines_free(file->lines);
 		free(file->head);
 	}
+}
+
+void files_forget(struct files *f)
+{
+	struct intern *keys = intern_new();
+
+	if (!keys)
+		return; /* they stay, and are found again */
+	free_all(f);
+	f->files.n = 1;
+	intern_free(f->keys);
+	f->keys = keys;
+}
+
+struct files *files_free(struct files *f)
+{
+	if (!f)
+		return NULL;
+	free_all(f);
 	vec_free(&f->files);
 	closep(&f->root_fd);
 	intern_free(f->keys);

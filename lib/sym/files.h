@@ -29,6 +29,9 @@ uint32_t files_add(struct files *files, const char *path, const struct build_id 
  */
 int files_set_root(struct files *files, const char *dir, struct vpmu_error *reterr);
 
+/* Every file goes; numbers begin anew. The root stays. */
+void files_forget(struct files *files);
+
 /* The first page of the file as it was in memory (format/elf_head.h); copied. */
 void files_set_head(struct files *files, uint32_t file, const void *head, size_t n_bytes);
 

@@ -17,6 +17,7 @@ struct guest {
 	struct guest_live *live;    /* NULL: does not run here */
 	struct files *user_files;   /* what its processes have mapped */
 	bool begun, looked;	    /* into its memory */
+	bool gone;		    /* it has ended */
 };
 
 struct guests_symbols {
@@ -181,6 +182,38 @@ void guests_symbols_look_again(struct guests_symbols *g, uint32_t index)
 {
 	if (index < g->guests.n)
 		g->guests.items[index].looked = false;
+}
+
+void guests_symbols_gone(struct guests_symbols *g, uint32_t index)
+{
+	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
+
+	if (!guest)
+		return;
+	guest->gone = true;
+	/* A look that goes on ends by itself, soon: there is nothing to read any more. */
+	if (guest->live && guest_live_ready(guest->live)) {
+		guest->live = guest_live_free(guest->live);
+		guest->begun = false;
+	}
+}
+
+void guests_symbols_forget_gone(struct guests_symbols *g)
+{
+	vec_for_each (guest, &g->guests) {
+		if (!guest->gone)
+			continue;
+		guests_symbols_gone(g, (uint32_t)(guest - g->guests.items));
+		named_table_deinit(&guest->carried);
+		guest->user_files = files_free(guest->user_files);
+	}
+}
+
+void guests_symbols_forget_files(struct guests_symbols *g)
+{
+	vec_for_each (guest, &g->guests)
+		if (guest->user_files)
+			files_forget(guest->user_files);
 }
 
 void guests_symbols_refresh(struct guests_symbols *g)

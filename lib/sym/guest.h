@@ -43,6 +43,11 @@ bool guests_symbols_is_looked_for(const struct guests_symbols *guests, uint32_t 
 /* The next call looks anew: there was none yet, or the guest has booted since. */
 void guests_symbols_look_again(struct guests_symbols *guests, uint32_t index);
 
+/* As symbolizer_guest_gone(), symbolizer_forget_gone() and, of files, symbolizer_forget_spaces(). */
+void guests_symbols_gone(struct guests_symbols *guests, uint32_t index);
+void guests_symbols_forget_gone(struct guests_symbols *guests);
+void guests_symbols_forget_files(struct guests_symbols *guests);
+
 /* Reads the symbols of guests whose memory was read once again: they may have loaded modules since. */
 void guests_symbols_refresh(struct guests_symbols *guests);
 

@@ -59,9 +59,10 @@ int symbolizer_new(const struct vpmu_symbolizer_opts *opts, struct vpmu_symboliz
 	s->kernel = kernel_new(&s->env);
 	s->files = files_new(&s->env);
 	s->spaces = spaces_new();
+	s->guest_spaces = spaces_new();
 	s->guests = guests_symbols_new(&s->env);
 	s->unknown = sym_string(s->env.strings, "[unknown]");
-	if (!s->kernel || !s->files || !s->spaces || !s->guests)
+	if (!s->kernel || !s->files || !s->spaces || !s->guest_spaces || !s->guests)
 		return error_oom(reterr);
 	*ret_symbolizer = take_ptr(s);
 	return 0;
@@ -74,6 +75,7 @@ struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
 	kernel_free(s->kernel);
 	files_free(s->files);
 	spaces_free(s->spaces);
+	spaces_free(s->guest_spaces);
 	vec_free(&s->owners);
 	guests_symbols_free(s->guests);
 	intern_free(s->env.strings);
@@ -185,7 +187,7 @@ static bool set_owner(struct vpmu_symbolizer *s, uint32_t space, uint32_t owner)
 
 uint32_t symbolizer_guest_space(struct vpmu_symbolizer *s, uint32_t guest)
 {
-	uint32_t space = spaces_add(s->spaces);
+	uint32_t space = spaces_add(s->guest_spaces);
 
 	return space == SPACES_FAILED || !set_owner(s, space, guest + 1) ? UINT32_MAX : space;
 }
@@ -207,7 +209,7 @@ uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const s
 		return UINT32_MAX;
 	if (head)
 		files_set_head(files, mapping.file, head, ELF_HEAD_BYTES);
-	space = spaces_map(s->spaces, space, &mapping);
+	space = spaces_map(s->guest_spaces, space, &mapping);
 	return space == SPACES_FAILED || !set_owner(s, space, owner) ? UINT32_MAX : space;
 }
 
@@ -215,7 +217,30 @@ bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint6
 {
 	struct mapping mapping;
 
-	return spaces_find(s->spaces, space, address, &mapping);
+	return spaces_find(s->guest_spaces, space, address, &mapping);
+}
+
+void symbolizer_guest_gone(struct vpmu_symbolizer *s, uint32_t guest)
+{
+	guests_symbols_gone(s->guests, guest);
+}
+
+void symbolizer_forget_gone(struct vpmu_symbolizer *s)
+{
+	guests_symbols_forget_gone(s->guests);
+}
+
+bool symbolizer_forget_spaces(struct vpmu_symbolizer *s)
+{
+	struct spaces *fresh = spaces_new();
+
+	if (!fresh)
+		return false;
+	spaces_free(s->guest_spaces);
+	s->guest_spaces = fresh;
+	s->owners.n = 0;
+	guests_symbols_forget_files(s->guests);
+	return true;
 }
 
 struct vpmu_kernel *symbolizer_guest_kernel(struct vpmu_symbolizer *s, uint32_t guest)
@@ -249,7 +274,7 @@ static bool guest_user_frame(struct vpmu_symbolizer *s, uint32_t space, bool lin
 	uint32_t owner = owner_of(s, space);
 	struct mapping mapping;
 
-	if (!owner || !spaces_find(s->spaces, space, frame->address, &mapping))
+	if (!owner || !spaces_find(s->guest_spaces, space, frame->address, &mapping))
 		return false;
 	frame->dso_offset = frame->address - mapping.start + mapping.offset_bytes;
 	files_frame(guests_symbols_user_files(s->guests, owner - 1), mapping.file, lines, frame);

@@ -80,7 +80,17 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 uint32_t symbolizer_guest_space(struct vpmu_symbolizer *s, uint32_t guest);
 uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map,
 			      const void *head);
-/* Is there code at @address in @space? */
+/*
+ * Guest @guest has ended: nothing is looked for in its memory any more. symbolizer_forget_gone(): nobody will ask about samples of those that
+ * have ended, so their tables go too.
+ */
+void symbolizer_guest_gone(struct vpmu_symbolizer *s, uint32_t guest);
+void symbolizer_forget_gone(struct vpmu_symbolizer *s);
+
+/* All spaces of guests and the files in them go: nobody has their numbers any more. false when out of memory: they stay. */
+bool symbolizer_forget_spaces(struct vpmu_symbolizer *s);
+
+/* Is there code at @address in @space, one of a guest's? */
 bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
 
 /*

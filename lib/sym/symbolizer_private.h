@@ -17,7 +17,8 @@ struct vpmu_symbolizer {
 	struct files *files;
 	struct spaces *spaces;
 	struct guests_symbols *guests;
-	VEC(uint32_t) owners; /* by space: guest + 1; 0 or beyond the end = a process of the host's */
+	struct spaces *guest_spaces; /* of processes in guests: numbers of their own */
+	VEC(uint32_t) owners;	     /* by guest space: guest + 1 */
 	const char *unknown; /* "[unknown]", interned */
 };
 

@@ -90,6 +90,45 @@ TEST(what_is_no_task_has_no_number)
 	free_side(&side);
 }
 
+TEST(what_nobody_has_any_more_is_forgotten_once_it_is_much)
+{
+	struct side side = new_side();
+	struct guest_task_view view;
+	struct vpmu_bpf_task task;
+
+	task = task_of(1, 1, 0x1000, "init");
+	CHECK_EQ(guest_tasks_note(side.tasks, 0, &task, 0, 1), 0);
+	guest_tasks_forget(side.tasks);
+	CHECK(guest_tasks_at(side.tasks, 0, &view)); /* a few are worth keeping */
+	for (int32_t i = 2; i < 3000; i++) {
+		task = task_of(i, i, (uint64_t)i << 12, "forked");
+		CHECK_EQ(guest_tasks_note(side.tasks, 0, &task, 0, 1), i - 1);
+	}
+	guest_tasks_forget(side.tasks);
+	CHECK(!guest_tasks_at(side.tasks, 0, &view));
+	CHECK_EQ(guest_tasks_note(side.tasks, 0, &task, 0, 1), 0);
+	CHECK(guest_tasks_at(side.tasks, 0, &view));
+	CHECK_EQ(view.pid, 2999);
+	CHECK(view.space != SPACE_NONE);
+	free_side(&side);
+}
+
+TEST(processes_without_end_have_an_end)
+{
+	struct side side = new_side();
+	struct vpmu_bpf_task task;
+	uint32_t id = 0;
+	int32_t i;
+
+	for (i = 1; i < 100000 && id != GUEST_TASK_NONE; i++) {
+		task = task_of(i, i, (uint64_t)i << 12, "forked");
+		id = guest_tasks_note(side.tasks, 0, &task, 0, 1);
+	}
+	CHECK_EQ(id, GUEST_TASK_NONE);
+	CHECK(i < 20000);
+	free_side(&side);
+}
+
 /* A section of one process that has this program mapped at @at, as a recording would carry it. */
 static void write_section(struct strbuf *out, const char *path, const struct build_id *build_id, uint64_t at)
 {
