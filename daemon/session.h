@@ -59,12 +59,16 @@ struct session {
 	looks looks;
 	bool no_room;	    /* the runner's profile is to be cut, although nobody looks */
 	bool looking;	    /* a cut or a job is under way */
+	bool cutting;	    /* it is a cut: it goes with the runner */
 	bool last_taken;    /* of the runner that has ended */
 	unsigned int epoch; /* another one: the profile began anew */
 };
 
 /* session_look.c: the runner has ended: takes over its last profile, then calls session_closed(). */
 void session_take_last(struct session *session);
+/* session_look.c: the runner goes, and what it was asked for with it; session_look_on() serves those who wait for that. */
+void session_free_runner(struct session *session);
+void session_look_on(struct session *session);
 /* sessions.c: the runner is not needed any more. */
 void session_closed(struct session *session);
 /* session_look.c: those who wait for a look get @error. */

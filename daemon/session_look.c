@@ -64,7 +64,7 @@ static void merge_and_copy(void *data)
 
 /* ---- in the loop ---- */
 
-static void kick(struct session *session);
+static void go_on(struct session *session);
 
 static void serve(const struct served *served, const struct vpmu_error *error)
 {
@@ -96,20 +96,27 @@ static void merged(void *data, bool cancelled)
 	if (session->all && session->runner && session->last_taken)
 		session_closed(session);
 	if (session->all)
-		kick(session);
+		go_on(session);
 }
 
-/* @profile: what the cut gave, taken. */
-static void begin_merge(struct session *session, struct vpmu_profile *profile)
+static void merge_in_loop(void *data)
+{
+	merge_and_copy(data);
+	merged(data, false);
+}
+
+/*
+ * @profile: what the cut gave, taken. Nobody is called from here. -ENOMEM: those who wait still do, and will not be served.
+ */
+static int begin_merge(struct session *session, struct vpmu_profile *profile)
 {
 	struct merge *merge = calloc(1, sizeof(*merge) + session->looks.n * sizeof(merge->served[0]));
-	struct vpmu_error error;
+	int r;
 
 	if (!merge) {
 		vpmu_profile_free(profile);
 		session->looking = false;
-		error_oom(&error);
-		return session_fail_looks(session, &error);
+		return -ENOMEM;
 	}
 	merge->session = session_ref(session);
 	merge->epoch = session->epoch;
@@ -119,59 +126,105 @@ static void begin_merge(struct session *session, struct vpmu_profile *profile)
 	for (size_t i = 0; i < merge->n; i++)
 		merge->served[i].look = session->looks.items[i];
 	session->looks.n = 0;
-	if (jobs_run(session->jobs, merge_and_copy, merged, merge) == 0)
-		return;
+	r = jobs_run(session->jobs, merge_and_copy, merged, merge);
 	/* The pool is full: better a slow loop than a profile with a hole. */
-	merge_and_copy(merge);
-	merged(merge, false);
+	if (r < 0)
+		r = jobs_post(session->jobs, merge_in_loop, merge);
+	if (r == 0)
+		return 0;
+	session->looks.n = merge->n; /* they are still there */
+	session->total = merge->total;
+	session->looking = false;
+	vpmu_profile_free(merge->from);
+	session_unref(merge->session);
+	free(merge);
+	return r;
+}
+
+/* There is no memory for those who wait. */
+static void give_up(struct session *session)
+{
+	_cleanup_(session_unrefp) struct session *held = session_ref(session);
+	struct vpmu_error error;
+
+	error_oom(&error);
+	session_fail_looks(held, &error);
+	if (held->all && held->runner && held->last_taken)
+		session_closed(held);
 }
 
 static void on_cut(struct vpmu_profile *profile, const struct vpmu_error *error, void *data)
 {
 	struct session *session = data;
 
+	session->cutting = false;
 	session->look_error = (struct vpmu_error){};
 	if (error && error->code != -ENODATA)
 		session->look_error = *error;
 	session->last_taken = session->runner_ended;
-	begin_merge(session, profile);
+	if (begin_merge(session, profile) < 0)
+		give_up(session);
 }
 
-static void kick(struct session *session)
+/* Begins what there is to do, unless something is under way. As begin_merge(). */
+static int kick(struct session *session)
 {
 	bool last = session->runner && session->runner_ended && !session->last_taken;
 
 	if (session->looking || (session->looks.n == 0 && !last && !session->no_room))
-		return;
+		return 0;
 	session->looking = true;
 	session->no_room = false;
-	if (session->runner && runner_cut(session->runner, on_cut, session) == 0)
-		return;
+	session->cutting = session->runner && runner_cut(session->runner, on_cut, session) == 0;
+	if (session->cutting)
+		return 0;
 	session->last_taken = session->runner_ended;
-	begin_merge(session, NULL);
+	return begin_merge(session, NULL);
+}
+
+static void go_on(struct session *session)
+{
+	if (kick(session) < 0)
+		give_up(session);
 }
 
 int session_look(struct session *session, session_look_fn fn, void *data)
 {
+	int r;
+
 	if (session->is_recording)
 		return -EINVAL;
 	if (session->looks.n >= LOOKS_MAX)
 		return -EBUSY;
 	if (!vec_push(&session->looks, (struct look){ fn, data }))
 		return -ENOMEM;
-	kick(session);
-	return 0;
+	r = kick(session);
+	if (r < 0)
+		session->looks.n--;
+	return r;
 }
 
 void session_make_room(struct session *session)
 {
 	session->no_room = true;
-	kick(session);
+	go_on(session);
 }
 
 void session_take_last(struct session *session)
 {
-	kick(session);
+	go_on(session);
+}
+
+void session_look_on(struct session *session)
+{
+	go_on(session);
+}
+
+void session_free_runner(struct session *session)
+{
+	session->runner = runner_free(session->runner);
+	if (session->cutting)
+		session->cutting = session->looking = false;
 }
 
 void session_fail_looks(struct session *session, const struct vpmu_error *error)

@@ -45,7 +45,7 @@ static void drop(struct session *session)
 		break;
 	}
 	session->all = NULL;
-	session->runner = runner_free(session->runner);
+	session_free_runner(session);
 	sessions->past_samples += session->status.coverage.samples;
 	sessions->past_lost += session->status.coverage.lost;
 	if (session->request)
@@ -90,7 +90,7 @@ static void release_counters(struct session *session)
 void session_closed(struct session *session)
 {
 	runner_status(session->runner, &session->status);
-	session->runner = runner_free(session->runner);
+	session_free_runner(session);
 	release_counters(session);
 	if (session->stopping) {
 		finish_stop(session);
@@ -98,6 +98,7 @@ void session_closed(struct session *session)
 	}
 	if (session->state != SESSION_FAILED)
 		session->state = SESSION_DONE;
+	session_look_on(session);
 	tell_ended(session);
 }
 
@@ -108,15 +109,18 @@ static void reopen(struct session *session)
 {
 	struct vpmu_error error;
 
-	session->runner = runner_free(session->runner);
+	session_free_runner(session);
 	session->runner_ended = session->last_taken = false;
 	session_forget_profile(session);
 	set_why(session, "a more important session took a counter: it went on without, from the beginning");
-	if (open_runner(session, &error) == 0)
+	if (open_runner(session, &error) == 0) {
+		session_look_on(session);
 		return;
+	}
 	session->state = SESSION_FAILED;
 	set_why(session, error.text);
 	release_counters(session);
+	session_look_on(session);
 	tell_ended(session);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sessions over processes that look like QEMU's: needs perf events, but no KVM. */
+#include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "daemon/access.h"
@@ -379,6 +381,83 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 	session_info(session, &info);
 	CHECK_EQ(info.state, SESSION_FAILED);
 	CHECK_CONTAINS(info.why, "all its counters");
+	qemu_end(guest);
+	world_free(world);
+}
+
+static int count_session_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	char path[300], name[32];
+	int n = 0;
+
+	while ((entry = readdir(dir))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		n += fgets(name, sizeof(name), f) && streq(name, "session\n");
+		fclose(f);
+	}
+	closedir(dir);
+	return n;
+}
+
+/* The runner is over, but the loop has not heard so: the cut comes behind the end, and goes with the runner. */
+TEST(who_looks_at_a_session_that_begins_anew_is_answered)
+{
+	pid_t guest = qemu_start(guest_name("a"), 1);
+	struct world *world = world_new();
+	struct session *session = must_start(world, &(struct session_wishes){ .events = "cpu-clock,task-clock" });
+	struct session_info info;
+
+	wait_for_samples(world, session, 20);
+	take_away(world, session, GRANT_REFUSED, 0);
+	session_end_early(session, "its runner is to end now");
+	while (count_session_threads())
+		usleep(1000);
+	CHECK_EQ(session_look(session, on_look, world), 0);
+	wait_for(world, &world->looks, 1);
+	session_info(session, &info);
+	CHECK_CONTAINS(info.why, "more important");
+	wait_for_samples(world, session, 20);
+	CHECK_EQ(session_look(session, on_look, world), 0);
+	wait_for(world, &world->looks, 2);
+	CHECK_EQ(world->error.code, 0);
+	qemu_end(guest);
+	world_free(world);
+}
+
+static void wait_for_gate(void *data)
+{
+	pthread_mutex_lock(data);
+	pthread_mutex_unlock(data);
+}
+
+static void no_end(void *data, bool cancelled)
+{
+	(void)data;
+	(void)cancelled;
+}
+
+TEST(a_look_is_answered_later_even_if_the_pool_is_full)
+{
+	pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+	pid_t guest = qemu_start(guest_name("a"), 1);
+	struct world *world = world_new();
+	struct session *session = must_start(world, &(struct session_wishes){ .duration_ns = 100000000 });
+
+	wait_for(world, &world->ended, 1);
+	pthread_mutex_lock(&gate);
+	while (jobs_run(world->manager.jobs, wait_for_gate, no_end, &gate) == 0)
+		;
+	CHECK_EQ(session_look(session, on_look, world), 0);
+	CHECK_EQ(world->looks, 0);
+	wait_for(world, &world->looks, 1);
+	pthread_mutex_unlock(&gate);
 	qemu_end(guest);
 	world_free(world);
 }
