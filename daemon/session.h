@@ -17,6 +17,12 @@ struct look {
 
 typedef VEC(struct look) looks;
 
+/* A guest that a session profiles, or did: who may see it is asked again when it is gone, too. */
+struct session_guest {
+	uint64_t id;	   /* the domain's */
+	char *name, *uuid; /* the last that we heard of */
+};
+
 struct session {
 	struct sessions *all; /* NULL: it is no longer among them */
 	struct jobs *jobs;
@@ -46,7 +52,7 @@ struct session {
 	void (*stopped)(struct session *session, void *data);
 	void *stopped_data;
 
-	VEC(uint64_t) domains; /* that it profiles, or did: ids */
+	VEC(struct session_guest) seen;
 	struct runner *runner; /* NULL = over */
 	bool runner_ended;     /* it has said all it has to say, but for its last profile */
 	struct runner_status status; /* of the runner that is over */

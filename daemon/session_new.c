@@ -48,7 +48,11 @@ struct session *session_unref(struct session *session)
 	vec_for_each (guest, &session->guests)
 		free(*guest);
 	vec_free(&session->guests);
-	vec_free(&session->domains);
+	vec_for_each (guest, &session->seen) {
+		free(guest->name);
+		free(guest->uuid);
+	}
+	vec_free(&session->seen);
 	closep(&session->record_fd);
 	free((void *)session->owner.groups);
 	free(session->name);

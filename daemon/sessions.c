@@ -199,15 +199,54 @@ static bool wants(const struct session *session, const struct domain *domain)
 	return session->guests.n == 0;
 }
 
+static struct session_guest *find_seen(const struct session *session, const struct domain *domain)
+{
+	vec_for_each (guest, &session->seen)
+		if (guest->id == domain->id)
+			return guest;
+	return NULL;
+}
+
+static int note_seen(struct session *session, const struct domain *domain)
+{
+	struct session_guest guest = { domain->id, strdup(domain->name), strdup(domain->uuid) };
+
+	if (guest.name && guest.uuid && vec_push(&session->seen, guest))
+		return 0;
+	free(guest.name);
+	free(guest.uuid);
+	return -ENOMEM;
+}
+
 static int add_guest(struct session *session, const struct domain *domain)
 {
-	bool known = false;
+	int r = find_seen(session, domain) ? 0 : note_seen(session, domain);
 
-	vec_for_each (id, &session->domains)
-		known |= *id == domain->id;
-	if (!known && !vec_push(&session->domains, domain->id))
-		return -ENOMEM;
-	return runner_add_guest(session->runner, &domain->guest);
+	return r < 0 ? r : runner_add_guest(session->runner, &domain->guest);
+}
+
+static void replace(char **text, const char *with)
+{
+	char *copy = streq(*text, with) ? NULL : strdup(with);
+
+	if (!copy)
+		return;
+	free(*text);
+	*text = copy;
+}
+
+/* A guest may have got a name that some who profile it may not see. */
+static void on_renamed(struct sessions *sessions, const struct domain *domain)
+{
+	vec_for_each (session, &sessions->list) {
+		struct session_guest *guest = find_seen(*session, domain);
+
+		if (!guest)
+			continue;
+		replace(&guest->name, domain->name);
+		replace(&guest->uuid, domain->uuid);
+	}
+	sessions_reload(sessions);
 }
 
 static void on_domain(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu, void *data)
@@ -215,6 +254,8 @@ static void on_domain(enum domain_change change, const struct domain *domain, co
 	struct sessions *sessions = data;
 
 	(void)vcpu;
+	if (change == DOMAIN_CHANGED)
+		on_renamed(sessions, domain);
 	if (change != DOMAIN_STARTED && change != DOMAIN_VCPU_APPEARED && change != DOMAIN_VCPU_GONE)
 		return;
 	vec_for_each (session, &sessions->list)
@@ -496,12 +537,9 @@ static bool still_may(const struct session *session)
 	if (!access_may(manager->access, &session->owner, RIGHT_OPERATE) ||
 	    (session->node_wide && !access_sees_all(manager->access, &session->owner)))
 		return false;
-	vec_for_each (id, &session->domains) {
-		const struct domain *domain = domains_by_id(manager->domains, *id);
-
-		if (domain && !access_may_see(manager->access, &session->owner, domain->name, domain->uuid))
+	vec_for_each (guest, &session->seen)
+		if (!access_may_see(manager->access, &session->owner, guest->name, guest->uuid))
 			return false;
-	}
 	return true;
 }
 
@@ -521,6 +559,7 @@ void sessions_reload(struct sessions *sessions)
 			i++;
 	}
 }
+
 
 /* ---- what can be asked ---- */
 

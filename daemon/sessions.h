@@ -114,7 +114,7 @@ void session_end_early(struct session *session, const char *why);
  */
 int sessions_stop(struct session *session, void (*fn)(struct session *session, void *data), void *data);
 
-/* After a reload: sessions that their owners could not start any more are stopped. */
+/* After a reload: sessions whose owners may not see all that they profile, or did, any more are stopped. */
 void sessions_reload(struct sessions *sessions);
 
 /* For the arbiter's arbiter_changed_fn: a grant of a request that may be of one of these sessions. */

@@ -320,6 +320,72 @@ TEST(others_sessions_are_not_seen)
 	world_free(world);
 }
 
+/* Nobody may see what is called @name, and nothing else. */
+static void tie_nobody(struct world *world, const char *name)
+{
+	_cleanup_(config_freep) struct config *config = NULL;
+	char text[256];
+
+	snprintf(text, sizeof(text), "[access]\noperators = 65534\n[user 65534]\nguests = %s\n", name);
+	CHECK_EQ(config_parse("x.conf", text, strlen(text), &config, NULL), 0);
+	CHECK_EQ(access_reload(world->manager.access, config, NULL), 0);
+	sessions_reload(world->manager.sessions);
+}
+
+static bool is_known(const struct world *world, const char *name)
+{
+	for (size_t i = 0; i < domains_count(world->manager.domains); i++)
+		if (streq(domains_get(world->manager.domains, i)->name, name))
+			return true;
+	return false;
+}
+
+static void libvirt_calls_it(struct world *world, pid_t guest, const char *name)
+{
+	const struct libvirt_domain domain = { name, "6f3a1b52-8a55-4f2e-9c1a-0d7c0f9f5b11", "running", guest };
+
+	CHECK_EQ(domains_libvirt_has(world->manager.domains, &domain), 0);
+}
+
+TEST(who_is_tied_to_a_name_loses_the_guest_with_it)
+{
+	const char *name = guest_name("a"), *other = guest_name("b");
+	pid_t guest = qemu_start(name, 1);
+	struct world *world = world_new();
+	struct session *session;
+
+	tie_nobody(world, name);
+	libvirt_calls_it(world, guest, name);
+	session = must_start(world, &(struct session_wishes){ .owner = &nobody });
+	wait_for_samples(world, session, 20);
+	libvirt_calls_it(world, guest, other);
+	wait_for(world, &world->ended, 1);
+	CHECK(!sessions_get(world->manager.sessions, 0));
+	qemu_end(guest);
+	world_free(world);
+}
+
+TEST(what_was_seen_of_a_guest_that_is_gone_goes_with_the_right_to_it)
+{
+	const char *name = guest_name("a");
+	pid_t guest = qemu_start(name, 1);
+	struct world *world = world_new();
+	struct session *session;
+
+	tie_nobody(world, name);
+	session = must_start(world, &(struct session_wishes){ .owner = &nobody });
+	wait_for_samples(world, session, 20);
+	qemu_end(guest);
+	while (is_known(world, name))
+		turn(world);
+	tie_nobody(world, name);
+	CHECK(sessions_get(world->manager.sessions, 0) == session);
+	tie_nobody(world, "another");
+	wait_for(world, &world->ended, 1);
+	CHECK(!sessions_get(world->manager.sessions, 0));
+	world_free(world);
+}
+
 TEST(a_recording_ends_with_its_guest)
 {
 	pid_t guest = qemu_start(guest_name("a"), 2);
