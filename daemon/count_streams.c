@@ -152,6 +152,15 @@ static bool tell(struct subscriber *subscriber, bool last, uint64_t start_ns, ui
 	return false;
 }
 
+static void fail(struct stream *stream, const struct vpmu_error *error)
+{
+	while (stream->subscribers.n) {
+		(void)call_fail_with(stream->subscribers.items[0]->call, error, "events");
+		drop_subscriber(stream, 0);
+	}
+	stream_end(stream);
+}
+
 /* Nobody could be counted on at all: then the reason is the answer. */
 static void on_opened(void *data)
 {
@@ -165,13 +174,8 @@ static void on_opened(void *data)
 		(void)sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
 	}
 	readings_error(stream->readings, &error);
-	if (error.code >= 0 || error.code == -ESRCH || readings_counted(stream->readings))
-		return;
-	while (stream->subscribers.n) {
-		(void)call_fail_with(stream->subscribers.items[0]->call, &error, "events");
-		drop_subscriber(stream, 0);
-	}
-	stream_end(stream);
+	if (error.code < 0 && error.code != -ESRCH && !readings_counted(stream->readings))
+		fail(stream, &error);
 }
 
 static void on_done(uint64_t start_ns, uint64_t end_ns, void *data)
@@ -356,11 +360,27 @@ int count_streams_add(struct count_streams *streams, struct call *call, const st
 	return 0;
 }
 
+/* Its user may not even look any more. */
+static void deny(struct stream *stream)
+{
+	struct vpmu_error error;
+
+	error_set(&error, -EPERM, "user %u may not ask vpmud any more", (unsigned int)stream->peer.uid);
+	error_hint(&error, "vpmud.conf says who may: 'readers' in [access]");
+	fail(stream, &error);
+}
+
 void count_streams_reload(struct count_streams *streams)
 {
-	/* Those that have no guest left are told so when they are read, which is later. */
-	vec_for_each(stream, &streams->streams)
-		readings_reconsider((*stream)->readings);
+	for (size_t i = streams->streams.n; i-- > 0;) {
+		struct stream *stream = streams->streams.items[i];
+
+		/* Those that have no guest left are told so when they are read, which is later. */
+		if (access_may(streams->manager->access, &stream->peer, RIGHT_READ))
+			readings_reconsider(stream->readings);
+		else
+			deny(stream);
+	}
 }
 
 int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr)

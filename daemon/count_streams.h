@@ -20,7 +20,7 @@ int count_streams_new(struct manager *manager, struct count_streams **ret_stream
 struct count_streams *count_streams_free(struct count_streams *streams);
 DEFINE_CLEANUP(struct count_streams *, count_streams_free)
 
-/* After a reload of the configuration: who sees fewer guests than before counts on fewer. */
+/* After a reload of the configuration: who sees fewer guests than before counts on fewer, who may not look any more gets an error. */
 void count_streams_reload(struct count_streams *streams);
 
 struct count_request {
