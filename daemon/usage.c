@@ -110,12 +110,6 @@ void usage_collect(const struct manager *manager, struct usage *ret_usage)
 		collect_guests(manager->domains, &usage);
 	if (manager->server)
 		collect_server(manager->server, &usage);
-	if (manager->sessions) {
-		uint64_t lost;
-
-		usage.samples += sessions_samples(manager->sessions, &lost);
-		usage.lost += lost;
-	}
 	if (manager->access) {
 		usage.sessions = access_charged(manager->access, CHARGE_SESSION);
 		usage.streams = access_charged(manager->access, CHARGE_STREAM);
