@@ -8,7 +8,9 @@
 #include "abilities.h"
 #include "access.h"
 #include "arbiter.h"
+#include "domains.h"
 #include "methods.h"
+#include "sessions.h"
 #include "usage.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -121,32 +123,59 @@ static const char *libvirt_word(const struct manager *manager, const char **ret_
 	}
 }
 
+/* Guests and sessions as a caller sees them who is tied to certain guests. */
+static void count_visible(const struct manager *manager, const struct peer *peer, struct usage *usage)
+{
+	const struct domain *domain;
+	const struct session *session;
+
+	usage->guests = usage->vcpus = usage->sessions = 0;
+	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++) {
+		if (!domain->running || !access_may_see(manager->access, peer, domain->name, domain->uuid))
+			continue;
+		usage->guests++;
+		usage->vcpus += (uint32_t)domain->guest.n_vcpus;
+	}
+	for (size_t i = 0; (session = sessions_get(manager->sessions, i)); i++)
+		usage->sessions += session_may_see(session, peer);
+}
+
+/* What tells of all guests, or of who else asks. */
+static void put_node(struct json_object *json, const struct usage *usage, const char *libvirt_why)
+{
+	json_put_big(json, "cpu_ns", usage->cpu_ns);
+	json_put_big(json, "memory_bytes", usage->memory_bytes);
+	json_put_int(json, "open_files", usage->open_files);
+	json_put_string(json, "libvirt_why", libvirt_why);
+	json_put_int(json, "connections", usage->connections);
+	json_put_big(json, "calls", usage->calls);
+	json_put_big(json, "calls_failed", usage->calls_failed);
+	json_put_big(json, "clients_dropped", usage->clients_dropped);
+	json_put_big(json, "samples", usage->samples);
+	json_put_big(json, "lost", usage->lost);
+	json_put_big(json, "store_bytes", usage->store_bytes);
+	if (usage->store_oldest_ms)
+		json_put_int(json, "store_oldest_ms", usage->store_oldest_ms);
+	json_put_big(json, "store_errors", usage->store_errors);
+}
+
 int method_stats(struct call *call, struct manager *manager)
 {
 	struct json_object *reply = json_new_object(), *json = json_new_object();
-	const char *why = NULL;
+	const char *libvirt, *why = NULL;
 	struct usage usage;
 
 	usage_collect(manager, &usage);
+	libvirt = libvirt_word(manager, &why);
+	if (access_sees_all(manager->access, call_peer(call)))
+		put_node(json, &usage, why);
+	else
+		count_visible(manager, call_peer(call), &usage);
 	json_put_int(json, "uptime_ms", (int64_t)usage.uptime_ms);
-	json_put_big(json, "cpu_ns", usage.cpu_ns);
-	json_put_big(json, "memory_bytes", usage.memory_bytes);
-	json_put_int(json, "open_files", usage.open_files);
-	json_put_string(json, "libvirt", libvirt_word(manager, &why));
-	json_put_string(json, "libvirt_why", why);
+	json_put_string(json, "libvirt", libvirt);
 	json_put_int(json, "guests", usage.guests);
 	json_put_int(json, "vcpus", usage.vcpus);
-	json_put_int(json, "connections", usage.connections);
 	json_put_int(json, "sessions", usage.sessions);
-	json_put_big(json, "calls", usage.calls);
-	json_put_big(json, "calls_failed", usage.calls_failed);
-	json_put_big(json, "clients_dropped", usage.clients_dropped);
-	json_put_big(json, "samples", usage.samples);
-	json_put_big(json, "lost", usage.lost);
-	json_put_big(json, "store_bytes", usage.store_bytes);
-	if (usage.store_oldest_ms)
-		json_put_int(json, "store_oldest_ms", usage.store_oldest_ms);
-	json_put_big(json, "store_errors", usage.store_errors);
 	json_put(reply, "usage", json);
 	return call_reply(call, reply);
 }

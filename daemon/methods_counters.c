@@ -7,6 +7,7 @@
 #include "count_streams.h"
 #include "counting.h"
 #include "domains.h"
+#include "guest_select.h"
 #include "methods.h"
 #include "metrics.h"
 #include "util/error.h"
@@ -65,8 +66,8 @@ int method_counters(struct call *call, struct manager *manager)
 				      INTERVAL_MS_MAX);
 	if (intervals < 1)
 		return call_bad_value(call, "intervals", "at least one interval");
-	r = call_strings(call, "guests", &guests, &request.n_guests);
-	if (r < 0)
+	r = guest_patterns(call, "guests", &guests, &request.n_guests);
+	if (r <= 0)
 		return r;
 	for (size_t i = 0; i < request.n_guests; i++)
 		if (check_guest(call, manager, guests[i]) < 0)
@@ -94,7 +95,7 @@ static void answer_metrics(bool cancelled, void *data)
 	struct json_object *reply;
 
 	if (!cancelled) {
-		if (metrics_make(question->manager->metrics, question->dialect, &text) < 0)
+		if (metrics_make(question->manager->metrics, call_peer(question->call), question->dialect, &text) < 0)
 			text.failed = true;
 		reply = json_new_object();
 		json_put_string(reply, "text", text.failed ? NULL : text.text);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "access.h"
 #include "metrics.h"
 #include "metrics_text.h"
 #include "say.h"
@@ -30,21 +31,28 @@ struct metrics {
 
 /* ---- the text ---- */
 
-int metrics_make(struct metrics *metrics, enum exposition_dialect dialect, struct strbuf *out)
+int metrics_make(struct metrics *metrics, const struct peer *peer, enum exposition_dialect dialect, struct strbuf *out)
 {
 	struct manager *manager = metrics->manager;
 	size_t n = domains_count(manager->domains);
 	_free_ struct metrics_guest *guests = calloc(n + 1, sizeof(*guests));
+	bool sees_all = !peer || access_sees_all(manager->access, peer);
 	struct usage usage;
+	size_t n_seen = 0;
 
 	if (!guests)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		guests[i].domain = domains_get(manager->domains, i);
-		guests[i].totals = counting_guest(manager->counting, guests[i].domain->id);
+		const struct domain *domain = domains_get(manager->domains, i);
+
+		if (!sees_all && !access_may_see(manager->access, peer, domain->name, domain->uuid))
+			continue;
+		guests[n_seen++] =
+			(struct metrics_guest){ domain, counting_guest(manager->counting, domain->id) };
 	}
-	usage_collect(manager, &usage);
-	return metrics_text(guests, n, &usage, dialect, out);
+	if (sees_all)
+		usage_collect(manager, &usage);
+	return metrics_text(guests, n_seen, sees_all ? &usage : NULL, dialect, out);
 }
 
 /* ---- the file ---- */
@@ -99,7 +107,7 @@ void metrics_update(struct metrics *metrics)
 	if (writing) {
 		writing->metrics = metrics;
 		writing->path = strdup(metrics->path);
-		r = metrics_make(metrics, EXPOSITION_PROMETHEUS, &writing->text);
+		r = metrics_make(metrics, NULL, EXPOSITION_PROMETHEUS, &writing->text);
 		if (!writing->path)
 			r = -ENOMEM;
 		if (r == 0)

@@ -9,6 +9,7 @@
 #ifndef DAEMON_METRICS_H
 #define DAEMON_METRICS_H
 
+#include "call.h"
 #include "exposition.h"
 #include "manager.h"
 
@@ -18,8 +19,11 @@ struct metrics *metrics_free(struct metrics *metrics);
 DEFINE_CLEANUP(struct metrics *, metrics_free)
 void metrics_reload(struct metrics *metrics);
 
-/* metrics_make - the text as of the last reading. Errors: -ENOMEM. */
-int metrics_make(struct metrics *metrics, enum exposition_dialect dialect, struct strbuf *out);
+/*
+ * metrics_make - the text as of the last reading, as @peer may see it: who is tied to certain guests gets these, and nothing of
+ * the node. NULL = all of it. Errors: -ENOMEM.
+ */
+int metrics_make(struct metrics *metrics, const struct peer *peer, enum exposition_dialect dialect, struct strbuf *out);
 
 /* Write the textfile, if one is configured: there was a reading. */
 void metrics_update(struct metrics *metrics);

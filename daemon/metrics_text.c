@@ -273,7 +273,6 @@ static void add_vpmud(struct text *text, const struct usage *usage)
 {
 	struct exposition *x = &text->x;
 
-	x->max_samples = 0; /* so few are always there */
 	add_process(x, usage);
 	add_one(x, "vpmud_guests", EXPOSITION_GAUGE, "Guests that run.", usage->guests);
 	add_one(x, "vpmud_vcpus", EXPOSITION_GAUGE, "vCPUs of the guests that run.", usage->vcpus);
@@ -294,6 +293,12 @@ static void add_vpmud(struct text *text, const struct usage *usage)
 		add_one(x, "vpmud_free_hardware_counters", EXPOSITION_GAUGE,
 			"Hardware counters of each CPU that no session holds.", usage->free_counters);
 	add_one(x, "vpmud_metrics_errors", EXPOSITION_COUNTER, "Failures to write the textfile.", usage->metrics_errors);
+}
+
+static void add_missing(struct text *text)
+{
+	struct exposition *x = &text->x;
+
 	add_one(x, "vpmud_left_out_vcpus", EXPOSITION_GAUGE, "vCPUs that are missing here: beyond 512 of a guest.",
 		text->n_left_out);
 	add_one(x, "vpmud_left_out_series", EXPOSITION_GAUGE, "Series that are missing here: beyond 50000 in all.",
@@ -310,7 +315,10 @@ int metrics_text(const struct metrics_guest *guests, size_t n_guests, const stru
 
 	if (r == 0) {
 		add_guests(&text);
-		add_vpmud(&text, usage);
+		text.x.max_samples = 0; /* so few as come now are always there */
+		if (usage)
+			add_vpmud(&text, usage);
+		add_missing(&text);
 		exposition_end(&text.x);
 	}
 	for (size_t i = 0; i < text.n_guests; i++)

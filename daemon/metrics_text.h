@@ -21,7 +21,7 @@ struct metrics_guest {
 
 /*
  * metrics_text - appends the whole text. Guests that share name and UUID are told apart by their pid, since two samples with the same
- * labels would cost the reader all of them. Errors: -ENOMEM.
+ * labels would cost the reader all of them. @usage NULL: nothing of vpmud, but for how much is missing. Errors: -ENOMEM.
  */
 int metrics_text(const struct metrics_guest *guests, size_t n_guests, const struct usage *usage,
 		 enum exposition_dialect dialect, struct strbuf *out);

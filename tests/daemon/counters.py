@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Counters and Metrics, of a process that holds a KVM machine; what vpmud tells of itself. usage: counters.py STORY"""
+import contextlib
 import os
 import pwd
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 
 from guests import Machine
+from sessions import Busy
 from vpmud import Skip, Vpmud, main, wait_until
 
 FAST = "[metrics]\ninterval = 1s\n"
@@ -158,25 +160,62 @@ def readers_by_group():
         guest.end()
 
 
-def rights_that_are_taken_away():
+@contextlib.contextmanager
+def reader(config):
+    """A vpmud, root's connection to it, and one of nobody's."""
     if os.geteuid() != 0:
         raise Skip("becoming another user needs root")
-    nobody = pwd.getpwnam("nobody")
-    with Vpmud(FAST + "[access]\nreaders = nobody\n") as vpmud, vpmud.client() as root:
-        guest = Guest(root)
-        os.seteuid(nobody.pw_uid)
+    with Vpmud(config) as vpmud, vpmud.client() as root:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
         try:
             client = vpmud.client()
         finally:
             os.seteuid(0)
         with client:
-            stream(client, guests=[guest.name], events="", interval_ms=100)
-            assert client.receive()["continues"]
-            vpmud.configure(FAST + "[user nobody]\nguests = other\n")
-            vpmud.reload()
-            while client.receive().get("continues", False):
-                pass
+            yield vpmud, root, client
+
+
+def rights_that_are_taken_away():
+    with reader(FAST + "[access]\nreaders = nobody\n") as (vpmud, root, client):
+        guest = Guest(root)
+        stream(client, guests=[guest.name], events="", interval_ms=100)
+        assert client.receive()["continues"]
+        vpmud.configure(FAST + "[user nobody]\nguests = other\n")
+        vpmud.reload()
+        while (reply := client.receive()).get("continues", False):
+            pass
+        assert "error" not in reply, reply
         guest.end()
+
+
+def the_right_to_look_is_taken_away():
+    with reader(FAST + "[access]\nreaders = nobody\n") as (vpmud, root, client):
+        guest = Guest(root)
+        stream(client, guests=[guest.name], events="", interval_ms=100)
+        assert client.receive()["continues"]
+        vpmud.configure(FAST + "[access]\nreaders = root\n")
+        vpmud.reload()
+        while (reply := client.receive()).get("continues", False):
+            pass
+        assert reply.get("error") == "org.vpmu.PermissionDenied", reply
+        guest.end()
+
+
+def tied_user():
+    """What vpmud tells of itself, and of guests, is no more than ListGuests would tell."""
+    unique = os.getpid()  # other guests of this machine may come and go meanwhile
+    config = FAST + f"[user nobody]\nguests = web-{unique}*\n"
+    with Busy(f"web-{unique}") as mine, Busy(f"db-{unique}") as other, reader(config) as (_, root, client):
+        wait_until("both are counted", lambda: all(f'vpmu_guest_vcpu_seconds_total{{guest="{name}"' in root.call("Metrics")["text"]
+                                                   for name in (mine.name, other.name)))
+        text = client.call("Metrics")["text"]
+        assert f'vpmu_guest_vcpu_seconds_total{{guest="{mine.name}"' in text, text
+        assert other.name not in text and "vpmud_guests" not in text and "vpmud_samples" not in text, text
+        assert "vpmud_guests" in root.call("Metrics")["text"]
+        usage, all_of_it = client.call("Stats")["usage"], root.call("Stats")["usage"]
+        assert sorted(usage) == ["guests", "libvirt", "sessions", "uptime_ms", "vcpus"], usage
+        assert (usage["guests"], usage["vcpus"], usage["sessions"]) == (1, 1, 0), usage
+        assert all_of_it["guests"] >= 2 and int(all_of_it["calls"]) > 0, all_of_it
 
 
 def wrong_calls():
@@ -188,6 +227,9 @@ def wrong_calls():
             assert error == "BadValue" and parameters["parameter"] == name, parameters
         error, parameters = client.refused("Counters", guests=[guest.name], events="frobs", interval_ms=3600000)
         assert error == "BadValue" and "frobs" in parameters["text"], parameters
+        for guests in [guest.name] * 1001, ["x" * 513]:
+            error, parameters = client.refused("Counters", guests=guests, events="", interval_ms=100)
+            assert error == "BadValue" and parameters["parameter"] == "guests", parameters
         assert client.refused("Metrics", format="xml")[0] == "BadValue"
         guest.end()
 

@@ -50,6 +50,18 @@ TEST(every_vcpu_s_time_and_counts_are_there)
 	CHECK(!strstr(out.text, "vpmud_store"));
 }
 
+TEST(without_usage_there_are_guests_alone)
+{
+	struct domain web = domain_of(1, "web1", "u-1", 7);
+	const struct metrics_guest guest = { &web, &totals };
+	_strbuf_ struct strbuf out = {};
+
+	CHECK_EQ(metrics_text(&guest, 1, NULL, EXPOSITION_OPENMETRICS, &out), 0);
+	CHECK_CONTAINS(out.text, "vpmu_guest_vcpus{guest=\"web1\",uuid=\"u-1\"} 2\n");
+	CHECK_CONTAINS(out.text, "vpmud_left_out_series 0\n");
+	CHECK(!strstr(out.text, "vpmud_guests") && !strstr(out.text, "vpmud_calls"));
+}
+
 /* How many lines begin with @start. */
 static int count_lines(const char *text, const char *start)
 {
