@@ -117,12 +117,16 @@ bool libvirt_says_it_runs(const char *state)
 	return false;
 }
 
-bool libvirt_means(const struct libvirt_domain *of_libvirt, const struct vpmu_guest_info *guest)
+bool libvirt_means(const struct libvirt_domain *of_libvirt, const struct vpmu_guest_info *guest, bool trusted)
 {
-	if (of_libvirt->uuid[0] && guest->uuid[0])
-		return strcasecmp(of_libvirt->uuid, guest->uuid) == 0;
+	bool have_uuids = of_libvirt->uuid[0] && guest->uuid[0];
+
+	if (have_uuids && strcasecmp(of_libvirt->uuid, guest->uuid) != 0)
+		return false;
 	if (of_libvirt->pid > 0)
 		return of_libvirt->pid == guest->pid;
+	if (!trusted || have_uuids)
+		return trusted;
 	return libvirt_says_it_runs(of_libvirt->state) && streq(of_libvirt->name, guest->name);
 }
 

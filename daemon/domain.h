@@ -10,6 +10,7 @@ struct entry {
 	pid_t libvirt_pid;    /* which process libvirt says it is, 0 = not known */
 	bool told;	      /* by libvirt, since domains_libvirt_begin() */
 	bool missing;	      /* libvirt says it runs, /proc does not show it */
+	bool trusted;	      /* its process is of a user whose QEMUs are libvirt's (qemu_users.h) */
 	char *kernel_why;
 	int pidfd;
 	sd_event_source *death;
@@ -46,9 +47,9 @@ static inline bool entry_is_guest(const struct entry *entry, const struct vpmu_g
 bool libvirt_says_it_runs(const char *state);
 
 /*
- * Is @guest what libvirt speaks of? By UUID. Who has none was not started by libvirt as we know it: by pid, else by name if it
- * runs, since a name alone may be anybody's.
+ * Is @guest what libvirt speaks of? By pid, where libvirt's is known. Else by UUID, or without one by name if it runs; and then only if
+ * it is @trusted, since UUID and name are what anybody may write on a command line.
  */
-bool libvirt_means(const struct libvirt_domain *of_libvirt, const struct vpmu_guest_info *guest);
+bool libvirt_means(const struct libvirt_domain *of_libvirt, const struct vpmu_guest_info *guest, bool trusted);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "domain.h"
+#include "qemu_users.h"
 #include "util/error.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -34,6 +35,8 @@ struct domains {
 	sd_event *loop;
 	bool other_guests;
 	bool real_proc;
+	char *proc_path;
+	struct qemu_users qemu_users;
 	struct vpmu_guests *guests;
 	sd_event_source *timer;
 	VEC(struct entry *) entries; /* by name, then id */
@@ -162,7 +165,7 @@ static void watch_death(struct domains *domains, struct entry *entry)
 		sd_event_add_io(domains->loop, &entry->death, entry->pidfd, EPOLLIN, on_death, domains);
 }
 
-static void start(struct domains *domains, struct entry *entry, const struct vpmu_guest_info *guest)
+static void start(struct domains *domains, struct entry *entry, const struct vpmu_guest_info *guest, bool trusted)
 {
 	_free_ struct vpmu_vcpu_info *old = NULL;
 	bool changed;
@@ -171,6 +174,7 @@ static void start(struct domains *domains, struct entry *entry, const struct vpm
 	if (entry_take_guest(entry, guest) < 0 || entry_take_vcpus(entry, guest, &old, &n) < 0)
 		return; /* the next look tries again */
 	entry->domain.running = true;
+	entry->trusted = trusted;
 	entry->missing = false;
 	if (!libvirt_says_it_runs(entry->domain.state))
 		(void)text_update(&entry->domain.state, "running", &changed); /* libvirt will say if it is something else */
@@ -231,12 +235,19 @@ static bool is_guest(const struct entry *entry, const void *guest)
 	return entry_is_guest(entry, guest);
 }
 
-static bool waits_for_guest(const struct entry *entry, const void *guest)
+/* A guest that was just seen. */
+struct newcomer {
+	const struct vpmu_guest_info *guest;
+	bool trusted;
+};
+
+static bool waits_for_guest(const struct entry *entry, const void *key)
 {
+	const struct newcomer *newcomer = key;
 	const struct libvirt_domain of_libvirt = { entry->domain.name, entry->domain.uuid, entry->domain.state,
 						   entry->libvirt_pid };
 
-	return entry->domain.libvirt && !entry->domain.running && libvirt_means(&of_libvirt, guest);
+	return entry->domain.libvirt && !entry->domain.running && libvirt_means(&of_libvirt, newcomer->guest, newcomer->trusted);
 }
 
 static void stop_those_that_are_gone(struct domains *domains)
@@ -261,9 +272,12 @@ static void join(struct domains *domains)
 	stop_those_that_are_gone(domains);
 	for (size_t i = 0; (guest = vpmu_guests_get(domains->guests, i)); i++) {
 		struct entry *entry = find(domains, is_guest, guest), *waits = NULL;
+		struct newcomer newcomer = { .guest = guest };
 
-		if (!entry || !entry->domain.libvirt)
-			waits = find(domains, waits_for_guest, guest);
+		if (!entry || !entry->domain.libvirt) {
+			newcomer.trusted = qemu_users_have(&domains->qemu_users, domains->proc_path, guest->pid);
+			waits = find(domains, waits_for_guest, &newcomer);
+		}
 		if (entry && !waits) {
 			update_vcpus(domains, entry, guest);
 			continue;
@@ -273,7 +287,7 @@ static void join(struct domains *domains)
 		if (!waits && domains->other_guests)
 			waits = add(domains, guest->name, guest->uuid, "running", false);
 		if (waits)
-			start(domains, waits, guest);
+			start(domains, waits, guest, newcomer.trusted);
 	}
 }
 
@@ -330,7 +344,14 @@ static bool is_libvirt_uuid(const struct entry *entry, const void *uuid)
 /* A guest that was found in /proc before libvirt told of it. */
 static bool is_same_guest(const struct entry *entry, const void *of_libvirt)
 {
-	return !entry->domain.libvirt && libvirt_means(of_libvirt, &entry->domain.guest);
+	return !entry->domain.libvirt && libvirt_means(of_libvirt, &entry->domain.guest, entry->trusted);
+}
+
+/* What was taken for the domain before libvirt told which process it is. */
+static bool is_another_process(const struct entry *entry, const struct libvirt_domain *of_libvirt)
+{
+	return entry->domain.running && of_libvirt->pid > 0 && of_libvirt->pid != entry->domain.guest.pid &&
+	       libvirt_says_it_runs(of_libvirt->state);
 }
 
 /* After a look: is the process there of which libvirt speaks? */
@@ -369,6 +390,8 @@ int domains_libvirt_has(struct domains *domains, const struct libvirt_domain *of
 	struct entry *entry = find(domains, is_libvirt_uuid, of_libvirt->uuid);
 	int r = 0;
 
+	if (entry && is_another_process(entry, of_libvirt))
+		stop(domains, entry);
 	if (!entry)
 		entry = find(domains, is_same_guest, of_libvirt);
 	if (entry)
@@ -456,6 +479,10 @@ int domains_new(sd_event *loop, const struct config *config, const char *proc_pa
 	domains->loop = sd_event_ref(loop);
 	domains->other_guests = config->other_guests;
 	domains->real_proc = !proc_path;
+	domains->proc_path = strdup(proc_path ? proc_path : "/proc");
+	if (!domains->proc_path)
+		return error_oom(reterr);
+	qemu_users_find(&domains->qemu_users);
 	r = vpmu_guests_new(&opts, &domains->guests, reterr);
 	if (r < 0)
 		return r;
@@ -478,6 +505,7 @@ struct domains *domains_free(struct domains *domains)
 	vec_free(&domains->listeners);
 	sd_event_source_disable_unref(domains->timer);
 	vpmu_guests_free(domains->guests);
+	free(domains->proc_path);
 	sd_event_unref(domains->loop);
 	free(domains);
 	return NULL;
@@ -486,6 +514,7 @@ struct domains *domains_free(struct domains *domains)
 void domains_reload(struct domains *domains, const struct config *config)
 {
 	domains->other_guests = config->other_guests;
+	qemu_users_find(&domains->qemu_users);
 	for (size_t i = domains->entries.n; !domains->other_guests && i-- > 0;)
 		if (!domains->entries.items[i]->domain.libvirt)
 			stop(domains, domains->entries.items[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Every guest of the node as vpmud knows it: what /proc shows (vpmu_guests) joined with what libvirt says (watcher.h), by
- * UUID, else by name, else by pid. Listeners hear of changes, in the loop.
+ * pid; where libvirt's is not known, of processes of libvirt's users, by UUID, else by name. Listeners hear of changes, in the loop.
  *
  * A domain stays known under its id while it is defined or its process lives; a new process for it is a new
  * incarnation: listeners hear DOMAIN_STOPPED, then DOMAIN_STARTED.

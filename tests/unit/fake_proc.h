@@ -85,8 +85,18 @@ static void fake_stat(const char *path, int id, const char *comm, unsigned int f
 /* Started in the far future, so that it is young at every look. */
 #define FAKE_YOUNG 1000000000000ul
 
+__attribute__((unused)) static void fake_user(int pid, unsigned int uid)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "Name:\tqemu\nUid:\t%u\t0\t0\t0\nGid:\t0\t0\t0\t0\n", uid);
+	fake_text(fake_path("%d/status", pid), text);
+}
+
+/* It is root's. */
 __attribute__((unused)) static void fake_process(int pid, const char *comm, int n_threads)
 {
+	fake_user(pid, 0);
 	fake_stat(fake_path("%d/stat", pid), pid, comm, 0x400000, n_threads, FAKE_YOUNG, 0);
 	fake_stat(fake_path("%d/task/%d/stat", pid, pid), pid, comm, 0x400000, n_threads, FAKE_YOUNG, 0);
 	fake_path("%d/fd/", pid);

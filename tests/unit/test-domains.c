@@ -237,6 +237,50 @@ TEST(a_borrowed_name_is_not_the_domain)
 	world_free(world);
 }
 
+/* A user's own QEMU, called by the UUID of a domain that is shut off. */
+TEST(a_borrowed_uuid_is_not_the_domain)
+{
+	struct world *world = world_new(true);
+
+	libvirt_has(world, "web1", UUID_1, "shutoff", 0);
+	fake_qemu(400, "web1", UUID_1);
+	fake_user(400, 12345);
+	look(world);
+	CHECK_EQ(domains_count(world->domains), 2);
+	CHECK(domains_get(world->domains, 0)->libvirt && !domains_get(world->domains, 0)->running);
+	CHECK(domains_get(world->domains, 1)->running && !domains_get(world->domains, 1)->libvirt);
+	fake_qemu(500, "web1", UUID_1);
+	libvirt_has(world, "web1", UUID_1, "running", 500);
+	CHECK_EQ(domains_count(world->domains), 2);
+	CHECK(domains_get(world->domains, 0)->libvirt);
+	CHECK_EQ(domains_get(world->domains, 0)->guest.pid, 500);
+	CHECK(!domains_get(world->domains, 1)->libvirt);
+	CHECK_EQ(domains_get(world->domains, 1)->guest.pid, 400);
+	world_free(world);
+}
+
+/* Two of root's with one UUID: libvirt's word on which of them it is comes later. */
+TEST(the_pid_that_libvirt_names_decides)
+{
+	struct world *world = world_new(false);
+
+	libvirt_has(world, "web1", UUID_1, "running", 0);
+	fake_qemu(400, "web1", UUID_1);
+	look(world);
+	CHECK_EQ(domain_named(world, "web1")->guest.pid, 400);
+	fake_qemu(500, "web1", UUID_1);
+	libvirt_has(world, "web1", UUID_1, "running", 500);
+	CHECK_EQ(domain_named(world, "web1")->guest.pid, 500);
+	CHECK(domain_named(world, "web1")->running && !domain_named(world, "web1")->why);
+	/* One of another user is taken if libvirt says so: `user` in qemu.conf may be anybody. */
+	fake_end(500);
+	fake_qemu(600, "web1", UUID_1);
+	fake_user(600, 12345);
+	libvirt_has(world, "web1", UUID_1, "running", 600);
+	CHECK_EQ(domain_named(world, "web1")->guest.pid, 600);
+	world_free(world);
+}
+
 TEST(a_domain_without_a_process_says_so)
 {
 	struct world *world = world_new(true);
