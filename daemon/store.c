@@ -183,45 +183,69 @@ static int write_parts(struct store *store, const waiting_list *list, struct vpm
 
 struct sum {
 	struct store *store;
-	struct vpmu_profile *profile;
+	struct vpmu_profile *profile; /* NULL: nothing yet */
+	struct vpmu_error *error;
 };
 
-/* Profiles of an hour into one. What is damaged has been of no use as a minute, either. */
+static int write_sum(struct sum *sum, void **ret_bytes, size_t *ret_n)
+{
+	int r = sum->profile ? vpmu_profile_write(sum->profile, NULL, ret_bytes, ret_n, sum->error) : 0;
+
+	sum->profile = vpmu_profile_free(sum->profile);
+	return r;
+}
+
+/*
+ * Profiles of an hour into one; or into some, each of which can be read again: in memory a profile is larger than its bytes. What
+ * is damaged has been of no use as a minute, either.
+ */
 static int add_to_sum(const struct store_part *part, void **ret_bytes, size_t *ret_n, void *data)
 {
+	VPMU_OPTS(vpmu_profile_read_opts, opts, .max_bytes = STORE_PART_BYTES_MAX);
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 	struct sum *sum = data;
 	int r;
 
 	if (!part)
-		return vpmu_profile_write(sum->profile, NULL, ret_bytes, ret_n, NULL);
-	r = vpmu_profile_read(part->bytes, part->n_bytes, NULL, &profile, NULL);
-	if (r == 0)
-		return vpmu_profile_merge(sum->profile, profile, NULL);
-	store_count_errors(sum->store, 1);
-	return r == -ENOMEM ? r : 0;
+		return write_sum(sum, ret_bytes, ret_n);
+	r = vpmu_profile_read(part->bytes, part->n_bytes, &opts, &profile, NULL);
+	if (r < 0) {
+		store_count_errors(sum->store, 1);
+		return r == -ENOMEM ? error_oom(sum->error) : 0;
+	}
+	if (sum->profile && vpmu_profile_memory(sum->profile) + vpmu_profile_memory(profile) > STORE_PART_BYTES_MAX / 2)
+		r = write_sum(sum, ret_bytes, ret_n);
+	if (r == 0 && !sum->profile)
+		r = vpmu_profile_new(NULL, &sum->profile, sum->error);
+	return r < 0 ? r : vpmu_profile_merge(sum->profile, profile, sum->error);
 }
 
-static void make_hours(struct store *store)
+/* An hour that cannot be made is told of once, and does not keep others from it. */
+static int make_hours(struct store *store, struct vpmu_error *reterr)
 {
 	uint64_t end = now_ns() + THIN_NS;
 	int r = 1;
 
 	while (r == 1 && now_ns() < end && !store->stopping) {
-		struct sum sum = { .store = store };
+		struct sum sum = { .store = store, .error = reterr };
 
-		r = vpmu_profile_new(NULL, &sum.profile, NULL);
-		if (r == 0)
-			r = store_db_thin(store->db, now_ms() - THIN_AFTER_MS, add_to_sum, &sum, NULL);
+		r = store_db_thin(store->db, now_ms() - THIN_AFTER_MS, add_to_sum, &sum, reterr);
 		vpmu_profile_free(sum.profile);
+		if (r == -ENOTRECOVERABLE) {
+			say_warning("an hour of the store '%s' stays in minutes: %s", store->path, reterr->text);
+			store_count_errors(store, 1);
+			*reterr = (struct vpmu_error){};
+			r = 1;
+		}
 	}
+	return r;
 }
 
 /*
  * All that waits. After a failure the file is opened anew the next time: it may have been moved away or mended meanwhile.
  * A disk that is full has room again some day; a batch that is too large never fits.
  */
-static void write_all(struct store *store)
+static void write_all(struct store *store, bool thin)
 {
 	waiting_list list = take_queue(store);
 	struct vpmu_error error = {};
@@ -234,6 +258,8 @@ static void write_all(struct store *store)
 	if (r < 0 && r != -EFBIG)
 		put_back(store, &list);
 	waiting_free(&list);
+	if (r == 0 && thin)
+		r = MIN(make_hours(store, &error), 0);
 	if (r == 0)
 		take_stats(store);
 	else
@@ -272,11 +298,9 @@ static void write_work(void *data)
 
 	begin_writing(w->store);
 	if (!w->store->stopping) {
-		write_all(w->store);
-		if (w->store->db) {
-			make_hours(w->store);
+		write_all(w->store, true);
+		if (w->store->db)
 			w->listed = store_db_guests(w->store->db, list_guest, &w->guests, NULL) == 0;
-		}
 	}
 	end_writing(w->store);
 }
@@ -362,7 +386,7 @@ int store_new(struct jobs *jobs, const struct config *config, struct store **ret
 		return error_oom(reterr);
 	store_reload(store, config);
 	/* Here and now: nobody waits for the loop yet, and whoever asks first gets what there is. */
-	write_all(store);
+	write_all(store, false);
 	if (store->db)
 		(void)store_db_guests(store->db, list_guest, &store->guests, NULL);
 	*ret_store = take_ptr(store);
@@ -377,7 +401,7 @@ struct store *store_free(struct store *store)
 	store_cancel_reads(store);
 	begin_writing(store);
 	if (store->queue.n)
-		write_all(store);
+		write_all(store, false);
 	store->db = store_db_close(store->db);
 	end_writing(store);
 	return store_unref(store);

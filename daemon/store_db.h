@@ -73,8 +73,12 @@ struct store_db_stats {
 int store_db_stats(struct store_db *db, struct store_db_stats *ret_stats, struct vpmu_error *reterr);
 
 /*
- * store_db_thin - the oldest hour of a guest that is still in minutes and was over by @before_ms becomes one profile: @fn gets its
- * parts, first to last, then NULL: it is asked for their sum (*ret_bytes, to be freed). Returns 1 if there was one, 0 if not.
+ * store_db_thin - the oldest hour of a guest that is still in minutes and was over by @before_ms becomes one profile, or a few: @fn
+ * gets its parts, first to last, then NULL: it is asked for their sum (*ret_bytes, to be freed). Where that grows too large it hands
+ * out what it has earlier, and begins anew with @part. Returns 1 if there was one, 0 if not.
+ *
+ * -ENOTRECOVERABLE: that hour cannot be read, or @fn failed, which tells its cause in @reterr. It stays as it is, and is left out from
+ * now on, until the file is opened anew. Other errors may pass: -ENOSPC, -EBUSY, -ENOMEM, …
  */
 typedef int (*store_sum_fn)(const struct store_part *part, void **ret_bytes, size_t *ret_n, void *data);
 int store_db_thin(struct store_db *db, int64_t before_ms, store_sum_fn fn, void *data, struct vpmu_error *reterr);

@@ -10,6 +10,9 @@
 #include "store_db.h"
 #include "util/vec.h"
 
+/* One minute's or hour's profile, unpacked: what is larger is not read, and not written. */
+#define STORE_PART_BYTES_MAX (32u << 20)
+
 /* On its way to the file. */
 struct waiting {
 	char *name, *uuid;

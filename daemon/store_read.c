@@ -15,9 +15,6 @@
 #define READS_WAITING_MAX 1000
 #define LOOK_EVERY	64	    /* profiles: at the clock, at the memory */
 
-/* One minute's or hour's profile, unpacked. */
-#define PART_BYTES_MAX (32u << 20)
-
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 
 struct reading {
@@ -89,7 +86,7 @@ static int check_bounds(struct reading *r)
 /* A profile that cannot be read is one that is missing. */
 static int add_part(const struct store_part *part, void *data)
 {
-	VPMU_OPTS(vpmu_profile_read_opts, opts, .max_bytes = PART_BYTES_MAX);
+	VPMU_OPTS(vpmu_profile_read_opts, opts, .max_bytes = STORE_PART_BYTES_MAX);
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 	struct reading *reading = data;
 	int r = check_bounds(reading);

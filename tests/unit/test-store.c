@@ -161,6 +161,53 @@ TEST(after_a_day_the_minutes_of_an_hour_are_one)
 	leave(&s);
 }
 
+/* A minute whose symbols are its own, of a KiB each: 4 MiB. */
+static void put_large(struct stage *s, int64_t minute_ms)
+{
+	struct vpmu_profile *p = new_profile();
+	uint32_t id = profile_put_guest(p, "web1", "");
+	char symbol[1024];
+	void *bytes;
+	size_t n;
+
+	memset(symbol, 'x', sizeof(symbol));
+	for (int i = 0; i < 4096; i++) {
+		uint32_t frame;
+
+		n = (size_t)snprintf(symbol, sizeof(symbol), "f_%lld_%d_", (long long)minute_ms, i);
+		symbol[n] = 'x';
+		symbol[sizeof(symbol) - 1] = '\0';
+		frame = put_frame(p, VPMU_SIDE_GUEST_KERNEL, symbol, "[kernel]");
+		put_hit(p, &(struct hit){ .guest = id, .side = VPMU_SIDE_GUEST_KERNEL, .samples = 1, .stack = &frame,
+					  .n_stack = 1 });
+	}
+	CHECK_EQ(vpmu_profile_write(p, NULL, &bytes, &n, NULL), 0);
+	CHECK_EQ(store_put(s->store, "web1", "", minute_ms, bytes, n), 0);
+	vpmu_profile_free(p);
+}
+
+/* 40 MiB of names: more than is read at once. Each minute is added to its hour as it comes. */
+TEST(an_hour_that_was_made_can_be_read)
+{
+	int64_t hour = (int64_t)time(NULL) / 3600 * 3600000 - 48 * 60 * MINUTE;
+	struct store_stats stats;
+	struct stage s = {};
+
+	enter(&s);
+	s.config.store_max_bytes = 256 << 20;
+	open_store(&s);
+	for (int i = 0; i < 10; i++) {
+		put_large(&s, hour + i * MINUTE);
+		for (int tries = 0; tries < 500 && ask(&s, "web1", hour + 59 * MINUTE) != (i + 1) * 4096; tries++)
+			CHECK_CMP(sd_event_run(s.loop, 10000), >=, 0);
+	}
+	CHECK_EQ(ask(&s, "web1", hour + 59 * MINUTE), 10 * 4096);
+	store_stats(s.store, &stats);
+	CHECK_EQ(stats.errors, 0);
+	CHECK_CMP(stats.profiles, <, 10);
+	leave(&s);
+}
+
 TEST(what_was_handed_in_last_is_there_after_a_restart)
 {
 	struct stage s = {};

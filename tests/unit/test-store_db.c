@@ -287,6 +287,67 @@ TEST(minutes_of_an_hour_that_is_over_become_one)
 	remove_directory();
 }
 
+/* No more than three letters in one. */
+static int join_some(const struct store_part *part, void **ret_bytes, size_t *ret_n, void *data)
+{
+	struct strbuf *sum = data;
+
+	if (!part || sum->n == 3)
+		join_texts(NULL, ret_bytes, ret_n, sum);
+	if (part)
+		strbuf_add(sum, part->bytes, part->n_bytes);
+	return 0;
+}
+
+TEST(an_hour_may_become_more_than_one)
+{
+	const int64_t hour = NOW / HOUR * HOUR - HOUR;
+	_strbuf_ struct strbuf sum = {};
+	struct store_db *db;
+
+	make_directory();
+	db = open_store(true);
+	for (int i = 0; i < 8; i++)
+		put_text(db, "a", "", hour + i * MINUTE, (char[]){ (char)('1' + i), '\0' });
+	CHECK_EQ(store_db_thin(db, hour + HOUR, join_some, &sum, NULL), 1);
+	check_texts(db, "a", hour + 59 * MINUTE, NOW, "a:123 a:456 a:78 ");
+	CHECK_EQ(store_db_thin(db, hour + HOUR, join_some, &sum, NULL), 0);
+	store_db_close(db);
+	remove_directory();
+}
+
+static int refuse_a(const struct store_part *part, void **ret_bytes, size_t *ret_n, void *data)
+{
+	if (part && streq(part->name, "a"))
+		return -E2BIG;
+	return join_texts(part, ret_bytes, ret_n, data);
+}
+
+/* Until the file is opened anew: the cause may be gone. */
+TEST(an_hour_that_cannot_be_made_does_not_keep_others_from_it)
+{
+	const int64_t hour = NOW / HOUR * HOUR - HOUR;
+	_strbuf_ struct strbuf sum = {};
+	struct store_db *db;
+
+	make_directory();
+	db = open_store(true);
+	put_text(db, "a", "", hour, "1");
+	put_text(db, "a", "", hour + MINUTE, "2");
+	put_text(db, "b", "", hour, "x");
+	put_text(db, "b", "", hour + MINUTE, "y");
+	CHECK_EQ(store_db_thin(db, hour + HOUR, refuse_a, &sum, NULL), -ENOTRECOVERABLE);
+	CHECK_EQ(store_db_thin(db, hour + HOUR, refuse_a, &sum, NULL), 1);
+	CHECK_EQ(store_db_thin(db, hour + HOUR, refuse_a, &sum, NULL), 0);
+	check_texts(db, NULL, 0, NOW, "a:1 a:2 b:xy ");
+	store_db_close(db);
+	db = open_store(true);
+	CHECK_EQ(store_db_thin(db, hour + HOUR, join_texts, &sum, NULL), 1);
+	check_texts(db, NULL, 0, NOW, "a:12 b:xy ");
+	store_db_close(db);
+	remove_directory();
+}
+
 /* ---- files that are none of ours ---- */
 
 static void check_refused(int expected, const char *text)
