@@ -64,10 +64,18 @@ struct call *call_ref(struct call *call)
 	return call;
 }
 
+static void give_back_charge(struct call *call)
+{
+	if (call->streaming)
+		access_discharge(call->access, call->peer.uid, CHARGE_STREAM);
+	call->streaming = false;
+}
+
 struct call *call_unref(struct call *call)
 {
 	if (!call || --call->refs > 0)
 		return NULL;
+	give_back_charge(call);
 	json_object_put(call->parameters);
 	free(call->method);
 	free(call);
@@ -96,9 +104,6 @@ static void end(struct call *call)
 	/* The groups go with the connection. */
 	call->peer.groups = NULL;
 	call->peer.n_groups = 0;
-	if (call->streaming)
-		access_discharge(call->access, call->peer.uid, CHARGE_STREAM);
-	call->streaming = false;
 }
 
 void call_gone(struct call *call)
@@ -264,6 +269,7 @@ static int answer(struct call *call, const char *error, struct json_object *para
 		server_counts(connection_server(connection))->calls_failed++;
 	if (!continues) {
 		end(call);
+		give_back_charge(call);
 		connection_call_ended(connection);
 	}
 	return 0;

@@ -18,7 +18,10 @@ struct call_wishes {
 int call_new(struct connection *connection, const char *method, struct json_object *parameters,
 	     const struct call_wishes *wishes, struct call **ret_call);
 
-/* Its charge for a stream is given back when it ends. */
+/*
+ * Its charge for a stream is given back when it ends. If its client goes before: when nobody keeps it any more, since work that is
+ * still done for it is what the charge is for.
+ */
 void call_set_streaming(struct call *call);
 bool call_ended(const struct call *call);
 /* Somebody besides connection and dispatch keeps it, to reply later. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdatomic.h>
 
 #include "jobs.h"
 #include "methods.h"
@@ -20,7 +21,7 @@ DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 struct answer {
 	struct manager *manager;
 	struct call *call;
-	bool gone; /* the client is: no need to go on */
+	atomic_bool gone; /* the client is: no need to go on */
 	struct profile_source sources[2];
 	struct vpmu_profile *profiles[2];
 	size_t n_sources, n_got;
@@ -59,8 +60,11 @@ DEFINE_CLEANUP(struct answer *, answer_free)
 
 static void on_gone(struct call *call, void *data)
 {
+	struct answer *answer = data;
+
 	(void)call;
-	((struct answer *)data)->gone = true;
+	answer->gone = true;
+	profile_source_cancel(answer->manager, answer);
 }
 
 /* ---- in the pool ---- */
@@ -79,6 +83,8 @@ static void work(void *data)
 	struct answer *answer = data;
 	int r = 0;
 
+	if (answer->gone)
+		return;
 	for (size_t i = 0; r == 0 && i < answer->n_sources; i++)
 		r = reduce(answer, i);
 	if (r == 0)
@@ -137,6 +143,8 @@ static void end_of_work(void *data, bool cancelled)
 	call_on_gone(answer->call, NULL, NULL);
 	if (cancelled)
 		error_set(&answer->error, -ECANCELED, "vpmud is being stopped");
+	if (answer->gone)
+		return;
 	if (answer->error.code)
 		fail(answer, &answer->error);
 	else if (answer->reply)

@@ -253,6 +253,12 @@ int profile_source_get(struct profile_source *source, struct call *call, struct 
 	return get_from_store(source, call, manager, fn, data);
 }
 
+void profile_source_cancel(const struct manager *manager, const void *data)
+{
+	if (manager->store)
+		store_cancel(manager->store, data);
+}
+
 /* ---- which of its guests ---- */
 
 int profile_source_choose(const struct profile_source *source, const struct vpmu_profile *profile, uint32_t **ret_guests,

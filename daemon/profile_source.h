@@ -35,6 +35,9 @@ typedef void (*profile_source_fn)(struct vpmu_profile *profile, const struct vpm
 int profile_source_get(struct profile_source *source, struct call *call, struct manager *manager, profile_source_fn fn,
 		       void *data);
 
+/* Nobody wants to know any more what profile_source_get() was asked for with @data: fn may be called from here. */
+void profile_source_cancel(const struct manager *manager, const void *data);
+
 /*
  * profile_source_choose - the guests of @profile that are meant, by number, *ret_guests, to be freed; NULL if all are, and what
  * belongs to none. Any thread. -ENOENT (none: @reterr, the guest is *ret_subject, the source's), -ENOMEM.

@@ -359,6 +359,7 @@ struct store *store_unref(struct store *store)
 	store_db_close(store->db);
 	waiting_free(&store->queue);
 	guests_free(&store->guests);
+	vec_free(&store->reads);
 	vec_free(&store->reads_waiting);
 	pthread_cond_destroy(&store->written);
 	pthread_mutex_destroy(&store->lock);

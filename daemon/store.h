@@ -51,6 +51,12 @@ struct store_query {
 typedef void (*store_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);
 int store_get(struct store *store, const struct store_query *query, store_fn fn, void *data);
 
+/*
+ * store_cancel - whoever asked with @data does not want to know any more: fn gets -ECANCELED, from here if its turn has not come, else
+ * as soon as the job notices. Nothing if there is no such question.
+ */
+void store_cancel(struct store *store, const void *data);
+
 /* Guests that there are profiles of, of now and before: sorted, false beyond the end. Valid until the loop goes on. */
 bool store_guest(struct store *store, size_t i, struct store_guest *ret_guest);
 

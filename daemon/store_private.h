@@ -36,8 +36,8 @@ struct store {
 	guest_list guests; /* as of the last write */
 	bool scheduled;	   /* a job to write is under way */
 	bool more;	   /* and something came since */
-	unsigned int reads, reads_max; /* jobs that read */
-	VEC(struct reading *) reads_waiting;
+	unsigned int reads_max;
+	VEC(struct reading *) reads, reads_waiting; /* jobs that read, and what waits for its turn */
 
 	/* The writer's: whoever has `writing`. */
 	struct store_db *db;

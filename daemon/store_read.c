@@ -23,6 +23,7 @@ struct reading {
 	int64_t since_ms, until_ms;
 	store_fn fn;
 	void *data;
+	atomic_bool cancelled;
 
 	struct vpmu_profile *profile;
 	struct vpmu_error error;
@@ -74,6 +75,8 @@ static int check_bounds(struct reading *r)
 {
 	if (r->store->stopping)
 		return error_set(&r->error, -ECANCELED, "vpmud is being stopped");
+	if (r->cancelled)
+		return error_set(&r->error, -ECANCELED, "nobody waits for the answer");
 	if (++r->n_parts % LOOK_EVERY)
 		return 0;
 	if (now_ns() > r->end_ns)
@@ -149,21 +152,36 @@ static void answer(struct reading *reading, int code)
 
 static int begin(struct reading *reading);
 
+static void forget(struct store *store, const struct reading *reading)
+{
+	vec_for_each(item, &store->reads)
+		if (*item == reading) {
+			*item = store->reads.items[--store->reads.n];
+			return;
+		}
+}
+
+static struct reading *take_waiting(struct store *store, size_t i)
+{
+	struct reading *reading = store->reads_waiting.items[i];
+
+	store->reads_waiting.n--;
+	memmove(&store->reads_waiting.items[i], &store->reads_waiting.items[i + 1],
+		(store->reads_waiting.n - i) * sizeof(reading));
+	return reading;
+}
+
 static void read_end(void *data, bool cancelled)
 {
 	struct reading *reading = data;
 	_cleanup_(store_unrefp) struct store *store = store_ref(reading->store);
 
-	store->reads--;
+	forget(store, reading);
 	answer(reading, cancelled ? -ECANCELED : 0);
-	while (!store->stopping && store->reads_waiting.n && store->reads < store->reads_max) {
-		struct reading *next = store->reads_waiting.items[0];
-		int r;
+	while (!store->stopping && store->reads_waiting.n && store->reads.n < store->reads_max) {
+		struct reading *next = take_waiting(store, 0);
+		int r = begin(next);
 
-		store->reads_waiting.n--;
-		memmove(store->reads_waiting.items, store->reads_waiting.items + 1,
-			store->reads_waiting.n * sizeof(next));
-		r = begin(next);
 		if (r < 0)
 			answer(next, r);
 	}
@@ -171,10 +189,14 @@ static void read_end(void *data, bool cancelled)
 
 static int begin(struct reading *reading)
 {
-	int r = jobs_run(reading->store->jobs, read_work, read_end, reading);
+	struct store *store = reading->store;
+	int r;
 
-	if (r == 0)
-		reading->store->reads++;
+	if (!vec_push(&store->reads, reading))
+		return -ENOMEM;
+	r = jobs_run(store->jobs, read_work, read_end, reading);
+	if (r < 0)
+		store->reads.n--;
 	return r;
 }
 
@@ -182,6 +204,19 @@ void store_cancel_reads(struct store *store)
 {
 	while (store->reads_waiting.n)
 		answer(store->reads_waiting.items[--store->reads_waiting.n], -ECANCELED);
+}
+
+void store_cancel(struct store *store, const void *data)
+{
+	vec_for_each(reading, &store->reads)
+		if ((*reading)->data == data)
+			(*reading)->cancelled = true;
+	for (size_t i = 0; i < store->reads_waiting.n; i++) {
+		if (store->reads_waiting.items[i]->data != data)
+			continue;
+		answer(take_waiting(store, i), -ECANCELED);
+		return;
+	}
 }
 
 int store_get(struct store *store, const struct store_query *query, store_fn fn, void *data)
@@ -202,7 +237,7 @@ int store_get(struct store *store, const struct store_query *query, store_fn fn,
 		if (!vec_push(&reading->guests, guest) || !guest.name || !guest.uuid)
 			return -ENOMEM;
 	}
-	if (store->reads < store->reads_max)
+	if (store->reads.n < store->reads_max)
 		r = begin(reading);
 	else if (store->reads_waiting.n >= READS_WAITING_MAX)
 		r = -EBUSY;

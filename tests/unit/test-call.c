@@ -239,6 +239,26 @@ TEST(call_hears_once_and_from_the_loop_that_its_client_is_gone)
 	CHECK_EQ(f.gone, 1);
 }
 
+TEST(call_that_is_still_worked_for_is_charged)
+{
+	struct fixture f;
+	struct call *call;
+	uint32_t limit;
+
+	start(&f, "");
+	call = begin(&f, "{}", true);
+	CHECK_EQ(access_charge(f.manager.access, somebody.uid, CHARGE_STREAM, &limit), 0);
+	call_set_streaming(call);
+	close(f.client);
+	f.client = -1;
+	settle(&f);
+	CHECK(call_ended(call));
+	CHECK_EQ(access_charged(f.manager.access, CHARGE_STREAM), 1);
+	call_unref(call);
+	CHECK_EQ(access_charged(f.manager.access, CHARGE_STREAM), 0);
+	stop(&f, false);
+}
+
 TEST(call_of_a_client_that_does_not_read_ends)
 {
 	char text[10001] = "";

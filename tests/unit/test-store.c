@@ -302,6 +302,32 @@ TEST(those_who_wait_hear_of_the_end)
 	leave(&s);
 }
 
+/* One reads at a time here; the others wait for their turn. */
+TEST(who_is_gone_is_not_read_for)
+{
+	struct store_guest one = { .name = "web1", .uuid = "" };
+	struct store_query query = { .guests = &one, .n_guests = 1, .until_ms = INT64_MAX };
+	struct stage s = {}, gone[50] = {};
+
+	enter(&s);
+	open_store(&s);
+	put(&s, "web1", minute(1), "f", 2);
+	settle(&s, 1, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+		CHECK_EQ(store_get(s.store, &query, on_answer, &gone[i]), 0);
+	for (size_t i = 1; i < ARRAY_SIZE(gone); i++) {
+		store_cancel(s.store, &gone[i]);
+		CHECK(gone[i].answered);
+		CHECK_EQ(gone[i].error.code, -ECANCELED);
+	}
+	store_cancel(s.store, &gone[0]); /* under way: it ends soon, one way or another */
+	store_cancel(s.store, &s);
+	CHECK_EQ(ask(&s, "web1", 0), 2);
+	CHECK(gone[0].answered);
+	vpmu_profile_free(gone[0].answer);
+	leave(&s);
+}
+
 int main(void)
 {
 	return test_main();
