@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "access.h"
@@ -23,6 +25,7 @@
 #define ENOUGH_QUEUED (64 << 10) /* a client with more to read begins no call */
 #define TURN_NS	      200000	 /* of work on calls; then others have their turn */
 #define USEC_S	      UINT64_C(1000000)
+#define LOOK_AGAIN_US 5000	 /* whether a file was read: nothing else tells */
 
 /* A message that waits to be read; its descriptor travels with its first byte. */
 struct outgoing {
@@ -46,6 +49,7 @@ struct connection {
 	size_t queued_bytes;
 	struct call *call;
 	uint64_t message_began_us, last_read_us; /* 0: nothing to wait for */
+	bool file_waits; /* one that was sent, maybe as far as the kernel, and not read: no call begins, there is one at a time */
 	bool ended;  /* the client says no more */
 	bool broken; /* to be closed */
 };
@@ -133,6 +137,7 @@ void connection_send(struct connection *connection, struct strbuf *message, int 
 		return;
 	}
 	*out = (struct outgoing){ .n = message->n, .fd = take_fd(&owned_fd) };
+	connection->file_waits |= out->fd >= 0;
 	out->text = strbuf_take(message);
 	if (!connection->first)
 		sd_event_now(server_manager(connection->server)->loop, CLOCK_MONOTONIC, &connection->last_read_us);
@@ -146,7 +151,8 @@ void connection_send(struct connection *connection, struct strbuf *message, int 
 
 static bool may_begin(const struct connection *connection)
 {
-	return !connection->call && !connection->broken && connection->queued_bytes < ENOUGH_QUEUED;
+	return !connection->call && !connection->broken && !connection->file_waits &&
+	       connection->queued_bytes < ENOUGH_QUEUED;
 }
 
 /* What of the input's room is more than everyone has for nothing. */
@@ -230,15 +236,19 @@ static uint64_t deadline(const struct connection *connection)
 {
 	uint64_t patience = server_manager(connection->server)->config->send_timeout_s * USEC_S;
 
-	if (connection->first)
+	if (connection->first || connection->file_waits)
 		return connection->last_read_us + patience;
 	return connection->message_began_us ? connection->message_began_us + patience : UINT64_MAX;
 }
 
 static void set_timer(struct connection *connection)
 {
-	uint64_t at = deadline(connection);
+	uint64_t at = deadline(connection), now_us;
 
+	if (connection->file_waits) {
+		sd_event_now(server_manager(connection->server)->loop, CLOCK_MONOTONIC, &now_us);
+		at = MIN(at, now_us + LOOK_AGAIN_US);
+	}
 	if (at == UINT64_MAX) {
 		sd_event_source_set_enabled(connection->timer, SD_EVENT_OFF);
 		return;
@@ -247,13 +257,25 @@ static void set_timer(struct connection *connection)
 	sd_event_source_set_enabled(connection->timer, SD_EVENT_ONESHOT);
 }
 
+/* The client may have read the file that we sent: what is left in the socket tells (unix(7), SIOCOUTQ). */
+static void look_for_file(struct connection *connection)
+{
+	int left = 0;
+
+	if (!connection->file_waits || connection->first)
+		return;
+	connection->file_waits = ioctl(connection->fd, SIOCOUTQ, &left) == 0 && left > 0;
+}
+
 /* After whatever happened: what to wait for now. Frees a connection that is over. */
 static void go_on(struct connection *connection)
 {
-	bool ready = varlink_input_ready(&connection->input);
-	bool reading = may_begin(connection) && !ready && !connection->ended;
-	uint32_t events = (reading ? EPOLLIN : 0) | (connection->first ? EPOLLOUT : 0);
+	bool ready = varlink_input_ready(&connection->input), reading;
+	uint32_t events;
 
+	look_for_file(connection);
+	reading = may_begin(connection) && !ready && !connection->ended;
+	events = (reading ? EPOLLIN : 0) | (connection->first ? EPOLLOUT : 0);
 	if (connection->broken || (connection->ended && !ready && !connection->call && !connection->first)) {
 		connection_free(connection);
 		return;
@@ -309,9 +331,11 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *data)
 	struct connection *connection = data;
 
 	(void)source;
+	look_for_file(connection);
 	if (deadline(connection) <= now_us)
-		connection_break(connection, connection->first ? "it does not read its replies" :
-								 "a request does not come to its end");
+		connection_break(connection, connection->first || connection->file_waits ?
+						     "it does not read its replies" :
+						     "a request does not come to its end");
 	go_on(connection);
 	return 0;
 }
@@ -324,7 +348,7 @@ static int watch(struct connection *connection)
 	if (r >= 0)
 		r = sd_event_add_defer(loop, &connection->again, on_again, connection);
 	if (r >= 0)
-		r = sd_event_add_time(loop, &connection->timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_S / 10, on_timer,
+		r = sd_event_add_time(loop, &connection->timer, CLOCK_MONOTONIC, UINT64_MAX, LOOK_AGAIN_US, on_timer,
 				      connection);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(connection->again, SD_EVENT_OFF);

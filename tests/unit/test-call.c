@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "daemon/access.h"
@@ -216,6 +217,28 @@ TEST(call_carries_a_file)
 	CHECK_STR(content, "inside");
 	close(received);
 	call_unref(call);
+	stop(&f, true);
+}
+
+/* Each takes room on the disk: who does not read gets one. */
+TEST(call_begins_when_the_file_before_was_read)
+{
+	static const char next[] = "{\"method\":\"org.varlink.service.GetInfo\"}";
+	struct fixture f;
+	struct call *call;
+
+	start(&f, "");
+	call = begin(&f, "{}", false);
+	CHECK_EQ(call_reply_file(call, metrics("a"), memfd_create("file", MFD_CLOEXEC)), 0);
+	call_unref(call);
+	CHECK_EQ(send(f.client, next, sizeof(next), 0), sizeof(next));
+	for (int i = 0; i < 10; i++)
+		CHECK_CMP(sd_event_run(f.manager.loop, 2000), >=, 0);
+	CHECK_STR(heard(&f), "{\"parameters\":{\"text\":\"a\"}}|");
+	CHECK_STR(heard(&f), "");
+	for (int i = 0; i < 1000 && server_counts(f.manager.server)->calls == 0; i++)
+		CHECK_CMP(sd_event_run(f.manager.loop, 10000), >=, 0);
+	CHECK_CONTAINS(heard(&f), "vpmud");
 	stop(&f, true);
 }
 
