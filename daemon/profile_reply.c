@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <vpmu/export.h>
 #include <vpmu/session.h>
@@ -10,6 +8,7 @@
 #include "client/base64.h"
 #include "client/shapes.h"
 #include "profile_reply.h"
+#include "spool.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/io.h"
@@ -238,21 +237,23 @@ static int write_foreign(const struct vpmu_profile *profile, const struct profil
 int profile_reply_export(const struct vpmu_profile *profile, const struct profile_reply_opts *opts, int *ret_fd,
 			 uint64_t *ret_bytes, struct vpmu_error *reterr)
 {
-	_close_ int fd = memfd_create("vpmu-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_close_ int fd = spool_open(reterr);
 	struct stat st;
 	int r;
 
 	if (fd < 0)
-		return error_errno(reterr, -errno, "make", "a file in memory");
+		return fd;
 	r = streq(opts->format, "vpmu") ? write_own(profile, opts->report.sides, fd, reterr) :
 					  write_foreign(profile, opts, fd, reterr);
 	if (r < 0)
 		return r;
-	if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return error_errno(reterr, -errno, "seal", "a file in memory");
+	if (fstat(fd, &st) < 0)
+		return error_errno(reterr, -errno, "look at", "the export");
+	r = spool_reopen(fd, reterr);
+	if (r < 0)
+		return r;
 	*ret_bytes = (uint64_t)st.st_size;
-	*ret_fd = take_fd(&fd);
+	*ret_fd = r;
 	return 0;
 }
 
@@ -270,7 +271,7 @@ int profile_reply_inline(int fd, uint64_t bytes, char **ret_text, struct vpmu_er
 		return error_oom(reterr);
 	n = io_pread_full(fd, all, bytes, 0);
 	if (n != (ssize_t)bytes)
-		return error_errno(reterr, n < 0 ? (int)n : -EIO, "read", "a file in memory");
+		return error_errno(reterr, n < 0 ? (int)n : -EIO, "read", "the export");
 	base64_encode(all, bytes, text);
 	*ret_text = take_ptr(text);
 	return 0;

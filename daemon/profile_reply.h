@@ -27,7 +27,7 @@ int profile_reply_diff(const struct vpmu_profile *base, const struct vpmu_profil
 /* One of vpmu_export_format(), or "vpmu". */
 bool profile_reply_is_format(const char *format);
 
-/* A sealed file in memory, at its beginning: the caller's to close. */
+/* A file that can only be read (spool.h), at its beginning: the caller's to close. */
 int profile_reply_export(const struct vpmu_profile *profile, const struct profile_reply_opts *opts, int *ret_fd,
 			 uint64_t *ret_bytes, struct vpmu_error *reterr);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Record: a session that writes a perf.data file, and a call that lives as long. The file has no name and is not in memory: it
- * may become large, and goes when nobody has it open any more, whatever becomes of vpmud.
+ * Record: a session that writes a perf.data file (spool.h), and a call that lives as long.
  *
  *	started -> progress, once a second (with "more") -> ended -> the descriptor, or its bytes one piece after another
  */
@@ -15,6 +14,7 @@
 #include "client/json.h"
 #include "methods.h"
 #include "session_json.h"
+#include "spool.h"
 #include "util/error.h"
 #include "util/io.h"
 #include "util/macro.h"
@@ -23,6 +23,8 @@
 #define PROGRESS_US	    1000000
 /* Larger ones are no use to anybody, and the disk is not the caller's. */
 #define RECORDING_MAX_BYTES (4ull << 30)
+/* All of a user's together, until they have been handed over. */
+#define USER_MAX_BYTES	    (8ull << 30)
 /* 256 KiB in base64. */
 #define PIECE_BYTES	    (192u * 1024)
 /* So much waits to be read before the next piece is made; then we look again soon. */
@@ -30,6 +32,7 @@
 #define LOOK_AGAIN_US	    5000
 
 struct recording {
+	struct recording *next, **link; /* of all */
 	struct call *call;
 	struct manager *manager;
 	struct session *session;
@@ -42,12 +45,17 @@ struct recording {
 	char *why;
 };
 
+static struct recording *all; /* the loop's */
+
 /* ---- life ---- */
 
 static struct recording *recording_free(struct recording *recording)
 {
 	if (!recording)
 		return NULL;
+	*recording->link = recording->next;
+	if (recording->next)
+		recording->next->link = recording->link;
 	call_on_gone(recording->call, NULL, NULL);
 	call_unref(recording->call);
 	if (recording->session) {
@@ -64,21 +72,21 @@ static struct recording *recording_free(struct recording *recording)
 }
 DEFINE_CLEANUP(struct recording *, recording_free)
 
-/* A file without a name, where large ones go. */
-static int open_file(struct vpmu_error *reterr)
+/* What those of one user take of the disk. */
+static uint64_t bytes_of(uid_t uid)
 {
-	static const char directory[] = "/var/tmp";
-	char path[] = "/var/tmp/vpmud-XXXXXX";
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	uint64_t bytes = 0;
 
-	if (fd >= 0)
-		return fd;
-	/* Some file systems cannot. */
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(reterr, -errno, "make a file in", directory);
-	(void)unlink(path);
-	return fd;
+	for (const struct recording *recording = all; recording; recording = recording->next) {
+		struct session_info info = { .status = recording->status };
+
+		if (call_peer(recording->call)->uid != uid)
+			continue;
+		if (!recording->over && recording->session)
+			session_info(recording->session, &info);
+		bytes += info.status.bytes;
+	}
+	return bytes;
 }
 
 /* ---- replies ---- */
@@ -140,13 +148,27 @@ static void send_pieces(struct recording *recording)
 	(void)sd_event_source_set_enabled(recording->timer, SD_EVENT_ONESHOT);
 }
 
+static void send_file(struct recording *recording)
+{
+	struct json_object *reply;
+	struct vpmu_error error;
+	int fd = spool_reopen(recording->fd, &error);
+
+	if (fd < 0) {
+		(void)call_fail_with(recording->call, &error, NULL);
+		return;
+	}
+	reply = reply_json(recording, &recording->status, true);
+	json_put_int(reply, "file", 0);
+	(void)call_reply_file(recording->call, reply, fd);
+}
+
 /* ---- what happens ---- */
 
 static void on_ended(struct session *session, void *data)
 {
 	struct recording *recording = data;
 	struct session_info info;
-	struct json_object *reply;
 	struct vpmu_error error;
 
 	session_info(session, &info);
@@ -163,9 +185,7 @@ static void on_ended(struct session *session, void *data)
 		send_pieces(recording);
 		return;
 	} else {
-		reply = reply_json(recording, &recording->status, true);
-		json_put_int(reply, "file", 0);
-		(void)call_reply_file(recording->call, reply, take_fd(&recording->fd));
+		send_file(recording);
 	}
 	recording_free(recording);
 }
@@ -183,6 +203,10 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *data)
 	session_info(recording->session, &info);
 	if (info.status.bytes >= RECORDING_MAX_BYTES)
 		session_end_early(recording->session, "it has reached 4 GiB");
+	else if (bytes_of(call_peer(recording->call)->uid) >= USER_MAX_BYTES)
+		session_end_early(recording->session, "the user's recordings have reached 8 GiB");
+	else if (!spool_has_room(recording->fd))
+		session_end_early(recording->session, "the disk is nearly full");
 	/* Who does not read hears less often. */
 	if (call_wants_more(recording->call) && call_queued_bytes(recording->call) < QUEUED_MAX_BYTES)
 		(void)call_reply_more(recording->call, reply_json(recording, &info.status, false));
@@ -240,9 +264,17 @@ static int recording_new(struct call *call, struct manager *manager, struct reco
 	if (!recording)
 		return error_oom(reterr);
 	recording->call = call_ref(call);
+	recording->link = &all;
+	recording->next = all;
+	if (all)
+		all->link = &recording->next;
+	all = recording;
 	recording->manager = manager;
 	recording->stream = call_bool(call, "stream");
-	recording->fd = open_file(reterr);
+	recording->fd = -1;
+	if (bytes_of(call_peer(call)->uid) >= USER_MAX_BYTES)
+		return error_set(reterr, -EDQUOT, "the user's recordings have reached 8 GiB");
+	recording->fd = spool_open(reterr);
 	if (recording->fd < 0)
 		return recording->fd;
 	r = sd_event_add_time_relative(manager->loop, &recording->timer, CLOCK_MONOTONIC, PROGRESS_US, 0, on_timer,

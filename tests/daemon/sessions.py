@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sessions and recordings through the socket, of processes that hold a KVM machine and are busy. usage: sessions.py STORY"""
 import base64
+import fcntl
 import json
 import os
 import pwd
@@ -110,7 +111,9 @@ def write(path, data):
 
 def take_file(client):
     """The recording that came as a descriptor, as bytes."""
-    with os.fdopen(client.files.pop(), "rb") as file:
+    fd = client.files.pop()
+    assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    with os.fdopen(fd, "rb") as file:
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
         return file.read()
 

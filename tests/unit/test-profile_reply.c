@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Replies made of small profiles; through a socket and with real ones: tests/daemon/profiles.py. */
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
+#include <sys/stat.h>
 #include <vpmu/vpmu.h>
 
 #include "daemon/profile_reply.h"
@@ -114,16 +116,20 @@ TEST(a_comparison_is_of_the_same_event)
 	vpmu_profile_free(other);
 }
 
-TEST(an_export_is_a_sealed_file)
+TEST(an_export_is_a_file_to_read)
 {
 	struct vpmu_profile *p = varied_profile();
 	struct profile_reply_opts opts = reply_opts();
+	struct stat st;
 	uint64_t bytes;
 	char *text;
 	int fd;
 
 	CHECK(profile_reply_is_format("vpmu") && profile_reply_is_format("folded") && !profile_reply_is_format("jpeg"));
 	CHECK_EQ(profile_reply_export(p, &opts, &fd, &bytes, NULL), 0);
+	CHECK_EQ(fstat(fd, &st), 0);
+	CHECK_EQ(st.st_nlink, 0);
+	CHECK_EQ(fcntl(fd, F_GET_SEALS), -1); /* on a disk, not in memory */
 	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 0);
 	CHECK_EQ(lseek(fd, 0, SEEK_END), (off_t)bytes);
 	CHECK_EQ(pwrite(fd, "x", 1, 0), -1);
