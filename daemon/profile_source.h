@@ -28,7 +28,7 @@ void profile_source_deinit(struct profile_source *source);
 int profile_source_parse(struct call *call, const char *name, struct profile_source *ret_source);
 
 /*
- * profile_source_get - @fn gets the profile, in the loop, its to free; or NULL and an error. 1 if it will be called; 0 if the call has
+ * profile_source_get - @fn gets the profile, in the loop, its to free and to read only; or NULL and an error. 1 if it will be called; 0 if the call has
  * been answered instead; -ENOMEM, -EBUSY. Of a session it is the whole profile: profile_source_choose().
  */
 typedef void (*profile_source_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);

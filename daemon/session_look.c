@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a session has seen: the runner's cuts, merged into one profile (total), of which everybody who looks gets a copy.
+ * What a session has seen: the runner's cuts, merged into one profile (total), of which who looks gets a copy: one for all who
+ * wait at that time, read-only, so that many who look take no more memory than one.
  *
  *	look -> cut (the runner's thread names addresses) -> job (merge, copy) -> fn
  *
@@ -19,19 +20,13 @@
 
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 
-struct served {
-	struct look look;
-	struct vpmu_profile *copy;
-	struct vpmu_error error;
-};
-
 struct merge {
 	struct session *session;
 	unsigned int epoch;
-	struct vpmu_profile *total, *from;
-	struct vpmu_error error; /* of the merging */
+	struct vpmu_profile *total, *from, *copy;
+	struct vpmu_error error, copy_error; /* of the merging; of the copying */
 	size_t n;
-	struct served served[];
+	struct look looks[];
 };
 
 /* ---- in the pool ---- */
@@ -58,19 +53,21 @@ static void merge_and_copy(void *data)
 	else if (merge->from)
 		(void)vpmu_profile_merge(merge->total, merge->from, &merge->error);
 	merge->from = vpmu_profile_free(merge->from);
-	for (size_t i = 0; i < merge->n && merge->total; i++)
-		(void)copy_profile(merge->total, &merge->served[i].copy, &merge->served[i].error);
+	if (merge->n && merge->total)
+		(void)copy_profile(merge->total, &merge->copy, &merge->copy_error);
 }
 
 /* ---- in the loop ---- */
 
 static void go_on(struct session *session);
 
-static void serve(const struct served *served, const struct vpmu_error *error)
+static void serve(const struct merge *merge, const struct vpmu_error *error)
 {
-	const struct vpmu_error *why = served->error.code ? &served->error : error;
+	const struct vpmu_error *why = merge->copy_error.code ? &merge->copy_error : error;
 
-	served->look.fn(served->copy, served->copy ? NULL : why, served->look.data);
+	for (size_t i = 0; i < merge->n; i++)
+		merge->looks[i].fn(merge->copy ? vpmu_profile_ref(merge->copy) : NULL, merge->copy ? NULL : why,
+				   merge->looks[i].data);
 }
 
 static void merged(void *data, bool cancelled)
@@ -90,8 +87,8 @@ static void merged(void *data, bool cancelled)
 	session->looking = false;
 	if (session->total && vpmu_profile_memory(session->total) > TOTAL_BYTES)
 		session_end_early(session, "its profile has grown to 64 MiB");
-	for (size_t i = 0; i < merge->n; i++)
-		serve(&merge->served[i], session->look_error.code ? &session->look_error : &none);
+	serve(merge, session->look_error.code ? &session->look_error : &none);
+	vpmu_profile_free(merge->copy);
 	free(merge);
 	if (session->all && session->runner && session->last_taken)
 		session_closed(session);
@@ -110,7 +107,7 @@ static void merge_in_loop(void *data)
  */
 static int begin_merge(struct session *session, struct vpmu_profile *profile)
 {
-	struct merge *merge = calloc(1, sizeof(*merge) + session->looks.n * sizeof(merge->served[0]));
+	struct merge *merge = calloc(1, sizeof(*merge) + session->looks.n * sizeof(merge->looks[0]));
 	int r;
 
 	if (!merge) {
@@ -124,7 +121,7 @@ static int begin_merge(struct session *session, struct vpmu_profile *profile)
 	merge->from = profile;
 	merge->n = session->looks.n;
 	for (size_t i = 0; i < merge->n; i++)
-		merge->served[i].look = session->looks.items[i];
+		merge->looks[i] = session->looks.items[i];
 	session->looks.n = 0;
 	r = jobs_run(session->jobs, merge_and_copy, merged, merge);
 	/* The pool is full: better a slow loop than a profile with a hole. */

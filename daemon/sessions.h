@@ -136,7 +136,7 @@ void session_info(const struct session *session, struct session_info *ret_info);
 void session_active_guests(const struct session *session, void (*fn)(const struct domain *domain, void *data), void *data);
 
 /*
- * session_look - @fn gets what was sampled until now, its to free; NULL and an error (-ENODATA: nothing yet) if there is none.
+ * session_look - @fn gets what was sampled until now, its to free and to read only (others may have the same); NULL and an error (-ENODATA: nothing yet) if there is none.
  * It is always called, once and later, unless this fails: -EINVAL (a recording), -ENOMEM, -EBUSY (too many look at once).
  */
 typedef void (*session_look_fn)(struct vpmu_profile *profile, const struct vpmu_error *error, void *data);

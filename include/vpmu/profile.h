@@ -130,6 +130,12 @@ VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts, struct vpmu_
 VPMU_API struct vpmu_profile *vpmu_profile_free(struct vpmu_profile *profile);
 
 /*
+ * vpmu_profile_ref - one more owner of @profile, which is returned: it is gone once each has freed it. From then on nothing changes it
+ * (what is const here may be called from several threads).
+ */
+VPMU_API struct vpmu_profile *vpmu_profile_ref(struct vpmu_profile *profile);
+
+/*
  * vpmu_profile_add - count @sample. All samples between new and resolve come from one session or recording.
  * A vpmu_sample_fn with the profile as its data. Running out of memory is remembered and returned by resolve.
  */

@@ -13,7 +13,7 @@
 
 VPMU_API struct vpmu_profile *vpmu_profile_free(struct vpmu_profile *profile)
 {
-	if (!profile)
+	if (!profile || atomic_fetch_sub(&profile->refs, 1) > 1)
 		return NULL;
 	stacks_free(profile->filling);
 	tables_deinit(&profile->tables);
@@ -21,6 +21,12 @@ VPMU_API struct vpmu_profile *vpmu_profile_free(struct vpmu_profile *profile)
 	return NULL;
 }
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
+
+VPMU_API struct vpmu_profile *vpmu_profile_ref(struct vpmu_profile *profile)
+{
+	atomic_fetch_add(&profile->refs, 1);
+	return profile;
+}
 
 VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts,
 			      struct vpmu_profile **ret_profile, struct vpmu_error *reterr)
@@ -30,7 +36,10 @@ VPMU_API int vpmu_profile_new(const struct vpmu_profile_opts *opts,
 	if (!opts_valid(opts, sizeof(*opts)))
 		return error_set(reterr, -EINVAL, "profile options of a newer library version");
 	profile = calloc(1, sizeof(*profile));
-	if (!profile || tables_init(&profile->tables) < 0)
+	if (!profile)
+		return error_oom(reterr);
+	profile->refs = 1;
+	if (tables_init(&profile->tables) < 0)
 		return error_oom(reterr);
 	opts_take(&profile->opts, opts);
 	*ret_profile = take_ptr(profile);

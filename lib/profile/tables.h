@@ -6,6 +6,7 @@
 #ifndef PROFILE_TABLES_H
 #define PROFILE_TABLES_H
 
+#include <stdatomic.h>
 #include <vpmu/session.h>
 
 #include "profile/profile.h"
@@ -32,6 +33,7 @@ struct profile_tables {
 struct stacks;
 
 struct vpmu_profile {
+	atomic_uint refs;
 	struct vpmu_profile_opts opts;
 	struct stacks *filling;	/* what was added; NULL once resolved */
 	bool resolved, failed;	/* failed: a sample could not be counted */

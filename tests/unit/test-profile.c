@@ -374,6 +374,20 @@ TEST(many_raw_stacks_keep_their_counts)
 	maker_deinit(&m);
 }
 
+TEST(a_profile_goes_with_its_last_owner)
+{
+	struct vpmu_profile *p = profile_new(), *q;
+	struct vpmu_coverage coverage;
+
+	put(p, "web1", "f", "main", 3);
+	q = vpmu_profile_ref(p);
+	CHECK(q == p);
+	vpmu_profile_free(p);
+	vpmu_profile_coverage(q, &coverage);
+	CHECK_EQ(coverage.samples, 3);
+	vpmu_profile_free(q);
+}
+
 int main(void)
 {
 	return test_main();

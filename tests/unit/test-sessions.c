@@ -251,6 +251,34 @@ TEST(looks_add_up_and_outlive_the_sessions_time)
 	world_free(world);
 }
 
+static void keep_look(struct vpmu_profile *profile, const struct vpmu_error *error, void *data)
+{
+	struct vpmu_profile **kept = data;
+
+	CHECK(!error);
+	*kept = profile;
+}
+
+/* How many look is no matter of memory. The first is served by itself, before the loop hears of the others. */
+TEST(who_looks_at_the_same_time_gets_the_same_profile)
+{
+	pid_t guest = qemu_start(guest_name("a"), 1);
+	struct world *world = world_new();
+	struct session *session = must_start(world, &(struct session_wishes){ .duration_ns = 200000000 });
+	struct vpmu_profile *kept[3] = {};
+
+	wait_for(world, &world->ended, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		CHECK_EQ(session_look(session, keep_look, &kept[i]), 0);
+	while (!kept[1] || !kept[2])
+		turn(world);
+	CHECK(kept[1] == kept[2]);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		vpmu_profile_free(kept[i]);
+	qemu_end(guest);
+	world_free(world);
+}
+
 TEST(the_connections_end_is_its_sessions_end)
 {
 	pid_t guest = qemu_start(guest_name("a"), 1);
