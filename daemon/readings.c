@@ -23,6 +23,7 @@ struct member {
 	uint64_t domain;
 	struct vpmu_guest_info info; /* a copy */
 	enum { LIVES, LEAVES, GONE } state; /* the loop's alone */
+	char *new_name; /* the loop's, for the next job: it was renamed; NULL = it was not */
 	/* the job's, while there is one */
 	struct vpmu_counters *counters; /* NULL = not opened yet, or it failed */
 	size_t n_ended;
@@ -65,6 +66,7 @@ static struct member *member_free(struct member *member)
 	if (!member)
 		return NULL;
 	vpmu_counters_free(member->counters);
+	free(member->new_name);
 	free((char *)member->info.name);
 	free((char *)member->info.uuid);
 	free((struct vpmu_vcpu_info *)member->info.vcpus);
@@ -181,6 +183,15 @@ static void work(void *data)
 
 static int start(struct readings *readings, enum job job);
 
+/* Not while a job may be looking at the old one. */
+static void take_new_name(struct member *member)
+{
+	if (!member->new_name)
+		return;
+	free((char *)member->info.name);
+	member->info.name = take_ptr(member->new_name);
+}
+
 static void end(void *data, bool cancelled)
 {
 	struct readings *readings = data;
@@ -223,6 +234,8 @@ static int start(struct readings *readings, enum job job)
 		readings->next = MAX(readings->next, job);
 		return 0;
 	}
+	vec_for_each (member, &readings->members)
+		take_new_name(*member);
 	readings->work.n = 0;
 	if (!vec_reserve(&readings->work, readings->members.n))
 		return -ENOMEM;
@@ -268,11 +281,44 @@ static void remove_member(struct readings *readings, uint64_t domain)
 	}
 }
 
-static bool has(const struct readings *readings, uint64_t domain)
+static struct member *find(const struct readings *readings, uint64_t domain)
 {
 	vec_for_each (member, &readings->members)
 		if ((*member)->domain == domain && (*member)->state == LIVES)
-			return true;
+			return *member;
+	return NULL;
+}
+
+static bool has(const struct readings *readings, uint64_t domain)
+{
+	return find(readings, domain) != NULL;
+}
+
+static void rename_member(struct member *member, const char *name)
+{
+	char *copy;
+
+	if (streq(member->new_name ? member->new_name : member->info.name, name))
+		return;
+	/* Without memory the old name stays. */
+	copy = strdup(name);
+	if (!copy)
+		return;
+	free(member->new_name);
+	member->new_name = copy;
+}
+
+/* Something about it is new, which may be what makes it one of the set. Returns whether it joined. */
+static bool reconsider(struct readings *readings, const struct domain *domain)
+{
+	struct member *member = find(readings, domain->id);
+
+	if (!member)
+		return domain->running && add(readings, domain);
+	if (readings->opts.wants && !readings->opts.wants(domain, readings->opts.data))
+		remove_member(readings, domain->id);
+	else
+		rename_member(member, domain->name);
 	return false;
 }
 
@@ -285,6 +331,10 @@ static void on_change(enum domain_change change, const struct domain *domain, co
 	switch (change) {
 	case DOMAIN_STARTED:
 		if (!has(readings, domain->id) && add(readings, domain))
+			(void)start(readings, JOB_LOOK);
+		break;
+	case DOMAIN_CHANGED:
+		if (reconsider(readings, domain))
 			(void)start(readings, JOB_LOOK);
 		break;
 	case DOMAIN_STOPPED:
@@ -305,12 +355,8 @@ void readings_reconsider(struct readings *readings)
 	const struct domain *domain;
 	bool added = false;
 
-	for (size_t i = 0; (domain = domains_get(readings->opts.domains, i)); i++) {
-		if (!has(readings, domain->id))
-			added |= domain->running && add(readings, domain);
-		else if (readings->opts.wants && !readings->opts.wants(domain, readings->opts.data))
-			remove_member(readings, domain->id);
-	}
+	for (size_t i = 0; (domain = domains_get(readings->opts.domains, i)); i++)
+		added |= reconsider(readings, domain);
 	if (added)
 		(void)start(readings, JOB_LOOK);
 }

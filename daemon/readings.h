@@ -18,7 +18,7 @@ struct readings;
 /* What was counted on one guest since the reading before. Belongs to the set, valid during the call. */
 struct reading {
 	uint64_t domain;  /* its id */
-	const char *name; /* as it was when it started */
+	const char *name; /* as it was when the reading began */
 	bool last;	  /* the guest is gone: what it did at the end */
 	struct vpmu_counts counts;
 };
@@ -28,7 +28,7 @@ struct readings_opts {
 	struct domains *domains;
 	const char *events;    /* as vpmu_counters_opts.events; copied */
 	const char *proc_path; /* for tests; NULL = /proc; must outlive the set */
-	/* In the loop: is this guest one of the set? NULL = all are. Asked when it starts, and by readings_reconsider(). */
+	/* In the loop: is this guest one of the set? NULL = all are. Asked when it starts or is renamed, and by readings_reconsider(). */
 	bool (*wants)(const struct domain *domain, void *data);
 	/* In the pool, one guest after the other. */
 	void (*read)(const struct reading *reading, void *data);

@@ -177,6 +177,42 @@ TEST(only_those_that_are_wanted)
 	world_free(world);
 }
 
+static void call_it(struct world *world, const char *name)
+{
+	const struct libvirt_domain domain = { name, "00000000-0000-0000-0000-000000000001", "running", 400 };
+
+	CHECK_EQ(domains_libvirt_has(world->domains, &domain), 0);
+	domains_look(world->domains);
+}
+
+TEST(who_is_renamed_is_called_so_or_is_not_wanted_any_more)
+{
+	struct world *world;
+
+	fake_vcpu_process(400, "web1", 0);
+	world = world_new(wants_web);
+	call_it(world, "web1");
+	read_once(world);
+	read_once(world);
+	CHECK_STR(world->read, "web1");
+	call_it(world, "web2");
+	read_once(world);
+	CHECK_STR(world->read, "web2");
+	CHECK_EQ(world->gone, 0);
+	call_it(world, "db");
+	CHECK_EQ(world->gone, 1);
+	CHECK_EQ(readings_guests(world->readings), 0);
+	read_once(world);
+	read_once(world);
+	CHECK_STR(world->read, "");
+	call_it(world, "web3");
+	CHECK_EQ(readings_guests(world->readings), 1);
+	read_once(world);
+	read_once(world);
+	CHECK_STR(world->read, "web3");
+	world_free(world);
+}
+
 TEST(why_a_guest_could_not_be_opened_is_told)
 {
 	struct world *world;
