@@ -304,6 +304,11 @@ void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner)
 	settle(arbiter, plan(arbiter), NULL);
 }
 
+uint32_t arbiter_max_requests(const struct arbiter *arbiter)
+{
+	return arbiter->node.max_requests;
+}
+
 uint32_t arbiter_free_counters(const struct arbiter *arbiter)
 {
 	return arbiter->node.n_counters - arbiter->n_used;

@@ -79,6 +79,9 @@ int arbiter_request(struct arbiter *arbiter, const struct arbiter_request *reque
 void arbiter_release(struct arbiter *arbiter, uint64_t id);
 void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner); /* not 0 */
 
+/* The node's. */
+uint32_t arbiter_max_requests(const struct arbiter *arbiter);
+
 /* General ones. */
 uint32_t arbiter_free_counters(const struct arbiter *arbiter);
 

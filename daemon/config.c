@@ -27,6 +27,7 @@
 #define TIB		 (UINT64_C(1) << 40)
 #define HOUR_S		 UINT64_C(3600)
 #define DAY_S		 (24 * HOUR_S)
+#define SESSIONS_MAX	 900 /* well below what the arbiter takes (node.c) */
 
 enum kind {
 	KIND_TEXT,
@@ -68,8 +69,8 @@ static const struct key keys[] = {
 	{ "access", "operators", "", KIND_ACCOUNTS, FIELD(operators) },
 	{ "limits", "max-connections", "256", KIND_COUNT, FIELD(max_connections), 1, 65536 },
 	{ "limits", "max-connections-per-user", "64", KIND_COUNT, FIELD(max_connections_per_user), 1, 65536 },
-	{ "limits", "max-sessions", "64", KIND_COUNT, FIELD(max_sessions), 0, 4096 },
-	{ "limits", "max-sessions-per-user", "8", KIND_COUNT, FIELD(max_sessions_per_user), 0, 4096 },
+	{ "limits", "max-sessions", "64", KIND_COUNT, FIELD(max_sessions), 0, SESSIONS_MAX },
+	{ "limits", "max-sessions-per-user", "8", KIND_COUNT, FIELD(max_sessions_per_user), 0, SESSIONS_MAX },
 	{ "limits", "max-subscriptions-per-user", "32", KIND_COUNT, FIELD(max_subscriptions_per_user), 0, 65536 },
 	{ "limits", "max-request", "1M", KIND_BYTES, FIELD(max_request_bytes), 4 * KIB, 16 * MIB },
 	{ "limits", "max-queued", "32M", KIND_BYTES, FIELD(max_queued_bytes), 64 * KIB, GIB },

@@ -328,8 +328,10 @@ static int get_counters(struct session *session, struct session_refusal *refusal
 		session->plan = (struct session_plan){};
 		return error_set(&refusal->error, r, "none of the events can be had: %s", refusal->plan.grants[0].why);
 	}
-	if (r == -ENOSPC)
+	if (r == -ENOSPC) {
+		refusal->limit = (uint32_t)arbiter_max_requests(session->all->manager->arbiter);
 		return error_set(&refusal->error, -EDQUOT, "there are too many sessions");
+	}
 	if (r == -EINVAL)
 		return error_set(&refusal->error, r, "more than %d events", ARBITER_EVENTS_MAX);
 	return r < 0 ? error_oom(&refusal->error) : 0;
