@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "libvirt_follow.h"
 #include "util/cleanup.h"
@@ -18,6 +19,7 @@
 #define RETRY_LAST_MS	     15000
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT	     3
+#define TURN_WAIT_S	     1
 
 struct uuid {
 	char text[VIR_UUID_STRING_BUFLEN];
@@ -227,10 +229,25 @@ static bool connect_and_serve(struct follow *follow)
 	return true;
 }
 
+/*
+ * libvirt's event loop is the whole process's, and two threads in it would call each other's callbacks. So who follows another
+ * libvirt waits until the one before has ended; not for ever, since that one may wait for a libvirt that does not answer.
+ */
+static bool take_turn(pthread_mutex_t *turn)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += TURN_WAIT_S;
+	return pthread_mutex_timedlock(turn, &until) == 0;
+}
+
 void libvirt_follow(const char *uri, int stop_fd, libvirt_word_fn fn, void *data)
 {
+	static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct follow follow = { .uri = uri, .fn = fn, .data = data };
+	bool my_turn = take_turn(&turn);
 	int retry_ms = RETRY_FIRST_MS, watch;
 
 	pthread_once(&once, prepare_libvirt);
@@ -247,4 +264,6 @@ void libvirt_follow(const char *uri, int stop_fd, libvirt_word_fn fn, void *data
 	if (watch >= 0)
 		virEventRemoveHandle(watch);
 	vec_free(&follow.touched);
+	if (my_turn)
+		pthread_mutex_unlock(&turn);
 }

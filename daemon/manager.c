@@ -83,10 +83,16 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	struct config before;
 	int r = config_load(manager->config_path, manager->config_must_exist, &config, reterr);
 
+	/* First all that may fail, so that the old configuration can stay in force as a whole. */
 	if (r == 0)
-		r = access_reload(manager->access, config, reterr);
+		r = watcher_prepare(manager->watcher, config, reterr);
 	if (r < 0)
 		return r;
+	r = access_reload(manager->access, config, reterr);
+	if (r < 0) {
+		watcher_reload(manager->watcher, manager->config);
+		return r;
+	}
 	say_what_waits(manager->config, config);
 	before = *manager->config;
 	*manager->config = *config;
@@ -100,7 +106,8 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	if (manager->store)
 		store_reload(manager->store, manager->config);
 	always_on_reload(manager->always_on);
-	return watcher_reload(manager->watcher, manager->config, reterr);
+	watcher_reload(manager->watcher, manager->config);
+	return 0;
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)

@@ -27,13 +27,16 @@ struct link {
 	bool closed; /* under the lock: nobody listens, and jobs may be gone */
 	char *uri;
 	int stop_fd;
+	pthread_t thread;
+	struct link *older; /* in the watcher's list of those that end */
 };
 
 struct watcher {
 	struct jobs *jobs;
 	struct domains *domains;
 	struct link *link; /* NULL: do without libvirt */
-	pthread_t thread;
+	struct link *retired; /* their threads end, or hang */
+	struct link *next; /* of a configuration that is not in force yet; nobody listens to it */
 	enum watcher_state state;
 	char *why;
 };
@@ -177,7 +180,7 @@ static void *follow(void *data)
 
 /* ---- start and stop ---- */
 
-static int start_thread(struct watcher *watcher, struct link *link)
+static int start_thread(struct link *link)
 {
 	sigset_t all, before;
 	int r;
@@ -186,18 +189,20 @@ static int start_thread(struct watcher *watcher, struct link *link)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	atomic_fetch_add(&link->n_refs, 1);
-	r = -pthread_create(&watcher->thread, NULL, follow, link);
+	r = -pthread_create(&link->thread, NULL, follow, link);
 	if (r < 0)
 		atomic_fetch_sub(&link->n_refs, 1);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 
-static int start(struct watcher *watcher, const char *uri, struct vpmu_error *reterr)
+/* *ret_link is NULL if there is to be no libvirt. */
+static int link_new(struct jobs *jobs, const char *uri, struct link **ret_link, struct vpmu_error *reterr)
 {
 	_cleanup_(link_unrefp) struct link *link = NULL;
 	int r;
 
+	*ret_link = NULL;
 	if (streq(uri, "none"))
 		return 0;
 	link = calloc(1, sizeof(*link));
@@ -211,77 +216,121 @@ static int start(struct watcher *watcher, const char *uri, struct vpmu_error *re
 	link->uri = strdup(uri);
 	if (!link->uri)
 		return error_oom(reterr);
-	link->jobs = watcher->jobs;
-	link->watcher = watcher;
-	watcher->state = WATCHER_CONNECTING;
-	r = start_thread(watcher, link);
-	if (r < 0) {
-		watcher->state = WATCHER_OFF;
+	link->jobs = jobs;
+	r = start_thread(link);
+	if (r < 0)
 		return error_errno(reterr, r, "start", "the thread that follows libvirt");
-	}
-	watcher->link = take_ptr(link);
+	*ret_link = take_ptr(link);
 	return 0;
 }
 
-static void stop(struct watcher *watcher)
+/* What it says comes by the loop, so it said nothing yet. */
+static void listen_to(struct watcher *watcher, struct link *link)
 {
-	struct timespec until;
-	uint64_t one = 1;
-
-	if (!watcher->link)
-		return;
-	watcher->link->watcher = NULL;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_WAIT_S;
-	if (write(watcher->link->stop_fd, &one, sizeof(one)) < 0 ||
-	    pthread_timedjoin_np(watcher->thread, NULL, &until) != 0) {
-		/* libvirt does not answer. The thread ends when it does, or with us. */
-		pthread_mutex_lock(&watcher->link->lock);
-		watcher->link->closed = true;
-		pthread_mutex_unlock(&watcher->link->lock);
-		pthread_detach(watcher->thread);
-	}
-	watcher->link = link_unref(watcher->link);
-	watcher->state = WATCHER_OFF;
+	watcher->link = link;
+	watcher->state = link ? WATCHER_CONNECTING : WATCHER_OFF;
 	free(watcher->why);
 	watcher->why = NULL;
+	if (link)
+		link->watcher = watcher;
+}
+
+/* Nobody listens to it any more. Its thread ends when libvirt answers. */
+static void retire(struct watcher *watcher, struct link *link)
+{
+	uint64_t one = 1;
+
+	if (!link)
+		return;
+	link->watcher = NULL;
+	(void)!write(link->stop_fd, &one, sizeof(one));
+	link->older = watcher->retired;
+	watcher->retired = link;
+}
+
+/* Forgets the threads that have ended; @until: lets go of those that have not by then. */
+static void sweep(struct watcher *watcher, const struct timespec *until)
+{
+	struct link **at = &watcher->retired;
+
+	while (*at) {
+		struct link *link = *at;
+		bool ended = (until ? pthread_timedjoin_np(link->thread, NULL, until) :
+				      pthread_tryjoin_np(link->thread, NULL)) == 0;
+
+		if (!ended && !until) {
+			at = &link->older;
+			continue;
+		}
+		if (!ended) {
+			pthread_mutex_lock(&link->lock);
+			link->closed = true;
+			pthread_mutex_unlock(&link->lock);
+			pthread_detach(link->thread);
+		}
+		*at = link->older;
+		link_unref(link);
+	}
 }
 
 int watcher_new(struct jobs *jobs, struct domains *domains, const struct config *config, struct watcher **ret_watcher,
 		struct vpmu_error *reterr)
 {
 	_cleanup_(watcher_freep) struct watcher *watcher = calloc(1, sizeof(*watcher));
+	struct link *link;
 	int r;
 
 	if (!watcher)
 		return error_oom(reterr);
 	watcher->jobs = jobs;
 	watcher->domains = domains;
-	r = start(watcher, config->libvirt, reterr);
+	r = link_new(jobs, config->libvirt, &link, reterr);
 	if (r < 0)
 		return r;
+	listen_to(watcher, link);
 	*ret_watcher = take_ptr(watcher);
 	return 0;
 }
 
 struct watcher *watcher_free(struct watcher *watcher)
 {
+	struct timespec until;
+
 	if (!watcher)
 		return NULL;
-	stop(watcher);
+	retire(watcher, watcher->next);
+	retire(watcher, watcher->link);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	sweep(watcher, &until);
+	free(watcher->why);
 	free(watcher);
 	return NULL;
 }
 
-int watcher_reload(struct watcher *watcher, const struct config *config, struct vpmu_error *reterr)
+static bool is_followed(const struct watcher *watcher, const char *uri)
 {
-	if (streq(config->libvirt, watcher->link ? watcher->link->uri : "none"))
-		return 0;
-	stop(watcher);
+	return streq(uri, watcher->link ? watcher->link->uri : "none");
+}
+
+int watcher_prepare(struct watcher *watcher, const struct config *config, struct vpmu_error *reterr)
+{
+	retire(watcher, take_ptr(watcher->next));
+	sweep(watcher, NULL);
+	return is_followed(watcher, config->libvirt) ? 0 : link_new(watcher->jobs, config->libvirt, &watcher->next, reterr);
+}
+
+void watcher_reload(struct watcher *watcher, const struct config *config)
+{
+	if (is_followed(watcher, config->libvirt)) {
+		retire(watcher, take_ptr(watcher->next));
+		return;
+	}
+	retire(watcher, take_ptr(watcher->link));
 	/* What the other libvirt said no longer holds. */
 	domains_libvirt_begin(watcher->domains);
 	domains_libvirt_end(watcher->domains);
-	return start(watcher, config->libvirt, reterr);
+	listen_to(watcher, take_ptr(watcher->next));
 }
 
 enum watcher_state watcher_state(const struct watcher *watcher, const char **ret_why)

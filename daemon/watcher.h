@@ -19,8 +19,12 @@ int watcher_new(struct jobs *jobs, struct domains *domains, const struct config 
 struct watcher *watcher_free(struct watcher *watcher);
 DEFINE_CLEANUP(struct watcher *, watcher_free)
 
-/* After a reload: another URI is connected to. Errors: as watcher_new(); then there is no libvirt until the next one. */
-int watcher_reload(struct watcher *watcher, const struct config *config, struct vpmu_error *reterr);
+/*
+ * A reload: watcher_prepare() makes what another URI needs and changes nothing yet (errors: as watcher_new()); then watcher_reload() of
+ * the same @config changes to it, or of the old one drops it. Neither waits for a libvirt.
+ */
+int watcher_prepare(struct watcher *watcher, const struct config *config, struct vpmu_error *reterr);
+void watcher_reload(struct watcher *watcher, const struct config *config);
 
 enum watcher_state {
 	WATCHER_OFF,	    /* the configuration says "none" */

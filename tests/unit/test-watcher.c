@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libvirt's test driver lives in this process: test:///default has one domain, "test", and everybody who opens it sees the same. */
+#include <errno.h>
 #include <libvirt/libvirt.h>
+#include <sys/resource.h>
 
 #include "daemon/watcher.h"
 #include "fake_proc.h"
@@ -150,12 +152,61 @@ TEST(another_uri_replaces_what_was_known)
 	world_open(&world, (char[]){ "none" });
 	CHECK_EQ(state_of(&world), WATCHER_OFF);
 	world.config.libvirt = (char[]){ "test:///default" };
-	CHECK_EQ(watcher_reload(world.watcher, &world.config, NULL), 0);
+	CHECK_EQ(watcher_prepare(world.watcher, &world.config, NULL), 0);
+	watcher_reload(world.watcher, &world.config);
 	RUN_UNTIL(&world, domain_named(&world, "test"));
 	world.config.libvirt = (char[]){ "none" };
-	CHECK_EQ(watcher_reload(world.watcher, &world.config, NULL), 0);
+	CHECK_EQ(watcher_prepare(world.watcher, &world.config, NULL), 0);
+	watcher_reload(world.watcher, &world.config);
 	CHECK_EQ(domains_count(world.domains), 0);
 	CHECK_EQ(state_of(&world), WATCHER_OFF);
+	world_close(&world);
+}
+
+TEST(another_libvirt_is_followed_after_the_first)
+{
+	static const char node[] = "<node><domain type='test'><name>other</name><memory>1024</memory><os><type>hvm</type></os></domain></node>";
+	char path[64], uri[96];
+	struct world world;
+
+	snprintf(path, sizeof(path), "%s/other.xml", fake_dir());
+	fake_text(path, node);
+	snprintf(uri, sizeof(uri), "test://%s", path);
+	world_open(&world, (char[]){ "test:///default" });
+	RUN_UNTIL(&world, domain_named(&world, "test"));
+	for (int i = 0; i < 5; i++) {
+		world.config.libvirt = i % 2 ? (char[]){ "test:///default" } : uri;
+		CHECK_EQ(watcher_prepare(world.watcher, &world.config, NULL), 0);
+		watcher_reload(world.watcher, &world.config);
+		CHECK_EQ(domains_count(world.domains), 0);
+		RUN_UNTIL(&world, domain_named(&world, i % 2 ? "test" : "other"));
+		CHECK_EQ(domains_count(world.domains), 1);
+	}
+	world_close(&world);
+}
+
+TEST(what_cannot_be_changed_to_changes_nothing)
+{
+	struct config other = { .libvirt = (char[]){ "test:///nonexistent.xml" }, .other_guests = true };
+	struct rlimit before;
+	struct vpmu_error error;
+	struct world world;
+
+	world_open(&world, (char[]){ "test:///default" });
+	RUN_UNTIL(&world, domain_named(&world, "test"));
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }), 0);
+	CHECK_EQ(watcher_prepare(world.watcher, &other, &error), -EMFILE);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+	CHECK_EQ(state_of(&world), WATCHER_CONNECTED);
+	CHECK(domain_named(&world, "test"));
+	/* Nor does what is not taken. */
+	CHECK_EQ(watcher_prepare(world.watcher, &other, &error), 0);
+	for (int i = 0; i < 10; i++)
+		CHECK_CMP(sd_event_run(world.loop, 10000), >=, 0);
+	watcher_reload(world.watcher, &world.config);
+	CHECK_EQ(state_of(&world), WATCHER_CONNECTED);
+	CHECK(domain_named(&world, "test"));
 	world_close(&world);
 }
 
