@@ -23,7 +23,7 @@ struct event {
 };
 
 struct request {
-	uint64_t id, owner;
+	uint64_t id;
 	int priority;
 	bool takes_back;
 	size_t n;
@@ -203,7 +203,6 @@ static struct request *request_new(const struct arbiter_request *asked)
 	for (size_t i = 0; i < asked->n_events; i++)
 		request->events[i].asked = asked->events[i];
 	request->n = asked->n_events;
-	request->owner = asked->owner;
 	request->priority = asked->priority;
 	request->takes_back = asked->takes_back;
 	return take_ptr(request);
@@ -282,26 +281,6 @@ void arbiter_release(struct arbiter *arbiter, uint64_t id)
 		settle(arbiter, plan(arbiter), NULL);
 		return;
 	}
-}
-
-void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner)
-{
-	size_t kept = 0;
-
-	if (!owner)
-		return;
-	for (size_t i = 0; i < arbiter->line.n; i++) {
-		struct request *request = arbiter->line.items[i];
-
-		if (request->owner == owner)
-			request_free(request);
-		else
-			arbiter->line.items[kept++] = request;
-	}
-	if (kept == arbiter->line.n)
-		return;
-	arbiter->line.n = kept;
-	settle(arbiter, plan(arbiter), NULL);
 }
 
 uint32_t arbiter_max_requests(const struct arbiter *arbiter)

@@ -54,7 +54,6 @@ struct grant {
 };
 
 struct arbiter_request {
-	uint64_t owner;	  /* connection, or 0 for a lasting one */
 	int priority;	  /* -100 … 100; vpmud's own always-on session has -50 */
 	bool node_wide;
 	bool takes_back;  /* wants what it lost as soon as it is free again */
@@ -77,7 +76,6 @@ DEFINE_CLEANUP(struct arbiter *, arbiter_free)
 int arbiter_request(struct arbiter *arbiter, const struct arbiter_request *request, uint64_t *ret_id,
 		    struct grant *ret_grants);
 void arbiter_release(struct arbiter *arbiter, uint64_t id);
-void arbiter_release_owner(struct arbiter *arbiter, uint64_t owner); /* not 0 */
 
 /* The node's. */
 uint32_t arbiter_max_requests(const struct arbiter *arbiter);

@@ -315,7 +315,6 @@ static int open_runner(struct session *session, struct vpmu_error *reterr)
 static int get_counters(struct session *session, struct session_refusal *refusal)
 {
 	struct arbiter_request request = {
-		.owner = session->connection,
 		.priority = session->priority,
 		.node_wide = session->node_wide,
 		.n_events = session->plan.n,

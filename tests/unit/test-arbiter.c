@@ -64,13 +64,12 @@ static void changed(uint64_t request, size_t event, const struct grant *grant, v
 }
 
 /* Returns the request's id, 0 if all was refused. */
-static uint64_t ask(struct arbiter *arbiter, struct told *told, const char *letters, int priority, uint64_t owner,
-		    bool takes_back)
+static uint64_t ask(struct arbiter *arbiter, struct told *told, const char *letters, int priority, bool takes_back)
 {
 	struct arbiter_event events[ARBITER_EVENTS_MAX];
 	struct grant grants[ARBITER_EVENTS_MAX];
 	struct arbiter_request request = {
-		.owner = owner, .priority = priority, .takes_back = takes_back, .events = events,
+		.priority = priority, .takes_back = takes_back, .events = events,
 	};
 	uint64_t id = 0;
 	int r;
@@ -143,6 +142,14 @@ static const struct {
 	  { { "Cc", 0, 1, false, "GR", "GR" }, { "s", 0, 2, false, "P", "P" } } },
 };
 
+/* As when a client's connection ends: of steps 0 … @now - 1. */
+static void release_all_of(struct arbiter *arbiter, const struct step *steps, size_t now, const uint64_t *ids)
+{
+	for (size_t i = 0; i < now; i++)
+		if (ids[i] && steps[i].owner == steps[now].owner)
+			arbiter_release(arbiter, ids[i]);
+}
+
 static void run_case(size_t at)
 {
 	const struct step *steps = cases[at].steps;
@@ -156,10 +163,10 @@ static void run_case(size_t at)
 	CHECK_EQ(arbiter_new(&node, changed, &told, &arbiter), 0);
 	for (size_t i = 0; i < PER_STEP && (steps[i].events || steps[i].owner); i++) {
 		if (!steps[i].events) {
-			arbiter_release_owner(arbiter, steps[i].owner);
+			release_all_of(arbiter, steps, i, ids);
 			continue;
 		}
-		ids[i] = ask(arbiter, &told, steps[i].events, steps[i].priority, steps[i].owner, steps[i].takes_back);
+		ids[i] = ask(arbiter, &told, steps[i].events, steps[i].priority, steps[i].takes_back);
 		if (strcmp(ids[i] ? told.grants[ids[i]] : "-", steps[i].first) != 0)
 			FAIL("%s: request %zu: %s, not %s", cases[at].name, i, ids[i] ? told.grants[ids[i]] : "-",
 			     steps[i].first);
@@ -190,7 +197,7 @@ TEST(a_thousand_requests_come_and_go)
 
 	CHECK_EQ(arbiter_new(&node, changed, &told, &arbiter), 0);
 	for (int i = 0; i < 1000; i++) {
-		ids[i] = ask(arbiter, &told, "c", i % 21 - 10, 0, true);
+		ids[i] = ask(arbiter, &told, "c", i % 21 - 10, true);
 		CHECK_EQ(ids[i], i + 1);
 	}
 	CHECK_EQ(arbiter_request(arbiter, &one, &id, &grant), -ENOSPC);
@@ -231,7 +238,6 @@ TEST(requests_that_make_no_sense_are_refused)
 	CHECK_EQ(arbiter_request(arbiter, &request, &id, grants), -EINVAL);
 	request.priority = 100;
 	CHECK_EQ(arbiter_request(arbiter, &request, &id, grants), 0);
-	arbiter_release_owner(arbiter, 0); /* is nobody */
 	arbiter_free(arbiter);
 }
 
@@ -408,7 +414,7 @@ static void model_step(struct model *model, struct arbiter *arbiter, struct told
 		for (size_t i = 0, n = 1 + roll(3); i < n; i++)
 			letters[i] = letters[0] == 's' ? 's' : "nhcCgwts"[roll(i ? 7 : 8)];
 		model_ask(model, letters, priority, owner, takes_back,
-			  ask(arbiter, told, letters, priority, owner, takes_back));
+			  ask(arbiter, told, letters, priority, takes_back));
 	} else if (model->n && roll(4)) {
 		size_t i = roll((uint32_t)model->n);
 
@@ -416,11 +422,13 @@ static void model_step(struct model *model, struct arbiter *arbiter, struct told
 		model_drop(model, i);
 		model_plan(model);
 	} else {
-		arbiter_release_owner(arbiter, owner);
-		for (size_t i = model->n; i-- > 0;)
-			if (model->requests[i].owner == owner)
-				model_drop(model, i);
-		model_plan(model);
+		for (size_t i = model->n; i-- > 0;) {
+			if (model->requests[i].owner != owner)
+				continue;
+			arbiter_release(arbiter, model->requests[i].id);
+			model_drop(model, i);
+			model_plan(model);
+		}
 	}
 }
 
