@@ -337,6 +337,21 @@ TEST(what_cannot_be_is_refused_and_costs_nothing)
 	world_free(world);
 }
 
+TEST(what_the_arbiter_does_not_take_is_refused_with_its_limit)
+{
+	struct world *world = world_new();
+	struct session_refusal refusal;
+
+	world->manager.config->max_sessions = world->manager.config->max_sessions_per_user = 50;
+	CHECK_EQ(access_reload(world->manager.access, world->manager.config, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		must_start(world, &(struct session_wishes){ .connection = 0 });
+	CHECK_EQ(start(world, &(struct session_wishes){ .connection = 0 }, &refusal), -EDQUOT);
+	CHECK_EQ(refusal.limit, 20);
+	session_refusal_deinit(&refusal);
+	world_free(world);
+}
+
 TEST(others_sessions_are_not_seen)
 {
 	struct world *world = world_new();
