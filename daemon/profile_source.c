@@ -235,6 +235,8 @@ static int get_from_store(const struct profile_source *source, struct call *call
 	r = choose_stored(source, call, manager, &guests);
 	query.guests = guests.items;
 	query.n_guests = guests.n;
+	/* Counts of all guests together would be more than the samples of one, and are not for everybody. */
+	query.rest = !source->patterns.n && access_sees_all(manager->access, call_peer(call));
 	if (r > 0) {
 		r = store_get(manager->store, &query, fn, data);
 		r = r < 0 ? r : 1;

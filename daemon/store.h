@@ -41,6 +41,7 @@ struct store_guest {
 struct store_query {
 	const struct store_guest *guests; /* copied; callers name what they may see */
 	size_t n_guests;
+	bool rest; /* and what cannot be told apart by guest: of those who may see all guests, and ask for all */
 	int64_t since_ms, until_ms; /* whole minutes are taken, and whole hours of what is older than a day */
 };
 

@@ -398,7 +398,6 @@ static void part_of(sqlite3_stmt *s, struct store_part *ret_part)
 
 typedef VEC(int64_t) guest_ids;
 
-/* "The rest" is wanted by everybody. */
 static int wanted_guests(struct store_db *db, store_wanted_fn wanted, void *data, guest_ids *ret_ids)
 {
 	_statement_ sqlite3_stmt *s = prepare(db, "SELECT id, name, uuid FROM guests ORDER BY name <> '' DESC, id");
@@ -410,7 +409,7 @@ static int wanted_guests(struct store_db *db, store_wanted_fn wanted, void *data
 		const char *name = (const char *)sqlite3_column_text(s, 1), *uuid = (const char *)sqlite3_column_text(s, 2);
 		bool rest = name && uuid && !name[0] && !uuid[0];
 
-		if (name && uuid && (rest ? ret_ids->n > 0 : wanted(name, uuid, data)) &&
+		if (name && uuid && (!rest || ret_ids->n > 0) && wanted(name, uuid, data) &&
 		    !vec_push(ret_ids, sqlite3_column_int64(s, 0)))
 			return -1;
 	}

@@ -53,8 +53,8 @@ int store_db_put(struct store_db *db, const struct store_part *parts, size_t n, 
 		 int64_t now_ms, struct vpmu_error *reterr);
 
 /*
- * store_db_each - the profiles that overlap [since_ms, until_ms): guest by guest those that are @wanted, then the rest. A part is
- * valid until @fn returns; a negative number from it ends the walk and is returned.
+ * store_db_each - the profiles that overlap [since_ms, until_ms): guest by guest those that are @wanted, then the rest, if any guest is
+ * wanted and it is, too (as "", ""). A part is valid until @fn returns; a negative number from it ends the walk and is returned.
  */
 typedef bool (*store_wanted_fn)(const char *name, const char *uuid, void *data);
 typedef int (*store_part_fn)(const struct store_part *part, void *data);

@@ -20,6 +20,7 @@ DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 struct reading {
 	struct store *store;
 	guest_list guests;
+	bool rest;
 	int64_t since_ms, until_ms;
 	store_fn fn;
 	void *data;
@@ -58,6 +59,8 @@ static bool is_wanted(const char *name, const char *uuid, void *data)
 {
 	struct reading *r = data;
 
+	if (!name[0] && !uuid[0])
+		return r->rest;
 	vec_for_each(guest, &r->guests)
 		if (streq(guest->name, name) && streq(guest->uuid, uuid))
 			return true;
@@ -227,6 +230,7 @@ int store_get(struct store *store, const struct store_query *query, store_fn fn,
 	if (!reading)
 		return -ENOMEM;
 	reading->store = store_ref(store);
+	reading->rest = query->rest;
 	reading->since_ms = query->since_ms;
 	reading->until_ms = query->until_ms;
 	reading->fn = fn;

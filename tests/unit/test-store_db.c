@@ -117,18 +117,19 @@ TEST(what_goes_in_comes_out_by_guest_and_time)
 	put_text(db, "", "", NOW - 2 * MINUTE, "rest");
 	put_text(db, "web1", "u1", NOW - 2 * MINUTE, "again");
 	reader = open_store(false);
-	check_texts(reader, "web1", 0, NOW, "web1:a web1:b web1:again :rest ");
+	check_texts(reader, "web1", 0, NOW, "web1:a web1:b web1:again ");
 	check_texts(reader, "web1", NOW - 3 * MINUTE, NOW - 2 * MINUTE, "web1:a ");
 	check_texts(reader, "web1", NOW - 2 * MINUTE - 1, NOW - 2 * MINUTE, "web1:a ");
-	check_texts(reader, "web1", NOW - 2 * MINUTE + 1, NOW, "web1:b web1:again :rest ");
+	check_texts(reader, "web1", NOW - 2 * MINUTE + 1, NOW, "web1:b web1:again ");
 	check_texts(reader, NULL, NOW - 2 * MINUTE, NOW, "web1:b web1:again web2:c :rest ");
+	check_texts(reader, "", 0, NOW, "");
 	check_texts(reader, "nobody", 0, NOW, "");
 	CHECK_EQ(store_db_guests(reader, name_guest, &guests, NULL), 0);
 	CHECK_STR(guests.text, "web1/u1 web2/ ");
 	store_db_close(reader);
 	store_db_close(db);
 	db = open_store(true);
-	check_texts(db, "web2", 0, NOW, "web2:c :rest ");
+	check_texts(db, "web2", 0, NOW, "web2:c ");
 	store_db_close(db);
 	remove_directory();
 }
