@@ -3,8 +3,8 @@
  * The socket is read only while a call could be begun: no call in progress, no whole message waiting, the client reading what it
  * was sent. Otherwise what the client writes waits in the kernel, and the client with it. That it hangs up is told in any case.
  *
- * Two things may take no longer than send-timeout: a message to arrive, once it has begun, and the client to read something of what
- * waits for it.
+ * Some things may take no longer than send-timeout: a message to arrive, once it has begun, and the client to read something of what
+ * waits for it. And whoever may not look is not to be idle, either.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -49,6 +49,8 @@ struct connection {
 	size_t queued_bytes;
 	struct call *call;
 	uint64_t message_began_us, last_read_us; /* 0: nothing to wait for */
+	uint64_t idle_since_us;			 /* the same; a stranger's only */
+	bool stranger;
 	bool file_waits; /* one that was sent, maybe as far as the kernel, and not read: no call begins, there is one at a time */
 	bool ended;  /* the client says no more */
 	bool broken; /* to be closed */
@@ -158,8 +160,8 @@ static bool may_begin(const struct connection *connection)
 /* What of the input's room is more than everyone has for nothing. */
 static int charge_input(struct connection *connection)
 {
-	size_t now = connection->input.room > SMALL_INPUT ? connection->input.room : 0;
-	int r = server_charge_input(connection->server, (ssize_t)now - (ssize_t)connection->charged_input);
+	size_t now = connection->input.room > SMALL_INPUT ? connection->input.room : 0, before = connection->charged_input;
+	int r = now > before ? server_may_charge_input(connection->server, connection, now - before) : 0;
 
 	if (r == 0)
 		connection->charged_input = now;
@@ -238,7 +240,9 @@ static uint64_t deadline(const struct connection *connection)
 
 	if (connection->first || connection->file_waits)
 		return connection->last_read_us + patience;
-	return connection->message_began_us ? connection->message_began_us + patience : UINT64_MAX;
+	if (connection->message_began_us)
+		return connection->message_began_us + patience;
+	return connection->idle_since_us ? connection->idle_since_us + patience : UINT64_MAX;
 }
 
 static void set_timer(struct connection *connection)
@@ -288,6 +292,10 @@ static void go_on(struct connection *connection)
 		sd_event_now(server_manager(connection->server)->loop, CLOCK_MONOTONIC, &connection->message_began_us);
 	if (!reading)
 		connection->message_began_us = 0;
+	if (!reading || connection->input.n > 0)
+		connection->idle_since_us = 0;
+	else if (connection->stranger && !connection->idle_since_us)
+		sd_event_now(server_manager(connection->server)->loop, CLOCK_MONOTONIC, &connection->idle_since_us);
 	sd_event_source_set_io_events(connection->io, events);
 	if (ready && may_begin(connection))
 		sd_event_source_set_enabled(connection->again, SD_EVENT_ONESHOT);
@@ -333,9 +341,9 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *data)
 	(void)source;
 	look_for_file(connection);
 	if (deadline(connection) <= now_us)
-		connection_break(connection, connection->first || connection->file_waits ?
-						     "it does not read its replies" :
-						     "a request does not come to its end");
+		connection_break(connection, connection->first || connection->file_waits ? "it does not read its replies" :
+					     connection->message_began_us ? "a request does not come to its end" :
+									    "it may not ask, and does not");
 	go_on(connection);
 	return 0;
 }
@@ -350,14 +358,16 @@ static int watch(struct connection *connection)
 	if (r >= 0)
 		r = sd_event_add_time(loop, &connection->timer, CLOCK_MONOTONIC, UINT64_MAX, LOOK_AGAIN_US, on_timer,
 				      connection);
+	/* A stranger's idle time begins now. */
 	if (r >= 0)
-		r = sd_event_source_set_enabled(connection->again, SD_EVENT_OFF);
+		r = sd_event_source_set_enabled(connection->again, connection->stranger ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(connection->timer, SD_EVENT_OFF);
 	return r;
 }
 
-int connection_new(struct server *server, int fd, const struct peer *peer, struct connection **ret_connection)
+int connection_new(struct server *server, int fd, const struct peer *peer, bool stranger,
+		   struct connection **ret_connection)
 {
 	static uint64_t last_id;
 	_cleanup_(connection_freep) struct connection *connection = calloc(1, sizeof(*connection));
@@ -370,6 +380,7 @@ int connection_new(struct server *server, int fd, const struct peer *peer, struc
 	}
 	connection->server = server;
 	connection->fd = fd;
+	connection->stranger = stranger;
 	connection->id = ++last_id;
 	connection->last = &connection->first;
 	connection->peer = *peer;
@@ -414,7 +425,6 @@ struct connection *connection_free(struct connection *connection)
 		discharge(connection, connection->queued_bytes);
 	while (connection->first)
 		drop_outgoing(connection);
-	server_charge_input(connection->server, -(ssize_t)connection->charged_input);
 	access_discharge(server_manager(connection->server)->access, connection->peer.uid, CHARGE_CONNECTION);
 	sd_event_source_disable_unref(connection->io);
 	sd_event_source_disable_unref(connection->again);
@@ -458,4 +468,14 @@ struct server *connection_server(const struct connection *connection)
 size_t connection_queued_bytes(const struct connection *connection)
 {
 	return connection->queued_bytes;
+}
+
+size_t connection_charged_input(const struct connection *connection)
+{
+	return connection->charged_input;
+}
+
+bool connection_is_strangers(const struct connection *connection)
+{
+	return connection->stranger;
 }

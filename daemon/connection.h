@@ -13,8 +13,12 @@
 #include "server.h"
 #include "util/strbuf.h"
 
-/* @fd is taken, and with it the charge for a connection of @peer's (CHARGE_CONNECTION), in any case. */
-int connection_new(struct server *server, int fd, const struct peer *peer, struct connection **ret_connection);
+/*
+ * @fd is taken, and with it the charge for a connection of @peer's (CHARGE_CONNECTION), in any case. @stranger: of one who may not look,
+ * which is closed when nothing comes from it for as long as send-timeout.
+ */
+int connection_new(struct server *server, int fd, const struct peer *peer, bool stranger,
+		   struct connection **ret_connection);
 /* Closes it: a call in progress hears that its client is gone. */
 struct connection *connection_free(struct connection *connection);
 DEFINE_CLEANUP(struct connection *, connection_free)
@@ -23,6 +27,8 @@ uint64_t connection_id(const struct connection *connection);
 const struct peer *connection_peer(const struct connection *connection);
 struct server *connection_server(const struct connection *connection);
 size_t connection_queued_bytes(const struct connection *connection);
+size_t connection_charged_input(const struct connection *connection); /* for server_may_charge_input() */
+bool connection_is_strangers(const struct connection *connection);
 
 /* What is not to be read any more: the connection will be closed, soon. @why NULL: the client left. */
 void connection_break(struct connection *connection, const char *why);

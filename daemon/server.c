@@ -17,8 +17,10 @@
 #define BACKLOG	       128
 #define ACCEPT_AT_ONCE 8
 #define MAX_GROUPS     1024
-#define STRANGERS_MAX  2 /* connections of a user who may not even look */
-/* Requests of more than a few KiB, together, while they arrive. */
+/* Connections of a user who may not even look; and of all of them, who may have many user ids. */
+#define STRANGERS_MAX	  2
+#define ALL_STRANGERS_MAX 16
+/* A user's requests of more than a few KiB, together, while they arrive. */
 #define LONG_INPUT_MAX_BYTES (32 << 20)
 /* Without descriptors or memory, accepting is tried again so much later. */
 #define BACK_OFF_US UINT64_C(100000)
@@ -34,7 +36,6 @@ struct server {
 	char *path; /* of the socket that we made */
 	sd_event_source *io, *back_off;
 	struct connection *connections;
-	size_t long_input_bytes;
 	bool said_busy;
 	uint64_t drops_until_ns; /* the minute in which drops_said were said */
 	unsigned int drops_said;
@@ -72,20 +73,26 @@ static void refuse(int fd, uint32_t limit)
 		return; /* then it learns from the closed connection */
 }
 
-static int admit(struct server *server, const struct peer *peer, uint32_t *ret_limit)
+/* They take no room that others need. */
+static int admit_stranger(struct server *server, const struct peer *peer, uint32_t *ret_limit)
+{
+	uint32_t most = MAX(MIN(ALL_STRANGERS_MAX, server->manager->config->max_connections / 4), STRANGERS_MAX);
+	uint32_t strangers = 0, mine = 0;
+
+	for (struct connection *c = server->connections; c; c = connection_next(c)) {
+		strangers += connection_is_strangers(c);
+		mine += connection_peer(c)->uid == peer->uid;
+	}
+	*ret_limit = mine >= STRANGERS_MAX ? STRANGERS_MAX : most;
+	return mine >= STRANGERS_MAX || strangers >= most ? -EDQUOT : 0;
+}
+
+static int admit(struct server *server, const struct peer *peer, bool stranger, uint32_t *ret_limit)
 {
 	struct access *access = server->manager->access;
-	uint32_t strangers = 0;
+	int r = stranger ? admit_stranger(server, peer, ret_limit) : 0;
 
-	if (!access_may(access, peer, RIGHT_READ)) {
-		for (struct connection *c = server->connections; c; c = connection_next(c))
-			strangers += connection_peer(c)->uid == peer->uid;
-		if (strangers >= STRANGERS_MAX) {
-			*ret_limit = STRANGERS_MAX;
-			return -EDQUOT;
-		}
-	}
-	return access_charge(access, peer->uid, CHARGE_CONNECTION, ret_limit);
+	return r < 0 ? r : access_charge(access, peer->uid, CHARGE_CONNECTION, ret_limit);
 }
 
 static void welcome(struct server *server, int accepted)
@@ -95,15 +102,17 @@ static void welcome(struct server *server, int accepted)
 	gid_t groups[MAX_GROUPS];
 	uint32_t limit = 0;
 	struct peer peer;
+	bool stranger;
 
 	if (get_peer(fd, &peer, groups, MAX_GROUPS) < 0)
 		return;
-	if (admit(server, &peer, &limit) < 0) {
+	stranger = !access_may(server->manager->access, &peer, RIGHT_READ);
+	if (admit(server, &peer, stranger, &limit) < 0) {
 		server->stats.clients_refused++;
 		refuse(fd, limit);
 		return;
 	}
-	if (connection_new(server, take_fd(&fd), &peer, &connection) < 0) {
+	if (connection_new(server, take_fd(&fd), &peer, stranger, &connection) < 0) {
 		server->stats.clients_refused++;
 		return;
 	}
@@ -360,10 +369,16 @@ struct server_stats *server_counts(struct server *server)
 	return &server->stats;
 }
 
-int server_charge_input(struct server *server, ssize_t change)
+int server_may_charge_input(const struct server *server, const struct connection *connection, size_t more)
 {
-	if (change > 0 && server->long_input_bytes + (size_t)change > LONG_INPUT_MAX_BYTES)
+	uid_t uid = connection_peer(connection)->uid;
+	size_t bytes = more;
+
+	/* Whoever may not look has little to say. */
+	if (connection_is_strangers(connection))
 		return -EDQUOT;
-	server->long_input_bytes += (size_t)change;
-	return 0;
+	for (const struct connection *c = server->connections; c; c = connection_next(c))
+		if (connection_peer(c)->uid == uid)
+			bytes += connection_charged_input(c);
+	return bytes > LONG_INPUT_MAX_BYTES ? -EDQUOT : 0;
 }

@@ -47,10 +47,10 @@ bool server_checks_replies(const struct server *server);
 struct server_stats *server_counts(struct server *server);
 
 /*
- * Requests that are longer than most are charged here while they arrive: -EDQUOT if all of them together are more than is good. To
- * be given back with a negative @change.
+ * Requests that are longer than most are charged while they arrive: -EDQUOT if all of this client's user, with @more of @connection's,
+ * are more than is good.
  */
-int server_charge_input(struct server *server, ssize_t change);
+int server_may_charge_input(const struct server *server, const struct connection *connection, size_t more);
 
 /* A client of @peer's is dropped for what it did: counted, and said, but not more than a few times a minute. */
 void server_drops(struct server *server, const struct peer *peer, const char *why);

@@ -5,11 +5,12 @@ import json
 import os
 import traceback
 
-from raw import Daemon, check_equal, tell
+from raw import Closed, Daemon, check_equal, tell
 from vpmud import wait_until
 
 READER, OPERATOR, TIED, STRANGER = 2001, 2002, 2003, 2004
 GROUP = 3001
+LONG = b'{"method":"org.varlink.service.GetInfo"}'.ljust(3 << 20, b" ") + b"\0"
 
 if os.geteuid() != 0:
     print("SKIP: only root can be several users")
@@ -17,7 +18,9 @@ if os.geteuid() != 0:
 
 daemon = Daemon(f"""
 [limits]
+send-timeout = 2s
 max-connections = 20
+max-request = 4M
 max-connections-per-user = 12
 max-subscriptions-per-user = 2
 [user {TIED}]
@@ -101,6 +104,70 @@ def test_each_user_has_so_many_connections():
     check_equal(be(READER, lambda: connections_of_mine(14)), [12, [12, 12]])
     # Who may not look gets little of what there is.
     check_equal(be(STRANGER, lambda: connections_of_mine(4)), [2, [2, 2]])
+
+
+def hold(uid, story):
+    """A process of this user that does @story, holds its breath, and ends when what is returned is called."""
+    go, gone = os.pipe()
+    done, did = os.pipe()
+    if (child := os.fork()) == 0:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+        try:
+            kept = story()
+            os.write(did, b"y" if kept else b"n")
+            os.read(go, 1)
+        finally:
+            os._exit(0)
+    os.close(go)
+    os.close(did)
+    check_equal(os.read(done, 1), b"y")
+
+    def end():
+        os.write(gone, b"e")
+        os.close(gone)
+        os.waitpid(child, 0)
+    return end
+
+
+def test_strangers_of_many_users_leave_room():
+    ends = [hold(4000 + i, lambda: [daemon.connect() for _ in range(2)]) for i in range(10)]
+    check_equal(be(READER, lambda: connections_of_mine(12)), [12, []])
+    # Nor do they stay for long if they have nothing to say; others may.
+    with daemon.connect() as mine:
+        def is_dropped():
+            with daemon.connect() as wire:
+                return wire.is_closed()
+        for end in ends:
+            end()
+        check_equal(be(STRANGER, is_dropped), True)
+        check_equal("parameters" in mine.call("org.varlink.service.GetInfo"), True)
+
+
+def test_long_requests_are_counted_by_user():
+    def be_long():
+        wires = [daemon.connect() for _ in range(12)]
+        for wire in wires:
+            try:
+                wire.send(LONG[:-1])
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # one too many
+        return wires
+    end = hold(READER, be_long)
+    check_equal(be(OPERATOR, lambda: connections_of_long()), [1, 0])
+    check_equal(be(STRANGER, lambda: connections_of_long()), [0, 1])
+    end()
+
+
+def connections_of_long():
+    """How many long requests of one are answered, and how many are dropped."""
+    with daemon.connect() as wire:
+        try:
+            wire.send(LONG)
+            return [int("parameters" in wire.read()), 0]
+        except (Closed, BrokenPipeError, ConnectionResetError):
+            return [0, 1]
 
 
 def test_all_users_together_do_not_lock_root_out():

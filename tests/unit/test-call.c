@@ -40,7 +40,7 @@ static void start(struct fixture *f, const char *config)
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	f->client = ends[1];
 	CHECK_EQ(access_charge(manager->access, somebody.uid, CHARGE_CONNECTION, &limit), 0);
-	CHECK_EQ(connection_new(manager->server, ends[0], &somebody, &f->connection), 0);
+	CHECK_EQ(connection_new(manager->server, ends[0], &somebody, false, &f->connection), 0);
 }
 
 /* The connection, unless it is closed already. */
