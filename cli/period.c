@@ -8,8 +8,10 @@
 #include "util/macro.h"
 #include "period.h"
 
-#define DAY_MS	 (24 * 3600 * INT64_C(1000))
-#define MAX_MS	 (INT64_C(253402300800) * 1000) /* the year 10000 */
+#define MINUTE_MS (60 * INT64_C(1000))
+#define HOUR_MS	  (60 * MINUTE_MS)
+#define DAY_MS	  (24 * HOUR_MS)
+#define MAX_MS	  (INT64_C(253402300800) * 1000) /* the year 10000 */
 
 int64_t period_now_ms(void)
 {
@@ -267,13 +269,36 @@ int period_point(const char *text, int64_t now_ms, int64_t *ret_ms, struct vpmu_
 
 /* ---- periods ---- */
 
-int period_base(const char *text, const struct period *of, int64_t now_ms, struct period *ret_base,
-		struct vpmu_error *reterr)
+/* How long a piece vpmud keeps @ms in; or will, before it answers. */
+static int64_t piece_of(int64_t ms, int64_t now_ms)
+{
+	return ms - ms % HOUR_MS + HOUR_MS <= now_ms - DAY_MS + MINUTE_MS ? HOUR_MS : MINUTE_MS;
+}
+
+void period_whole(struct period *period, int64_t now_ms)
+{
+	int64_t last_ms = period->until_ms - 1, piece_ms = piece_of(last_ms, now_ms);
+
+	period->since_ms -= period->since_ms % piece_of(period->since_ms, now_ms);
+	period->until_ms = last_ms - last_ms % piece_ms + piece_ms;
+}
+
+/* The minute that it ends in is left out, unless there is no other. */
+static void drop_seconds(struct period *period)
+{
+	period->since_ms -= period->since_ms % MINUTE_MS;
+	period->until_ms -= period->until_ms % MINUTE_MS;
+	if (period->until_ms <= period->since_ms)
+		period->until_ms = period->since_ms + MINUTE_MS;
+}
+
+int period_base(const char *text, struct period *of, int64_t now_ms, struct period *ret_base, struct vpmu_error *reterr)
 {
 	struct period base;
 	int64_t ms;
 	int r;
 
+	drop_seconds(of);
 	if (streq(text, "yesterday")) {
 		base = (struct period){ days_before(of->since_ms, 1), days_before(of->until_ms, 1) };
 	} else if (parse_duration(text, &ms)) {
@@ -284,6 +309,9 @@ int period_base(const char *text, const struct period *of, int64_t now_ms, struc
 			return r;
 		base.until_ms = base.since_ms + (of->until_ms - of->since_ms);
 	}
+	drop_seconds(&base);
+	period_whole(of, now_ms);
+	period_whole(&base, now_ms);
 	if (base.since_ms < of->until_ms && base.until_ms > of->since_ms) {
 		_strbuf_ struct strbuf one = {}, two = {};
 

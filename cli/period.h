@@ -25,12 +25,18 @@ struct period {
 int period_point(const char *text, int64_t now_ms, int64_t *ret_ms, struct vpmu_error *reterr);
 
 /*
- * The period that @of is compared with, of the same length: moved back by a day ("yesterday": the same time of the day, also
- * where the clocks were changed in between) or a duration ("1h", "1w"), or beginning at a point in time. -EINVAL, also if the
- * two overlap: what is in both would be compared with itself.
+ * period_whole - what vpmud has of @period: it keeps minutes, and of what is older than a day hours, and takes those at both ends
+ * as a whole. Asked for like this, a period is what is told of it.
  */
-int period_base(const char *text, const struct period *of, int64_t now_ms, struct period *ret_base,
-		struct vpmu_error *reterr);
+void period_whole(struct period *period, int64_t now_ms);
+
+/*
+ * period_base - the period that @of is compared with, of the same length: moved back by a day ("yesterday": the same time of the
+ * day, also where the clocks were changed in between) or a duration ("1h", "1w"), or beginning at a point in time. Both are made
+ * whole: their seconds are dropped first, since an hour until now would else be of 61 minutes, one of which is also in the hour
+ * before. -EINVAL, also if the two overlap: what is in both would be compared with itself.
+ */
+int period_base(const char *text, struct period *of, int64_t now_ms, struct period *ret_base, struct vpmu_error *reterr);
 
 /* "2026-11-20 09:00 to 10:00", in local time. */
 void period_text(const struct period *period, struct strbuf *out);

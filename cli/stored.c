@@ -68,6 +68,7 @@ static enum status read_times(const struct stored_args *args, struct stored *sto
 		return say_usage("--since is not before %s", args->until ? "--until" : "now");
 	if (args->base && period_base(args->base, &stored->period, now_ms, &stored->base, &error) < 0)
 		return say_usage("--base %s", error.text);
+	period_whole(&stored->period, now_ms);
 	return STATUS_DONE;
 }
 

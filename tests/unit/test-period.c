@@ -108,12 +108,12 @@ static void check_base(const char *text, const char *since, const char *until)
 
 TEST(the_base_is_as_long_and_earlier)
 {
-	check_base("yesterday", "2026-11-19 10:30:00", "2026-11-19 11:30:00");
 	check_base("1h", "2026-11-20 09:30:00", "2026-11-20 10:30:00");
-	check_base("1w", "2026-11-13 10:30:00", "2026-11-13 11:30:00");
 	check_base("2026-11-01 08:00", "2026-11-01 07:00:00", "2026-11-01 08:00:00");
 	check_base("yesterday 08:00", "2026-11-19 07:00:00", "2026-11-19 08:00:00");
 	check_base("today", "2026-11-19 23:00:00", "2026-11-20 00:00:00");
+	check_base("yesterday", "2026-11-19 10:00:00", "2026-11-19 11:30:00"); /* the hour from 10:00 on is kept as one */
+	check_base("1w", "2026-11-13 10:00:00", "2026-11-13 12:00:00");
 }
 
 TEST(yesterday_is_the_same_time_of_the_day_when_the_clocks_changed)
@@ -122,9 +122,11 @@ TEST(yesterday_is_the_same_time_of_the_day_when_the_clocks_changed)
 	struct period of = { now - 3600000, now }, base;
 
 	CHECK_EQ(0, period_base("yesterday", &of, now, &base, NULL));
-	CHECK_EQ(base.until_ms, at("2026-10-24 10:30:00")); /* 12:30 in summer time */
+	CHECK_EQ(base.since_ms, at("2026-10-24 09:00:00")); /* 11:30 in summer time; of then there are hours */
+	CHECK_EQ(base.until_ms, at("2026-10-24 11:00:00"));
 	CHECK_EQ(0, period_base("1d", &of, now, &base, NULL));
-	CHECK_EQ(base.until_ms, at("2026-10-24 11:30:00")); /* 24 hours */
+	CHECK_EQ(base.since_ms, at("2026-10-24 10:00:00")); /* 24 hours */
+	CHECK_EQ(base.until_ms, at("2026-10-24 11:30:00")); /* not an hour yet */
 }
 
 TEST(a_period_is_not_compared_with_part_of_itself)
@@ -135,9 +137,71 @@ TEST(a_period_is_not_compared_with_part_of_itself)
 
 	CHECK_EQ(-EINVAL, period_base("1h", &of, now, &base, &error));
 	CHECK_CONTAINS(error.text, "2026-11-20 09:30 to 11:30, which overlaps with 2026-11-20 10:30 to 12:30");
-	CHECK_EQ(-EINVAL, period_base("now", &(struct period){ now - 1000, now + 1000 }, now, &base, NULL));
+	CHECK_EQ(-EINVAL, period_base("now", &(struct period){ now - 60000, now + 60000 }, now, &base, NULL));
 	CHECK_EQ(base.since_ms, 7);
 	CHECK_EQ(0, period_base("2h", &of, now, &base, NULL)); /* they touch */
+}
+
+TEST(whole_minutes_are_taken_and_told)
+{
+	int64_t now = berlin_now();
+	struct period period = { at("2026-11-20 09:47:01"), at("2026-11-20 09:48:01") };
+	_strbuf_ struct strbuf text = {};
+
+	period_whole(&period, now);
+	CHECK_EQ(period.since_ms, at("2026-11-20 09:47:00"));
+	CHECK_EQ(period.until_ms, at("2026-11-20 09:49:00"));
+	period_text(&period, &text);
+	CHECK_STR(text.text, "2026-11-20 10:47 to 10:49");
+	period_whole(&period, now); /* is already */
+	CHECK_EQ(period.since_ms, at("2026-11-20 09:47:00"));
+	CHECK_EQ(period.until_ms, at("2026-11-20 09:49:00"));
+}
+
+TEST(whole_hours_are_taken_of_what_is_older_than_a_day)
+{
+	int64_t now = berlin_now();
+	struct period old = { at("2026-11-19 08:10:00"), at("2026-11-19 08:20:00") };
+	struct period across = { at("2026-11-19 08:10:00"), at("2026-11-19 12:20:30") };
+
+	period_whole(&old, now);
+	CHECK_EQ(old.since_ms, at("2026-11-19 08:00:00"));
+	CHECK_EQ(old.until_ms, at("2026-11-19 09:00:00"));
+	period_whole(&across, now);
+	CHECK_EQ(across.since_ms, at("2026-11-19 08:00:00"));
+	CHECK_EQ(across.until_ms, at("2026-11-19 12:21:00"));
+}
+
+/* At each second of a minute: a period and the one before it are as long as each other, and have no minute in common. */
+TEST(no_minute_is_on_both_sides)
+{
+	static const char *const lengths[] = { "30s", "1m", "90s", "1h" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		for (int64_t now = berlin_now(), end = now + 60000; now < end; now += 500) {
+			struct period of = { .until_ms = now }, base;
+
+			CHECK_EQ(0, period_point(lengths[i], now, &of.since_ms, NULL));
+			if (period_base(lengths[i], &of, now, &base, NULL) < 0)
+				FAIL("%s overlaps at second %lld", lengths[i], (long long)(now / 1000 % 60));
+			CHECK_EQ(0, base.since_ms % 60000);
+			CHECK_EQ(0, of.since_ms % 60000);
+			CHECK_EQ(of.until_ms - of.since_ms, base.until_ms - base.since_ms);
+			CHECK(base.until_ms <= of.since_ms);
+			CHECK(of.until_ms > of.since_ms);
+		}
+	}
+}
+
+TEST(an_hour_that_is_kept_as_one_is_not_compared_with_itself)
+{
+	int64_t now = berlin_now();
+	struct period of = { at("2026-11-10 10:30:00"), at("2026-11-10 11:00:00") }, base;
+	struct vpmu_error error = {};
+
+	CHECK_EQ(-EINVAL, period_base("30m", &of, now, &base, &error));
+	CHECK_CONTAINS(error.text, "2026-11-10 11:00 to 12:00, which overlaps with 2026-11-10 11:00 to 12:00");
+	CHECK_EQ(0, period_base("1h", &of, now, &base, NULL));
 }
 
 TEST(periods_are_told_in_local_time)
