@@ -67,7 +67,7 @@ static int export_to_file(const struct vpmu_profile *profile, const char *format
 	_new_file_ struct new_file file = {};
 	int r;
 
-	r = new_file_open(&file, path, reterr);
+	r = new_file_open(&file, path, 0666, reterr);
 	if (r >= 0)
 		r = vpmu_export(profile, format, opts, file.fd, reterr);
 	if (r >= 0)

@@ -9,11 +9,11 @@
 #include "util/error.h"
 #include "new_file.h"
 
-int new_file_open(struct new_file *file, const char *path, struct vpmu_error *reterr)
+int new_file_open(struct new_file *file, const char *path, mode_t mode, struct vpmu_error *reterr)
 {
 	struct stat st;
 
-	*file = (struct new_file){ .fd = -1, .path = path };
+	*file = (struct new_file){ .fd = -1, .path = path, .mode = mode };
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		file->fd = open(path, O_WRONLY | O_CLOEXEC);
 	} else if (snprintf(file->temp, sizeof(file->temp), "%s.XXXXXX", path) >= (int)sizeof(file->temp)) {
@@ -52,7 +52,7 @@ int new_file_keep(struct new_file *file, struct vpmu_error *reterr)
 		return 0;
 	mask = umask(0);
 	umask(mask);
-	if (fchmod(file->fd, 0666 & ~mask) < 0 || put_in_place(file->temp, file->path) < 0)
+	if (fchmod(file->fd, file->mode & ~mask) < 0 || put_in_place(file->temp, file->path) < 0)
 		return error_errno(reterr, -errno, "write to", file->path);
 	file->temp[0] = '\0';
 	return 0;

@@ -8,15 +8,17 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <vpmu/error.h>
 
 struct new_file {
 	int fd;		   /* to write to */
 	const char *path;
+	mode_t mode;	   /* of the new file, less the umask */
 	char temp[PATH_MAX]; /* "" for what is not replaced */
 };
 
-int new_file_open(struct new_file *file, const char *path, struct vpmu_error *reterr);
+int new_file_open(struct new_file *file, const char *path, mode_t mode, struct vpmu_error *reterr);
 /* All is written. The descriptor is still open afterwards. */
 int new_file_keep(struct new_file *file, struct vpmu_error *reterr);
 /* Without new_file_keep() before, nothing has happened. */

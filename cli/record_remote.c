@@ -157,7 +157,8 @@ static int record(struct vpmu_client *client, const struct name_list *guests, co
 	int r;
 
 	/* First of all: a file that cannot be written is not to be found out afterwards. */
-	r = new_file_open(&file, args->path, reterr);
+	/* For the owner alone, as without vpmud: it holds kernel addresses. */
+	r = new_file_open(&file, args->path, 0600, reterr);
 	if (r < 0)
 		return r;
 	progress_begin(&recording.progress);
