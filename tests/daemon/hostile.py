@@ -3,7 +3,9 @@
 """Clients that mean harm, or cannot help it. The one that does loses its connection or gets an error; a client that minds its own
 business, asking all the while, is answered; vpmud neither grows nor leaks.
 
-The pauses of that client are printed, not judged by the clock of a machine that may be busy: only one of seconds fails."""
+The pauses of that client are judged where it and vpmud go before all else that runs (SCHED_RR), by the best of three times: the
+machine may be another's guest. Elsewhere they are printed, and only one of seconds fails."""
+import functools
 import json
 import multiprocessing
 import os
@@ -20,6 +22,7 @@ GET_INFO = b'{"method":"org.varlink.service.GetInfo"}\0'
 MIB = 1 << 20
 MAX_GROWTH_MIB = 48  # all the memory that clients may hold at once, by the limits below, and malloc's own
 MAX_PAUSE_S = 5
+GOOD_PAUSE_S = 0.05
 
 daemon = Daemon("[limits]\nsend-timeout = 1s\nmax-queued = 8M\nmax-connections-per-user = 40\n")
 
@@ -41,12 +44,14 @@ def hurry(pid):
     """As far as we may, the pauses are to be vpmud's own, not those of a machine with other work to do."""
     try:
         os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(10))
+        return True
     except PermissionError:
-        pass
+        return False
 
 
 class GoodClient:
     """Asks while the block runs; then says for how long it had to wait."""
+    longest_s = 0
 
     def __enter__(self):
         self.stop, self.pause, self.calls = multiprocessing.Event(), multiprocessing.Value("d"), multiprocessing.Value("L")
@@ -68,6 +73,7 @@ class GoodClient:
         check_equal(self.process.exitcode, 0)
         wait_until("its files are closed", lambda: daemon.open_files() <= self.files - 1)
         check_equal(self.pause.value < MAX_PAUSE_S, True)
+        GoodClient.longest_s = max(GoodClient.longest_s, self.pause.value)
         check_equal(SANITIZED or growth < MAX_GROWTH_MIB, True)
 
 
@@ -265,6 +271,20 @@ def test_it_all_leaves_nothing_behind():
     check_equal(daemon.stop(), 0)
 
 
+def at_its_best(story):
+    @functools.wraps(story)
+    def again():
+        for _ in range(3):
+            GoodClient.longest_s = 0
+            story()
+            if GoodClient.longest_s < GOOD_PAUSE_S:
+                return
+        raise AssertionError(f"others waited {GoodClient.longest_s * 1000:.1f} ms, three times over")
+    return again
+
+
 with daemon:
-    hurry(daemon.process.pid)
-    tell(globals())
+    stories = dict(globals())
+    if hurry(daemon.process.pid) and not SANITIZED:
+        stories = {name: at_its_best(thing) if name.startswith("test_") else thing for name, thing in stories.items()}
+    tell(stories)
