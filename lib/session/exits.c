@@ -375,6 +375,10 @@ VPMU_API int vpmu_exits_refresh(struct vpmu_exits *exits, struct vpmu_error *ret
 	if (!exits->probe)
 		return error_set(reterr, -EINVAL, "accounting of exits was not started");
 	r = follow(exits, reterr);
+	/* When they are gone it cannot be asked any more. */
+	vec_for_each (thread, &exits->threads)
+		if (!thread->ended)
+			look_at_time(exits, thread);
 	if (r == 0 && exit_probe_drain(exits->probe, on_sample, exits) < 0)
 		return error_oom(reterr);
 	if (r == 0 && all_gone(exits))
@@ -401,7 +405,10 @@ static int read_all(struct vpmu_exits *exits)
 	return exit_probe_each_detail(exits->probe, on_detail, &reading);
 }
 
-/* Exits come with every timer interrupt, so a vCPU that ran cannot have been without. */
+/*
+ * Exits come with every timer interrupt, so a vCPU that ran cannot have been without. One that hardly
+ * ran may have; but where none are to be expected, its other events tell that it was there.
+ */
 static void judge_silence(struct vpmu_exits *exits)
 {
 	uint64_t ran_ns = 0;
@@ -415,6 +422,9 @@ static void judge_silence(struct vpmu_exits *exits)
 		snprintf(exits->silent, sizeof(exits->silent),
 			 "this KVM's tracepoints kvm_exit and kvm_entry do not fire (vCPUs ran for %.2f s without one): no exits by reason, and no times",
 			 (double)ran_ns / 1e9);
+	else if (exits->rows.entries.n && exit_probe_mute())
+		snprintf(exits->silent, sizeof(exits->silent),
+			 "this KVM's tracepoints kvm_exit and kvm_entry do not fire (others did, none of these): no exits by reason, and no times");
 }
 
 VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since since,

@@ -93,6 +93,37 @@ TEST(a_vcpu_that_runs_without_exits_is_said_to)
 	vpmu_exits_free(exits);
 }
 
+static double cpu_seconds(pid_t pid)
+{
+	struct timespec t = {};
+	clockid_t clock;
+
+	CHECK_EQ(clock_getcpuclockid(pid, &clock), 0);
+	CHECK_EQ(clock_gettime(clock, &t), 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Its first reading is after its end: how long it ran has to be known by then. */
+TEST(a_vcpu_that_ran_and_is_gone_is_said_to_have_been_without_exits)
+{
+	pid_t pid = busy_child();
+	struct vpmu_vcpu_info vcpu = { .index = 0, .tid = pid };
+	struct vpmu_guest_info info = self_guest(pid, &vcpu);
+	struct vpmu_exits *exits = started(&info, 1u << VPMU_EXIT_REASON);
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	double before = cpu_seconds(pid);
+	struct vpmu_error error = {};
+
+	while (cpu_seconds(pid) - before < 0.1)
+		nanosleep(&pause, NULL);
+	CHECK_EQ(vpmu_exits_refresh(exits, &error), 0);
+	end_child(pid);
+	CHECK_EQ(vpmu_exits_refresh(exits, &error), -ESRCH);
+	CHECK_EQ(read_rows(exits, VPMU_SINCE_START).n, 0);
+	CHECK_CONTAINS(vpmu_exits_silent(exits), "kvm_exit");
+	vpmu_exits_free(exits);
+}
+
 TEST(a_guest_that_is_gone_is_not_taken)
 {
 	pid_t pid = busy_child();

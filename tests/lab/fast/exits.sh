@@ -168,6 +168,25 @@ assert count("port") >= 500, r
 PY
 }
 
+# Without --by, and the first reading is after the guest's end.
+guest_dies_and_its_rows_stay() {
+	start_guest vmm primes 1
+	start_exits "$guest" -d 60s
+	wait_until_accounting
+	do_round
+	sleep 0.5
+	stop_guest
+	stop_exits
+	cat exits.out exits.err
+	[ $status = 0 ] || fail "exit status $status: $(cat exits.err)"
+	grep -q gone exits.err || fail "nothing is said about the guest's end"
+	if grep -q 'do not fire' exits.err; then
+		grep -qE 'hlt +101 ' exits.out || fail "halts are not shown"
+	else
+		grep -qiE ' cpuid +10007 ' exits.out || fail "CPUID exits are not shown"
+	fi
+}
+
 # Every kind of exit has one place in this guest, and one caller.
 stacks_lead_to_the_function() {
 	start_guest vmm primes 1
@@ -225,7 +244,7 @@ PY
 }
 
 case $1 in
-primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | stacks_lead_to_the_function | pmu_use_is_told | guest_dies | only_that_guest) ;;
+primes_are_counted_exactly | events_in_place_of_exits | intervals_add_up | stacks_lead_to_the_function | pmu_use_is_told | guest_dies | guest_dies_and_its_rows_stay | only_that_guest) ;;
 *) fail "no such story: $1" ;;
 esac
 need_kvm
