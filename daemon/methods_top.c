@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Top: a session of the call's own, looked at each interval; what it has seen by then is shown and forgotten. It is among
- * the sessions like any other, counts as one of its user's, and ends with the call.
+ * the sessions like any other, counts as one of its user's, and ends with the call; the call ends with the guests.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -33,6 +33,7 @@ struct top {
 	struct profile_reply_opts opts;
 	char *sort;
 	bool busy; /* a look or a job is under way */
+	bool last; /* the next reply is: the guests are gone */
 	bool over;
 
 	/* The job's. */
@@ -79,7 +80,7 @@ static void fail(struct top *top, const struct vpmu_error *error)
 
 static void send(struct top *top, struct json_object *reply)
 {
-	if (call_wants_more(top->call)) {
+	if (call_wants_more(top->call) && !top->last) {
 		call_reply_more(top->call, reply);
 	} else {
 		call_reply(top->call, reply);
@@ -193,7 +194,13 @@ static void on_ended(struct session *session, void *data)
 	struct vpmu_error error;
 
 	session_info(session, &info);
-	error_set(&error, -ENODATA, "%s", info.why ? info.why : "the guests are gone");
+	if (info.state == SESSION_DONE && session_is_there(session)) {
+		/* What they did last is still to be told. */
+		top->last = true;
+		sd_event_source_set_time_relative(top->timer, 0);
+		return;
+	}
+	error_set(&error, -ENODATA, "%s", info.why ? info.why : "the session was stopped");
 	fail(top, &error);
 }
 
@@ -255,6 +262,7 @@ int method_top(struct call *call, struct manager *manager)
 	if (r <= 0)
 		return r;
 	wishes.connection = call_connection(call);
+	wishes.ends_with_guests = true;
 	r = sessions_start(manager->sessions, &wishes, &session_events, top, &session, &refusal);
 	if (r < 0) {
 		r = session_refuse(call, &wishes, &refusal);

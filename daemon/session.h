@@ -40,6 +40,7 @@ struct session {
 	uint64_t duration_ns;
 	int priority, record_fd;
 	bool is_recording;
+	bool ends_with_guests;
 
 	enum session_state state;
 	struct session_plan plan;

@@ -125,8 +125,8 @@ static void settle_options(struct session *session)
 {
 	session->opts.frequency_hz = session->plan.frequency_hz;
 	session_plan_pace(&session->opts, session->whole_process);
-	/* A recording of guests that are gone is done; a session waits for others. */
-	session->opts.wait_for_guests = !session->is_recording && !session->node_wide;
+	/* A session waits for others, unless it is to end. */
+	session->opts.wait_for_guests = !session->ends_with_guests && !session->node_wide;
 }
 
 static int plan_events(struct session *session, const struct session_wishes *wishes, struct session_refusal *refusal)
@@ -171,6 +171,7 @@ int session_new(const struct session_wishes *wishes, bool (*taken)(const void *d
 		return error_oom(&refusal->error);
 	session->refs = 1;
 	session->is_recording = record_fd >= 0;
+	session->ends_with_guests = session->is_recording || wishes->ends_with_guests;
 	session->record_fd = take_fd(&record_fd);
 	session->connection = wishes->connection;
 	session->node_wide = wishes->node_wide;

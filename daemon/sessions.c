@@ -376,12 +376,12 @@ static bool name_taken(const void *data, const char *name)
 	return false;
 }
 
-/* A recording is of guests that run, since it ends when there are none. */
+/* What ends when no guest runs begins with one that does. */
 static int check_running(const struct session *session, struct session_refusal *refusal)
 {
 	const struct domains *domains = session->all->manager->domains;
 
-	if (!session->is_recording || session->node_wide)
+	if (!session->ends_with_guests || session->node_wide)
 		return 0;
 	for (size_t i = 0; i < domains_count(domains); i++)
 		if (domains_get(domains, i)->running && wants(session, domains_get(domains, i)))

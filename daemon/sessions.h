@@ -35,6 +35,7 @@ struct session_wishes {
 	size_t n_guests;
 	bool node_wide;
 	bool whole_process;
+	bool ends_with_guests; /* when there are none any more, and takes some to start; recordings do in any case */
 	const char *events; /* NULL = the default source */
 	uint32_t frequency_hz;
 	uint64_t period;

@@ -247,7 +247,9 @@ def live():
             client.receive()
             guest.process.kill()
             guest.process.wait()
-            wait_until("nothing runs any more", lambda: client.receive()["parameters"]["coverage"]["samples"] == 0)
+            wait_until("it ends with its guest", lambda: not client.receive().get("continues"))
+            wait_until("its session is over", lambda: not client.call("ListSessions")["sessions"])
+            assert client.refused("Top", guests=[guest.name])[0] == "GuestNotFound"
 
 
 main(globals())
