@@ -198,7 +198,7 @@ static struct json_object *parameters_of(const struct start_args *args, const st
 	json_put_bool(parameters, "chains", args->chains);
 	json_put_bool(parameters, "lasting", true); /* this process ends at once */
 	if (args->duration_ns)
-		json_put_int(parameters, "duration_ms", (int64_t)(args->duration_ns / 1000000));
+		json_put_int(parameters, "duration_ms", (int64_t)((args->duration_ns + 999999) / 1000000));
 	json_put_int(parameters, "priority", args->priority);
 	return parameters;
 }

@@ -121,12 +121,15 @@ static int take_period(struct call *call, uint64_t *ret_period)
 	return 1;
 }
 
-static int take_number(struct call *call, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *ret)
+/* From 1 to @high; *ret is 0 if it was not given. */
+static int take_number(struct call *call, const char *name, int64_t high, int64_t *ret)
 {
-	*ret = call_int(call, name, otherwise);
-	if (*ret == otherwise || (*ret >= low && *ret <= high))
+	int64_t value = call_int(call, name, INT64_MIN);
+
+	*ret = value == INT64_MIN ? 0 : value;
+	if (value == INT64_MIN || (value >= 1 && value <= high))
 		return 1;
-	(void)call_bad_value(call, name, "%" PRId64 " is not from %" PRId64 " to %" PRId64, *ret, low, high);
+	(void)call_bad_value(call, name, "%" PRId64 " is not from 1 to %" PRId64, value, high);
 	return 0;
 }
 
@@ -147,9 +150,9 @@ int session_wishes_take(struct call *call, struct session_wishes *ret_wishes, co
 	if (r > 0)
 		r = take_period(call, &wishes.period);
 	if (r > 0)
-		r = take_number(call, "frequency_hz", 1, 1000000, 0, &hz);
+		r = take_number(call, "frequency_hz", 1000000, &hz);
 	if (r > 0)
-		r = take_number(call, "duration_ms", 1, DURATION_MAX_MS, 0, &duration_ms);
+		r = take_number(call, "duration_ms", DURATION_MAX_MS, &duration_ms);
 	if (r <= 0)
 		return r;
 	wishes.frequency_hz = (uint32_t)hz;
