@@ -146,8 +146,7 @@ static enum status run_time(const void *opaque, const struct name_list *operands
 	if (open_clock(operands, guests, &clock, &error) < 0)
 		return say_error(&error);
 	if (*vpmu_clock_missing(clock))
-		say_warning("the scheduler's account only, which comes in steps: %s",
-			    vpmu_clock_missing(clock));
+		say_warning("%s", vpmu_clock_missing(clock)); /* what follows from it the output tells */
 	output.clock = clock;
 	output.guests = guests;
 	output.begin_ns = now_ns();

@@ -135,7 +135,7 @@ VPMU_API int vpmu_clock_read(struct vpmu_clock *clock, enum vpmu_count_since sin
 /* Which guest vpmu_clock_vcpu.guest means; NULL beyond the end. Stays valid after its death. */
 VPMU_API const struct vpmu_guest_info *vpmu_clock_guest(const struct vpmu_clock *clock, size_t i);
 
-/* Why there is no BPF program: one line that belongs to @clock. "" if there is. */
+/* Why there is no BPF program, and what to do: one line that belongs to @clock. "" if there is. */
 VPMU_API const char *vpmu_clock_missing(const struct vpmu_clock *clock);
 
 /* "guest", "exit", "qemu", …: a static string. */

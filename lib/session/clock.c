@@ -15,7 +15,7 @@
 
 struct vpmu_clock {
 	struct clock_probe *probe; /* NULL = the scheduler's accounts only */
-	struct vpmu_error missing; /* … and why */
+	char missing[800]; /* … and why, and what to do */
 	struct roster roster;
 	VEC(struct clock_target *) targets; /* by guest, vCPU, thread */
 	struct clock_target *by_clock[CLOCK_PROBE_THREADS];
@@ -49,6 +49,7 @@ VPMU_API int vpmu_clock_new(const struct vpmu_clock_opts *user_opts, struct vpmu
 			    struct vpmu_error *reterr)
 {
 	_cleanup_(vpmu_clock_freep) struct vpmu_clock *clock = NULL;
+	struct vpmu_error why = {};
 	struct vpmu_clock_opts opts;
 
 	if (!opts_valid(user_opts, sizeof(*user_opts)) ||
@@ -65,9 +66,11 @@ VPMU_API int vpmu_clock_new(const struct vpmu_clock_opts *user_opts, struct vpmu
 	if (!clock->proc_path || !clock->names)
 		return error_oom(reterr);
 	if (opts.no_bpf)
-		error_set(&clock->missing, -EOPNOTSUPP, "it was not asked for");
-	else if (clock_probe_open(&clock->probe, &clock->missing) == -ENOMEM)
+		snprintf(clock->missing, sizeof(clock->missing), "it was not asked for");
+	else if (clock_probe_open(&clock->probe, &why) == -ENOMEM)
 		return error_oom(reterr);
+	else if (!clock->probe)
+		snprintf(clock->missing, sizeof(clock->missing), "%s%s%s", why.text, why.hint[0] ? "; " : "", why.hint);
 	*ret_clock = take_ptr(clock);
 	return 0;
 }
@@ -360,7 +363,7 @@ VPMU_API const struct vpmu_guest_info *vpmu_clock_guest(const struct vpmu_clock 
 
 VPMU_API const char *vpmu_clock_missing(const struct vpmu_clock *clock)
 {
-	return clock->probe ? "" : clock->missing.text;
+	return clock->probe ? "" : clock->missing;
 }
 
 VPMU_API const char *vpmu_clock_part_name(enum vpmu_clock_part part)
