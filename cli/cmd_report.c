@@ -153,6 +153,8 @@ static void print_text(const struct event_reports *e, const struct vpmu_report_o
 	_strbuf_ struct strbuf head = {};
 
 	input_coverage(input, &recorded);
+	if (!input->recording) /* how much of what was asked for there is, only vpmud knows */
+		strbuf_addf(&head, "vpmud: %s\n", input->path);
 	coverage_text(&e->shown, &head);
 	output_write(&head);
 	for (uint32_t i = e->first; i < e->end; i++)

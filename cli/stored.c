@@ -7,6 +7,7 @@
 #include "util/error.h"
 #include "util/io.h"
 #include "json.h"
+#include "json_read.h"
 #include "stored.h"
 
 #define STORED_MAX (UINT64_C(256) << 20) /* of a profile on its way here; a day of a busy node is a few MB */
@@ -72,6 +73,18 @@ static enum status read_times(const struct stored_args *args, struct stored *sto
 	return STATUS_DONE;
 }
 
+/* 0: it has nothing, or tells only those who see all guests. Whatever else is wrong, the next call says. */
+static int64_t ask_for_oldest(struct vpmu_client *client)
+{
+	_reply_ struct json_object *reply = NULL;
+	struct json_object *usage;
+
+	if (remote_call(client, "Stats", NULL, &reply, NULL) < 0)
+		return 0;
+	usage = json_member(reply, "usage");
+	return json_get_int(usage, "store_oldest_ms", 0);
+}
+
 enum status stored_open(const struct stored_args *args, const struct input_args *files,
 			const struct guest_file_args *names, struct stored *ret_stored)
 {
@@ -90,6 +103,8 @@ enum status stored_open(const struct stored_args *args, const struct input_args 
 		return status;
 	if (vpmu_client_new(&opts, &ret_stored->client, &error) < 0)
 		return say_error(&error);
+	if (!args->session)
+		ret_stored->oldest_ms = ask_for_oldest(ret_stored->client);
 	return STATUS_DONE;
 }
 
@@ -135,15 +150,19 @@ static int read_profile(int fd, struct vpmu_profile **ret_profile, struct vpmu_e
 	return vpmu_profile_read(bytes, (size_t)n, NULL, ret_profile, reterr);
 }
 
-/* "vpmud's 2026-11-20 09:00 to 10:00" */
+/* "2026-11-20 09:00 to 10:00", of which there may be less than was asked for. */
 static char *name_of(const struct stored *stored, const struct period *period)
 {
 	_strbuf_ struct strbuf name = {};
 
-	if (stored->session)
+	if (stored->session) {
 		strbuf_addf(&name, "session %s", stored->session);
-	else
+	} else if (period->since_ms < stored->oldest_ms && stored->oldest_ms < period->until_ms) {
+		period_text(&(struct period){ stored->oldest_ms, period->until_ms }, &name);
+		strbuf_adds(&name, " (nothing older is kept)");
+	} else {
 		period_text(period, &name);
+	}
 	return strbuf_take(&name);
 }
 

@@ -25,6 +25,7 @@ bool stored_wanted(const struct stored_args *args);
 struct stored {
 	struct vpmu_client *client;
 	struct period period, base; /* 0 to 0 = of a session; base.until_ms = 0 = none */
+	int64_t oldest_ms;	    /* when what vpmud has begins; 0 = it has nothing, or does not tell this user */
 	const char *session;
 };
 void stored_close(struct stored *stored);
