@@ -225,14 +225,15 @@ static void print_table(const struct lines *lines)
 	output_write(&out);
 }
 
-static void print(const struct lines *lines, bool json, bool has_source)
+/* @doctor: the command that looks at the host from where this one did. */
+static void print(const struct lines *lines, bool json, bool has_source, const char *doctor)
 {
 	if (json)
 		print_json(lines);
 	else if (lines->lines.n)
 		print_table(lines);
 	if (lines->lines.n && !has_source)
-		say("nothing can be profiled here, 'vpmu doctor' tells why");
+		say("nothing can be profiled here, '%s' tells why", doctor);
 	vec_for_each(line, &lines->lines)
 		if (line->why && !json)
 			say("%s: %s", line->name, line->why);
@@ -256,7 +257,7 @@ static enum status list_remote(const struct list_args *args, struct vpmu_client 
 		r = add_remote(&lines, json_item(guests, "guests", i), has_source);
 	if (r < 0)
 		return say_oom();
-	print(&lines, args->common.json, has_source);
+	print(&lines, args->common.json, has_source, "vpmu doctor");
 	if (!lines.lines.n)
 		say("vpmud knows no guests that this user may see");
 	return STATUS_DONE;
@@ -279,7 +280,7 @@ static enum status list_local(const struct list_args *args)
 		r = add_local(&lines, vpmu_guests_get(guests, i), has_source, until_ns);
 	if (r < 0)
 		return say_oom();
-	print(&lines, args->common.json, has_source);
+	print(&lines, args->common.json, has_source, "vpmu doctor --local");
 	if (lines.n_not_looked_at)
 		say("the kernels of %zu guests were not looked for: there are many, and vpmud would know them",
 		    lines.n_not_looked_at);
