@@ -164,6 +164,10 @@ static int record(struct vpmu_client *client, const struct name_list *guests, co
 	progress_begin(&recording.progress);
 	r = remote_stream(client, "Record", parameters_of(guests, args), hear, &recording, reterr);
 	progress_end(&recording.progress);
+	if (r == -ECONNRESET) {
+		error_set(reterr, r, "vpmud closed the connection: nothing of the recording was kept");
+		error_hint(reterr, "'journalctl -u vpmud' may tell why; --local does without it");
+	}
 	summary->elapsed_ns = now_ns() - begin_ns;
 	/* Before its time: nobody but us could have ended it. */
 	summary->guests_gone = !recording.stopped && (!args->duration_ns || summary->elapsed_ns < args->duration_ns);
