@@ -10,6 +10,7 @@
 #include "count_streams.h"
 #include "domains.h"
 #include "readings.h"
+#include "userdb.h"
 #include "util/error.h"
 #include "util/macro.h"
 #include "util/vec.h"
@@ -364,8 +365,10 @@ int count_streams_add(struct count_streams *streams, struct call *call, const st
 static void deny(struct stream *stream)
 {
 	struct vpmu_error error;
+	char user[64];
 
-	error_set(&error, -EPERM, "user %u may not ask vpmud any more", (unsigned int)stream->peer.uid);
+	user_describe(stream->peer.uid, user, sizeof(user));
+	error_set(&error, -EPERM, "user %s may not ask vpmud any more", user);
 	error_hint(&error, "vpmud.conf says who may: 'readers' in [access]");
 	fail(stream, &error);
 }

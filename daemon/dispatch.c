@@ -10,6 +10,7 @@
 #include "dispatch.h"
 #include "introspection.h"
 #include "manager.h"
+#include "userdb.h"
 #include "util/error.h"
 
 /* No parameter of ours is deeper than a few; what a filter of 10000 guests takes. */
@@ -53,10 +54,12 @@ static bool read_request(struct json_object *message, struct request *request)
 static int refuse_rights(struct call *call, enum right right)
 {
 	struct vpmu_error error;
+	char user[64];
 
-	error_set(&error, -EACCES, right == RIGHT_READ ? "user %u may not ask vpmud" :
-							 "user %u may look, but neither start sessions nor record",
-		  (unsigned int)call_peer(call)->uid);
+	user_describe(call_peer(call)->uid, user, sizeof(user));
+	error_set(&error, -EACCES, right == RIGHT_READ ? "user %s may not ask vpmud" :
+							 "user %s may look, but neither start sessions nor record",
+		  user);
 	error_hint(&error, "vpmud.conf says who may: '%s' in [access]", right == RIGHT_READ ? "readers" : "operators");
 	return call_fail_with(call, &error, NULL);
 }

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,21 @@ int user_find(const char *name, uid_t *ret_uid)
 		return -ENOENT;
 	*ret_uid = entry->pw_uid;
 	return 0;
+}
+
+void user_describe(uid_t uid, char *text, size_t room)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *entry = NULL;
+
+	while (file && (entry = fgetpwent(file)) && entry->pw_uid != uid)
+		;
+	if (entry)
+		snprintf(text, room, "%s", entry->pw_name);
+	else
+		snprintf(text, room, "%u", (unsigned int)uid);
+	if (file)
+		fclose(file);
 }
 
 int group_find(const char *name, gid_t *ret_gid)

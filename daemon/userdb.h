@@ -12,4 +12,7 @@
 int user_find(const char *name, uid_t *ret_uid);
 int group_find(const char *name, gid_t *ret_gid);
 
+/* How to speak of a user: the name in /etc/passwd, which is a look into a file and no more; else the number. */
+void user_describe(uid_t uid, char *text, size_t room);
+
 #endif
