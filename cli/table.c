@@ -17,7 +17,13 @@ void table_deinit(struct table *t)
 void table_column(struct table *t, const char *title, enum table_fit fit)
 {
 	if (t->n_columns < TABLE_COLUMNS_MAX)
-		t->columns[t->n_columns++] = (struct table_column){ title, fit, strlen(title) };
+		t->columns[t->n_columns++] = (struct table_column){ title, fit, strlen(title), 0, false };
+}
+
+void table_column_spare(struct table *t, const char *title, enum table_fit fit, uint64_t worth)
+{
+	if (t->n_columns < TABLE_COLUMNS_MAX)
+		t->columns[t->n_columns++] = (struct table_column){ title, fit, strlen(title), worth, false };
 }
 
 /* What was appended to the text since @at is the next cell. */
@@ -83,6 +89,37 @@ void table_measure_row(struct table *t)
 	end_row(t);
 }
 
+/* With columns that may be cut as narrow as they get. */
+static size_t least_width(const struct table *t)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct table_column *c = &t->columns[i];
+
+		if (!c->dropped)
+			width += (c->fit < TABLE_CUT_HEAD ? c->width : MIN(c->width, MAX(strlen(c->title), (size_t)8))) + GAP;
+	}
+	return width ? width - GAP : 0;
+}
+
+static void drop(struct table *t)
+{
+	while (output_width() && least_width(t) > output_width()) {
+		struct table_column *least = NULL;
+
+		for (size_t i = 0; i < t->n_columns; i++) {
+			struct table_column *c = &t->columns[i];
+
+			if (c->worth && !c->dropped && (!least || c->worth <= least->worth))
+				least = c;
+		}
+		if (!least)
+			return;
+		least->dropped = true;
+	}
+}
+
 /*
  * What the fixed columns leave is shared by those that may be cut: the last one gets two thirds,
  * unless the others need less. Nothing gets narrower than its title.
@@ -93,7 +130,9 @@ static void fit(struct table *t)
 	size_t left, want = 0, n_cut = 0;
 
 	for (size_t i = 0; i < t->n_columns; i++) {
-		if (t->columns[i].fit < TABLE_CUT_HEAD) {
+		if (t->columns[i].dropped) {
+			fixed -= GAP;
+		} else if (t->columns[i].fit < TABLE_CUT_HEAD) {
 			fixed += t->columns[i].width;
 		} else {
 			n_cut++;
@@ -107,7 +146,7 @@ static void fit(struct table *t)
 		struct table_column *c = &t->columns[i];
 		size_t share;
 
-		if (c->fit < TABLE_CUT_HEAD)
+		if (c->fit < TABLE_CUT_HEAD || c->dropped)
 			continue;
 		share = n_cut == 1 ? left : left / (n_cut + 1);
 		/* What the columns behind do not need is free for this one. */
@@ -138,6 +177,8 @@ static void print_cell(const struct table *t, size_t column, const char *text, s
 	size_t width = text_width(text, n), pad = c->width > width ? c->width - width : 0;
 	bool last = column + 1 == t->n_columns;
 
+	if (c->dropped)
+		return;
 	if (column)
 		add_blanks(out, GAP);
 	if (c->fit == TABLE_RIGHT)
@@ -163,12 +204,27 @@ static void print_cell(const struct table *t, size_t column, const char *text, s
 
 void table_print_head(struct table *t, struct strbuf *out)
 {
+	drop(t);
 	fit(t);
 	strbuf_adds(out, output_tint(TINT_HEAD));
 	for (size_t i = 0; i < t->n_columns; i++)
 		print_cell(t, i, t->columns[i].title, strlen(t->columns[i].title), TINT_NONE, out);
 	strbuf_adds(out, output_plain());
 	strbuf_addc(out, '\n');
+}
+
+void table_print_dropped(const struct table *t, struct strbuf *out)
+{
+	const char *before = "no room for ";
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		if (!t->columns[i].dropped)
+			continue;
+		strbuf_addf(out, "%s%s", before, t->columns[i].title);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		strbuf_addc(out, '\n');
 }
 
 void table_print_row(struct table *t, struct strbuf *out)

@@ -2,7 +2,8 @@
 /*
  * Tables for people: columns as wide as what is in them. On a terminal the columns that may be
  * cut are, so that a row stays one line; elsewhere nothing is cut and nothing depends on the
- * terminal's size.
+ * terminal's size. Where that is not enough, columns that can be done without are left out, the least
+ * important first.
  *
  * Rows are not kept, a report may have a hundred thousand: each is put together twice, first to
  * be measured, then to be printed.
@@ -15,7 +16,9 @@
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "output.h"
 
 enum table_fit {
@@ -31,6 +34,8 @@ struct table_column {
 	const char *title;
 	enum table_fit fit;
 	size_t width;
+	uint64_t worth; /* the least goes first; 0 = it stays */
+	bool dropped;
 };
 
 struct table_cell {
@@ -49,6 +54,7 @@ void table_deinit(struct table *t);
 #define _table_ __attribute__((cleanup(table_deinit)))
 
 void table_column(struct table *t, const char *title, enum table_fit fit);
+void table_column_spare(struct table *t, const char *title, enum table_fit fit, uint64_t worth);
 
 /* The next cell of the row, from left to right. */
 void table_cell(struct table *t, enum tint tint, const char *text);
@@ -62,5 +68,8 @@ void table_print_row(struct table *t, struct strbuf *out);
 
 /* Fixes the columns' widths and prints the titles. */
 void table_print_head(struct table *t, struct strbuf *out);
+
+/* Behind the rows: a line that names the columns that are not there; nothing if all are. */
+void table_print_dropped(const struct table *t, struct strbuf *out);
 
 #endif

@@ -45,6 +45,16 @@ static bool is_shown(size_t i, const struct vpmu_clock_times *times)
 	return false;
 }
 
+/* Of a column where the terminal is narrow: 1 if it is all 0, else more than that of WALL. */
+static uint64_t worth_of(size_t i, const struct vpmu_clock_times *times)
+{
+	uint64_t ns = 0;
+
+	for (size_t v = 0; v < times->n; v++)
+		ns += times->items[v].parts[parts[i].part].ns;
+	return ns ? ns + 2 : 1;
+}
+
 static void cell_time(struct table *table, uint64_t ns)
 {
 	if (ns >= 100000000)
@@ -87,12 +97,12 @@ static void print_parts(const struct vpmu_clock *clock, const struct vpmu_clock_
 {
 	_table_ struct table table = {};
 
-	table_column(&table, "GUEST", TABLE_CUT_TAIL);
+	table_column(&table, "GUEST", TABLE_LEFT);
 	table_column(&table, "VCPU", TABLE_RIGHT);
-	table_column(&table, "WALL", TABLE_RIGHT);
+	table_column_spare(&table, "WALL", TABLE_RIGHT, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (is_shown(i, times))
-			table_column(&table, parts[i].title, TABLE_RIGHT);
+			table_column_spare(&table, parts[i].title, TABLE_RIGHT, worth_of(i, times));
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass)
 			table_print_head(&table, out);
@@ -104,6 +114,7 @@ static void print_parts(const struct vpmu_clock *clock, const struct vpmu_clock_
 				table_measure_row(&table);
 		}
 	}
+	table_print_dropped(&table, out);
 }
 
 /* Each reason for what is missing or coarse once. */
@@ -222,12 +233,12 @@ static void print_reasons(const struct vpmu_clock *clock, const struct vpmu_cloc
 	_table_ struct table table = {};
 	size_t n = 0;
 
-	table_column(&table, "GUEST", TABLE_CUT_TAIL);
+	table_column(&table, "GUEST", TABLE_LEFT);
 	table_column(&table, "VCPU", TABLE_RIGHT);
 	table_column(&table, "EXIT REASON", TABLE_LEFT);
-	table_column(&table, "COUNT", TABLE_RIGHT);
-	table_column(&table, "KERNEL", TABLE_RIGHT);
-	table_column(&table, "QEMU", TABLE_RIGHT);
+	table_column_spare(&table, "COUNT", TABLE_RIGHT, 3);
+	table_column_spare(&table, "KERNEL", TABLE_RIGHT, 1);
+	table_column_spare(&table, "QEMU", TABLE_RIGHT, 2);
 	table_column(&table, "OF WALL", TABLE_RIGHT);
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass && !n)
@@ -248,6 +259,7 @@ static void print_reasons(const struct vpmu_clock *clock, const struct vpmu_cloc
 			}
 		}
 	}
+	table_print_dropped(&table, out);
 }
 
 static void add_competitor(struct table *table, const struct vpmu_clock *clock,
@@ -273,12 +285,12 @@ static void print_competitors(const struct vpmu_clock *clock, const struct vpmu_
 	_table_ struct table table = {};
 	size_t n = 0;
 
-	table_column(&table, "GUEST", TABLE_CUT_TAIL);
+	table_column(&table, "GUEST", TABLE_LEFT);
 	table_column(&table, "VCPU", TABLE_RIGHT);
 	table_column(&table, "RAN INSTEAD", TABLE_LEFT);
-	table_column(&table, "THREAD", TABLE_RIGHT);
-	table_column(&table, "OF GUEST", TABLE_CUT_TAIL);
-	table_column(&table, "TIME", TABLE_RIGHT);
+	table_column_spare(&table, "THREAD", TABLE_RIGHT, 1);
+	table_column_spare(&table, "OF GUEST", TABLE_CUT_TAIL, 2);
+	table_column_spare(&table, "TIME", TABLE_RIGHT, 3);
 	table_column(&table, "OF WALL", TABLE_RIGHT);
 	for (int pass = 0; pass < 2; pass++) {
 		if (pass && !n)
@@ -300,6 +312,7 @@ static void print_competitors(const struct vpmu_clock *clock, const struct vpmu_
 			}
 		}
 	}
+	table_print_dropped(&table, out);
 }
 
 void time_text(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
