@@ -158,8 +158,8 @@ static int set_number(const struct reader *reader, const struct key *key, const 
 	}
 	print_number(key->min, units, factors, min, sizeof(min));
 	print_number(key->max, units, factors, max, sizeof(max));
-	return refuse(reader, "%s needs a %s from %s to %s, not '%s'", key->name, size ? "size" : time ? "time" : "number", min,
-		      max, text);
+	return refuse(reader, "%s needs a %s from %s to %s, not '%s'%s", key->name, size ? "size" : time ? "time" : "number",
+		      min, max, text, size ? " (units: K, M, G, T)" : time ? " (units: s, m, h, d)" : "");
 }
 
 static int set_bool(const struct reader *reader, const struct key *key, const char *text, bool *ret_value)
@@ -302,6 +302,8 @@ static int read_section(struct reader *reader, char *line)
 
 	if (r < 0)
 		return r;
+	if (strchr(line, ']') && line[n - 1] != ']')
+		return refuse(reader, "nothing may stand behind a section's ']'; comments need lines of their own");
 	if (line[n - 1] != ']')
 		return refuse(reader, "a section needs its ']'");
 	line[n - 1] = '\0';
@@ -314,6 +316,8 @@ static int read_section(struct reader *reader, char *line)
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (streq(keys[i].section, line))
 			return 0;
+	if (streq(line, "user"))
+		return refuse(reader, "[user] needs a name: [user NAME]");
 	return refuse(reader, "unknown section [%s]", line);
 }
 

@@ -115,6 +115,8 @@ TEST(config_refuses_what_is_wrong_and_says_where)
 	} wrong[] = {
 		{ "[vpmud]\nsockets = /x\n", "x.conf:2: unknown key 'sockets' in [vpmud]" },
 		{ "\n[server]\n", "x.conf:2: unknown section [server]" },
+		{ "[user]\nguests = a\n", "x.conf:1: [user] needs a name: [user NAME]" },
+		{ "[vpmud] # mine\n", "x.conf:1: nothing may stand behind a section's ']'; comments need lines of their own" },
 		{ "socket = /x\n", "x.conf:1: 'socket' stands before the first section" },
 		{ "[vpmud\n", "x.conf:1: a section needs its ']'" },
 		{ "[vpmud]\nsocket\n", "x.conf:2: neither a [section]" },
@@ -128,7 +130,7 @@ TEST(config_refuses_what_is_wrong_and_says_where)
 		{ "[store]\nmax-size = 1023K\n", "max-size needs a size from 1M to 16T, not '1023K'" },
 		{ "[store]\nmax-size = 99999999999999999999\n", "not '99999999999999999999'" },
 		{ "[store]\nmax-size = 999999999999999999T\n", "not '999999999999999999T'" },
-		{ "[store]\nmax-age = 1w\n", "max-age needs a time from 1h to 3650d, not '1w'" },
+		{ "[store]\nmax-age = 1w\n", "max-age needs a time from 1h to 3650d, not '1w' (units: s, m, h, d)" },
 		{ "[metrics]\npath = /x/metrics.txt\n", "ends in .prom" },
 		{ "[access]\nreaders = no-such-user-here\n", "there is no user 'no-such-user-here'" },
 		{ "[access]\nreaders = root @no-such-group\n", "there is no group 'no-such-group'" },
