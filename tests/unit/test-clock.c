@@ -77,16 +77,19 @@ static void check_spinner(bool no_bpf)
 
 TEST(a_spinning_thread_is_on_a_cpu_or_waits_for_one)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	check_spinner(false);
 }
 
 TEST(without_the_program_the_scheduler_tells)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	check_spinner(true);
 }
 
 TEST(intervals_begin_where_the_last_one_ended_and_make_up_the_whole)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct vpmu_vcpu_info vcpu = { .index = 0, .tid = getpid() };
 	struct vpmu_guest_info info = self_guest(getpid(), &vcpu);
 	struct vpmu_clock *clock = clock_on(&info, false);
@@ -110,6 +113,7 @@ TEST(intervals_begin_where_the_last_one_ended_and_make_up_the_whole)
 
 TEST(a_guest_that_ends_leaves_its_times)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	pid_t child = busy_child();
 	struct vpmu_vcpu_info vcpu = { .index = 0, .tid = child };
 	struct vpmu_guest_info info = self_guest(child, &vcpu);

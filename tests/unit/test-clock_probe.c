@@ -62,6 +62,7 @@ static void sleeper_start(struct busy *busy)
 
 TEST(a_thread_that_runs_and_one_that_sleeps)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct clock_probe *probe = open_probe();
 	struct vpmu_bpf_clock runs, sleeps;
 	struct busy busy, lazy;
@@ -91,6 +92,7 @@ TEST(a_thread_that_runs_and_one_that_sleeps)
 /* Nothing happens to a thread that sleeps all the time; a look tells. */
 TEST(a_thread_that_never_wakes_up_is_asleep_all_the_same)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct clock_probe *probe = open_probe();
 	pid_t child = fork();
 	struct vpmu_bpf_clock c;
@@ -113,6 +115,7 @@ TEST(a_thread_that_never_wakes_up_is_asleep_all_the_same)
 
 TEST(a_thread_that_ends_has_a_clock_that_stands_and_a_place_that_is_free_again)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct clock_probe *probe = open_probe();
 	struct vpmu_bpf_clock first, second;
 	struct busy busy;
@@ -164,6 +167,7 @@ static void pin(pid_t tid, int cpu)
 
 TEST(two_threads_on_one_cpu_wait_for_each_other)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct clock_probe *probe = open_probe();
 	struct rivals rivals = {};
 	struct vpmu_bpf_clock c;
@@ -190,6 +194,7 @@ TEST(two_threads_on_one_cpu_wait_for_each_other)
 
 TEST(there_are_only_so_many)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	struct clock_probe *probe = open_probe();
 
 	for (int i = 0; i < CLOCK_PROBE_THREADS; i++)

@@ -73,6 +73,7 @@ TEST(nothing_is_read_before_the_start_and_nothing_starts_without_a_guest)
 /* It runs, and is no vCPU: so nothing is to be seen of exits, as with a KVM that does not tell. */
 TEST(a_vcpu_that_runs_without_exits_is_said_to)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	pid_t pid = busy_child();
 	struct vpmu_vcpu_info vcpu = { .index = 3, .tid = pid };
 	struct vpmu_guest_info info = self_guest(pid, &vcpu);
@@ -106,6 +107,7 @@ static double cpu_seconds(pid_t pid)
 /* Its first reading is after its end: how long it ran has to be known by then. */
 TEST(a_vcpu_that_ran_and_is_gone_is_said_to_have_been_without_exits)
 {
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
 	pid_t pid = busy_child();
 	struct vpmu_vcpu_info vcpu = { .index = 0, .tid = pid };
 	struct vpmu_guest_info info = self_guest(pid, &vcpu);

@@ -183,6 +183,8 @@ static struct vpmu_frame frame_of(struct side *side, uint64_t address)
 
 TEST(a_recordings_processes_have_names_below_the_guests_root)
 {
+	if (under_valgrind())
+		skip("valgrind does not know openat2(2)");
 	_elf_file_ struct elf_file file = ELF_FILE_NONE;
 	uint64_t at = 0x7f0000000000, offset = own_offset(free_side);
 	_strbuf_ struct strbuf section = {};
