@@ -469,7 +469,7 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 	struct world *world = world_new();
 	struct session_wishes wishes = { .events = "cpu-clock,task-clock" };
 	struct session *session = must_start(world, &wishes);
-	struct session_info info;
+	struct session_info info = {};
 
 	wait_for_samples(world, session, 50);
 	take_away(world, session, GRANT_REFUSED, 0);

@@ -458,7 +458,7 @@ TEST(places_where_there_can_be_no_file)
 
 static void mount_small(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("vpmu-small", directory, "tmpfs", 0, "size=512k") < 0) {
 		rmdir(directory);
 		skip("no right to mount a small file system: CAP_SYS_ADMIN");
