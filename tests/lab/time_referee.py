@@ -92,7 +92,8 @@ class Vcpu:
         if not exact:
             return
         for a, b in zip(ours, theirs):
-            assert abs(a - b) < 0.005 + wrong / wall, (a, b)
+            # Both are read one after the other: what others do on the machine in between is in one of them.
+            assert abs(a - b) < 0.05 + wrong / wall, (a, b)
 
 
 def run(vpmu, guest, pid, seconds, competitor=0, *options):
