@@ -37,10 +37,6 @@ def stream(client, **parameters):
     client.send("Counters", parameters, more=True)
 
 
-def files_of(vpmud):
-    return os.listdir(f"/proc/{vpmud.process.pid}/fd")
-
-
 def events_of(vpmud):
     """How many perf events it has open; descriptors go while they are counted."""
     directory = f"/proc/{vpmud.process.pid}/fd"
