@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "format/elf_notes.h"
 #include "guest/bpf_symbols.h"
 #include "guest/kernel.h"
 #include "guest/kernel_types.h"
@@ -211,34 +212,17 @@ static bool read_banner(struct vpmu_kernel *k)
 	return n > 0;
 }
 
-/* The note of type NT_GNU_BUILD_ID (3) by "GNU" among the kernel's notes. */
 static void read_build_id(struct vpmu_kernel *k)
 {
 	uint64_t from = k->gva[KERNEL_START_NOTES], n = k->gva[KERNEL_STOP_NOTES] - from;
+	uint8_t id[ELF_BUILD_ID_MAX_BYTES], n_id = 0;
 	_free_ uint8_t *notes = NULL;
-	size_t at = 0;
 
-	if (!from || n > NOTES_BYTES_MAX || !(notes = malloc(n + 1)) ||
-	    image_read(k, from, notes, n) < 0)
+	if (!from || n > NOTES_BYTES_MAX || !(notes = malloc(n + 1)) || image_read(k, from, notes, n) < 0 ||
+	    !elf_notes_build_id(notes, n, id, &n_id))
 		return;
-	while (n - at >= 16) {
-		uint32_t head[3];
-		uint64_t name_bytes, text_bytes;
-
-		memcpy(head, notes + at, sizeof(head));
-		name_bytes = (head[0] + 3ull) & ~3ull;
-		text_bytes = (head[1] + 3ull) & ~3ull;
-		if (name_bytes + text_bytes > n - at - 12)
-			return;
-		if (head[2] == 3 && head[0] == 4 && memcmp(notes + at + 12, "GNU", 4) == 0 &&
-		    head[1] <= 20) {
-			for (uint32_t i = 0; i < head[1]; i++)
-				snprintf(k->build_id + 2 * i, 3, "%02x",
-					 notes[at + 12 + name_bytes + i]);
-			return;
-		}
-		at += 12 + name_bytes + text_bytes;
-	}
+	for (uint8_t i = 0; i < n_id; i++)
+		snprintf(k->build_id + 2 * i, 3, "%02x", id[i]);
 }
 
 static void fill_info(struct vpmu_kernel *k)

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/elf_notes.h"
 #include "sym/elf_file.h"
 #include "util/cleanup.h"
-#include "util/cursor.h"
 #include "util/macro.h"
 
 #define MAX_FILE_BYTES (8ull << 30) /* a kernel with all its debug information has half a gigabyte */
@@ -42,24 +42,10 @@ void build_id_hex(const struct build_id *id, char ret_hex[2 * BUILD_ID_MAX_BYTES
 	ret_hex[2 * id->n] = '\0';
 }
 
-/* An ELF note: u32 size of the name, u32 size of the contents, u32 type, name, contents, both padded to 4 bytes (elf(5)). */
 void build_id_from_notes(struct build_id *id, const void *notes, size_t n)
 {
-	struct cursor c = cursor_of(notes, n);
-
 	id->n = 0;
-	while (cursor_left(&c)) {
-		uint32_t name_bytes = cursor_u32(&c), bytes = cursor_u32(&c), type = cursor_u32(&c);
-		const void *name = cursor_bytes(&c, ((uint64_t)name_bytes + 3) & ~3ull);
-		const void *contents = cursor_bytes(&c, ((uint64_t)bytes + 3) & ~3ull);
-
-		if (c.failed)
-			return;
-		if (type == NT_GNU_BUILD_ID && name_bytes == 4 && memcmp(name, "GNU", 4) == 0) {
-			build_id_set(id, contents, bytes);
-			return;
-		}
-	}
+	(void)elf_notes_build_id(notes, n, id->bytes, &id->n);
 }
 
 /*
