@@ -262,10 +262,12 @@ TEST(what_waits_in_memory_is_bounded)
 	put(&s, "web1", minute(1), "f", 30);
 	CHECK_EQ(rmdir(s.path), 0);
 	put(&s, "web1", minute(0), "f", 2);
-	settle(&s, 2, 15);
+	/* A write of before may find the path free already, and leave the last one to the next. */
+	while (ask(&s, "web1", 0) != 32)
+		CHECK_CMP(sd_event_run(s.loop, 10000), >=, 0);
 	store_stats(s.store, &stats);
 	CHECK_CMP(stats.profiles, <=, 6);
-	CHECK_EQ(ask(&s, "web1", 0), 32);
+	CHECK_CMP(stats.errors, >=, 15);
 	leave(&s);
 }
 
