@@ -26,7 +26,8 @@
  *
  * A nested guest (L2; L1 is the guest) leaves to us, too. What L1 wants to know is reflected: we
  * enter L1, which handles it, and exits many times itself on the way, until it has us enter L2
- * again. From one to the other is a trip.
+ * again. From one to the other is a trip; from the end of that to L2's next exit L2 runs. What L2's own clock shows
+ * between two exits is both: to enter it and to leave it is part of its run.
  */
 #ifndef EXIT_ACCOUNT_H
 #define EXIT_ACCOUNT_H
@@ -271,17 +272,6 @@ exit_inline void exit_begin(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now
 	t->place.one_in = 0;
 }
 
-/* kvm_nested_vmexit: it was L2 that left, with @code. */
-exit_inline void exit_nested(struct vpmu_bpf_exit_thread *t, __u32 code)
-{
-	if (t->state != VPMU_BPF_EXIT_OUTSIDE)
-		return;
-	t->nested = 1;
-	t->code = code;
-	t->trip_since_ns = t->since_ns;
-	t->trip_code = code;
-}
-
 exit_inline void exit_trip_row(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 kind, __u64 value,
 			       __u64 ns)
 {
@@ -293,8 +283,22 @@ exit_inline void exit_trip_row(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 
 	}
 	row->code = (__u32)value;
 	row->has_code = 1;
-	row->nested = kind == VPMU_BPF_EXIT_TRIP;
+	row->nested = kind != VPMU_BPF_EXIT_ANCILLARY;
 	exit_add_time(row, ns);
+}
+
+/* kvm_nested_vmexit: it was L2 that left, with @code. */
+exit_inline void exit_nested(struct vpmu_bpf_exit_thread *t, __u32 tid, __u32 code)
+{
+	if (t->state != VPMU_BPF_EXIT_OUTSIDE)
+		return;
+	t->nested = 1;
+	t->code = code;
+	t->trip_since_ns = t->since_ns;
+	t->trip_code = code;
+	if (t->run_since_ns)
+		exit_trip_row(t, tid, VPMU_BPF_EXIT_RUN, code, exit_since(t, t->since_ns, t->run_since_ns));
+	t->run_since_ns = 0;
 }
 
 /* The exit that ends now, after @ns, and trips of a nested guest. @nested: L2 is entered. */
@@ -332,6 +336,7 @@ exit_inline int exit_end(struct vpmu_bpf_exit_thread *t, __u32 tid, __u64 now_ns
 		return 0;
 	t->state = VPMU_BPF_EXIT_INSIDE;
 	t->n_entries++;
+	t->run_since_ns = trips && nested ? now_ns : 0;
 	if (before != VPMU_BPF_EXIT_OUTSIDE) {
 		t->n_lost_exits += before == VPMU_BPF_EXIT_INSIDE;
 		return 0;

@@ -184,13 +184,14 @@ int vpmu_kvm_exit(struct raw_args *ctx)
 SEC("raw_tp/kvm_nested_vmexit")
 int vpmu_kvm_nested_vmexit(struct raw_args *ctx)
 {
-	struct vpmu_bpf_exit_thread *t = find_current(current_tid());
+	__u32 tid = current_tid();
+	struct vpmu_bpf_exit_thread *t = find_current(tid);
 	struct kvm_exit_args args;
 
 	if (!t)
 		return 0;
 	args = kvm_exit_args(ctx, vpmu_kvm_exit_args);
-	exit_nested(t, kvm_exit_code(args.vcpu, args.isa));
+	exit_nested(t, tid, kvm_exit_code(args.vcpu, args.isa));
 	return 0;
 }
 

@@ -142,7 +142,8 @@ enum vpmu_bpf_exit_kind {
 	VPMU_BPF_EXIT_TRIP = 8,	     /* nested: from an L2 exit until L2 runs again, when L1 had to handle it: L2's code */
 	VPMU_BPF_EXIT_ANCILLARY = 9, /* nested: an exit of L1 during a trip: its code; bits 32 and up: L2's */
 	VPMU_BPF_EXIT_USER = 10,     /* KVM_RUN returned to the VMM: KVM_EXIT_*; never timed */
-	VPMU_BPF_EXIT_ALL_KINDS = 11,
+	VPMU_BPF_EXIT_RUN = 11,	     /* nested: from an entry into L2 until its exit: L2's code */
+	VPMU_BPF_EXIT_ALL_KINDS = 12,
 };
 
 #define VPMU_BPF_EXIT_WRITE	 (1ULL << 32)
@@ -199,6 +200,7 @@ struct vpmu_bpf_exit_thread {
 	__u64 user_ns, blocked_ns, preempted_ns, polled_ns; /* of this exit so far */
 	__u64 details[VPMU_BPF_EXIT_KINDS];
 	__u64 trip_since_ns; /* when L2 was left; 0 = it is not on a trip */
+	__u64 run_since_ns;  /* when L2 was entered; 0 = L1 was, or trips are not noted */
 	__u32 trip_code;
 	__u32 code;
 	__u32 detail_set;  /* bits by kind: which details there are */

@@ -33,7 +33,7 @@ struct exits_args {
 };
 
 #define KEY_STACK   31 /* no key of rows: beyond all of those */
-#define NESTED_KEYS (1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY)
+#define NESTED_KEYS (1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY | 1u << VPMU_EXIT_RUN)
 #define ALL_KEYS    ((1u << VPMU_EXIT_KEY_COUNT) - 1)
 #define STACK_BIT   (1u << KEY_STACK)
 #define PMU_KEYS    (1u << VPMU_EXIT_MSR | 1u << VPMU_EXIT_VECTOR)

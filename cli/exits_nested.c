@@ -3,7 +3,7 @@
  * vpmu exits --nested. A guest's guest (L2) leaves to us; what we do not handle ourselves is
  * reflected to its hypervisor (L1), which leaves to us many times itself until L2 runs again. For
  * each of L2's reasons: how many, how many of them L1 had to handle, how long it took until L2 ran
- * again, and what L1 did in that time.
+ * again, what L1 did in that time, and how long L2 ran before.
  */
 #include <inttypes.h>
 
@@ -62,7 +62,8 @@ static void cell_mean(struct table *table, uint64_t ns, uint64_t n)
 static void add_l2(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
 		   const struct vpmu_exit *exit)
 {
-	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, exit->code);
+	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, exit->code),
+			       *run = find(rows, exit, VPMU_EXIT_RUN, exit->code);
 	uint64_t ancillary = 0;
 	char text[16];
 
@@ -73,6 +74,10 @@ static void add_l2(struct table *table, const struct vpmu_exits *exits, const st
 	add_vcpu(table, exits, exit);
 	table_cell(table, TINT_NONE, exit->reason);
 	table_cell_u64(table, TINT_NONE, exit->count);
+	if (run)
+		cell_mean(table, run->total_ns, run->count);
+	else
+		table_cell(table, TINT_FAINT, "-");
 	if (!trip) {
 		for (int i = 0; i < 5; i++)
 			table_cell(table, TINT_FAINT, "-");
@@ -89,7 +94,7 @@ static void add_l2(struct table *table, const struct vpmu_exits *exits, const st
 
 static void l2_columns(struct table *table)
 {
-	static const char *const numbers[] = { "COUNT", "REFLECTED", "L1 EXITS EACH", "ROUND TRIP", "P99", "MAX" };
+	static const char *const numbers[] = { "COUNT", "L2 RAN", "REFLECTED", "L1 EXITS EACH", "ROUND TRIP", "P99", "MAX" };
 
 	table_column(table, "GUEST", TABLE_CUT_TAIL);
 	table_column(table, "VCPU", TABLE_RIGHT);

@@ -115,6 +115,7 @@ static void add_columns(struct table *table, enum vpmu_exit_key key, bool timed)
 		[VPMU_EXIT_FAULT] = "PAGE FAULT",    [VPMU_EXIT_VECTOR] = "VECTOR",
 		[VPMU_EXIT_ADDRESS] = "INSTRUCTION", [VPMU_EXIT_TRIP] = "ROUND TRIP",
 		[VPMU_EXIT_ANCILLARY] = "ANCILLARY", [VPMU_EXIT_USER] = "BACK IN VMM",
+		[VPMU_EXIT_RUN] = "RAN UNTIL",
 	};
 	static const char *const times[] = { "TIME", "%WALL", "MEAN",	 "P99",	   "MAX",
 					     "VMM",  "ASLEEP", "WAITING", "POLLED" };

@@ -52,8 +52,9 @@ enum vpmu_exit_key {
 	VPMU_EXIT_ANCILLARY = 10, /* exits of a guest hypervisor during trips: its reason; name is the trip's,
 				     value its code, and the trip's << 32 */
 	VPMU_EXIT_USER = 11,	 /* KVM_RUN returned to the hypervisor: why (KVM_EXIT_*). Events: no time; always there */
+	VPMU_EXIT_RUN = 12,	 /* nested guests: they ran, from an entry to the exit that followed: its code */
 };
-#define VPMU_EXIT_KEY_COUNT 12
+#define VPMU_EXIT_KEY_COUNT 13
 
 /* Room for times below 64 ns, 128 ns, … 68 s; the last bucket is open. */
 #define VPMU_EXIT_BUCKETS 32

@@ -67,6 +67,7 @@ static void value_text(uint8_t isa, enum vpmu_exit_key key, uint64_t value, char
 	switch (key) {
 	case VPMU_EXIT_REASON:
 	case VPMU_EXIT_TRIP:
+	case VPMU_EXIT_RUN:
 		reason_text(isa, (uint32_t)value, text, room);
 		break;
 	case VPMU_EXIT_MSR:
@@ -316,6 +317,7 @@ VPMU_API const char *vpmu_exit_key_name(enum vpmu_exit_key key)
 		[VPMU_EXIT_FAULT] = "fault",	   [VPMU_EXIT_VECTOR] = "vector",
 		[VPMU_EXIT_ADDRESS] = "address",   [VPMU_EXIT_TRIP] = "trip",
 		[VPMU_EXIT_ANCILLARY] = "ancillary", [VPMU_EXIT_USER] = "user",
+		[VPMU_EXIT_RUN] = "run",
 	};
 
 	return (size_t)key < ARRAY_SIZE(names) ? names[key] : "unknown";

@@ -25,7 +25,7 @@
 #define MAX_VCPUS	(1u << 14)
 #define KIND_OF(key)	((uint32_t)(key) - 1) /* enum vpmu_bpf_exit_kind */
 #define KEY_OF(kind)	((enum vpmu_exit_key)((kind) + 1))
-#define NESTED_KEYS	(1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY)
+#define NESTED_KEYS	(1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY | 1u << VPMU_EXIT_RUN)
 /* What is to be had where exits are not. */
 #define EVENT_KINDS                                                                                \
 	(1u << VPMU_BPF_EXIT_MSR | 1u << VPMU_BPF_EXIT_PORT | 1u << VPMU_BPF_EXIT_MMIO |           \
