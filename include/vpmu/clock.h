@@ -132,6 +132,13 @@ VPMU_API int vpmu_clock_refresh(struct vpmu_clock *clock, struct vpmu_error *ret
 VPMU_API int vpmu_clock_read(struct vpmu_clock *clock, enum vpmu_count_since since,
 			     struct vpmu_clock_times *ret_times, struct vpmu_error *reterr);
 
+/*
+ * vpmu_clock_forget_ended - threads that ended, and were in a SINCE_LAST reading since, are in no further one: whoever follows
+ * guests that come and go for weeks adds up such readings, and calls this after each. The reading that was handed out is no
+ * more. Guests keep their numbers.
+ */
+VPMU_API void vpmu_clock_forget_ended(struct vpmu_clock *clock);
+
 /* Which guest vpmu_clock_vcpu.guest means; NULL beyond the end. Stays valid after its death. */
 VPMU_API const struct vpmu_guest_info *vpmu_clock_guest(const struct vpmu_clock *clock, size_t i);
 

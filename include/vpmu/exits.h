@@ -168,6 +168,14 @@ VPMU_API int vpmu_exits_refresh(struct vpmu_exits *exits, struct vpmu_error *ret
 VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since since,
 			     struct vpmu_exit_rows *ret_rows, struct vpmu_error *reterr);
 
+/*
+ * vpmu_exits_forget_ended - threads that ended, and were in a SINCE_LAST reading since, are in no further one: whoever accounts
+ * guests that come and go for weeks adds up such readings, and calls this after each. The reading that was handed out is no
+ * more. Guests keep their numbers.
+ * Errors: -EINVAL (vpmu_exits_opts.stacks: these are of the whole time), -ENOMEM (all stays as it was).
+ */
+VPMU_API int vpmu_exits_forget_ended(struct vpmu_exits *exits);
+
 /* Which guest vpmu_exit.guest means; NULL beyond the end. Stays valid after the guest's death. */
 VPMU_API const struct vpmu_guest_info *vpmu_exits_guest(const struct vpmu_exits *exits, size_t i);
 

@@ -354,6 +354,22 @@ VPMU_API int vpmu_clock_read(struct vpmu_clock *clock, enum vpmu_count_since sin
 	return 0;
 }
 
+VPMU_API void vpmu_clock_forget_ended(struct vpmu_clock *clock)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < clock->targets.n; i++) {
+		struct clock_target *target = clock->targets.items[i];
+
+		if (target->told)
+			clock_target_free(target);
+		else
+			clock->targets.items[kept++] = target;
+	}
+	clock->targets.n = kept;
+	clock->rows.n = 0;
+}
+
 /* ---- questions ---- */
 
 VPMU_API const struct vpmu_guest_info *vpmu_clock_guest(const struct vpmu_clock *clock, size_t i)

@@ -177,6 +177,38 @@ int exit_rows_update(struct exit_rows *rows, uint32_t thread, uint8_t isa, enum 
 	return 0;
 }
 
+int exit_rows_renumber(struct exit_rows *rows, const uint32_t *places)
+{
+	struct idtable index = {};
+	uint32_t kept = 0;
+
+	/* First all that may fail. */
+	vec_for_each (entry, &rows->entries) {
+		uint32_t place = places[entry->thread];
+
+		if (place == EXIT_ROWS_NOWHERE)
+			continue;
+		if (!idtable_put(&index, hash_of(place, entry->key, entry->value), kept++)) {
+			idtable_deinit(&index);
+			return -ENOMEM;
+		}
+	}
+	idtable_deinit(&rows->index);
+	rows->index = index;
+	kept = 0;
+	for (size_t i = 0; i < rows->entries.n; i++) {
+		struct exit_entry *entry = &rows->entries.items[i];
+
+		if (places[entry->thread] == EXIT_ROWS_NOWHERE)
+			continue;
+		entry->thread = places[entry->thread];
+		rows->entries.items[kept++] = *entry;
+	}
+	rows->entries.n = kept;
+	rows->items.n = 0;
+	return 0;
+}
+
 void exit_rows_told(struct exit_rows *rows)
 {
 	vec_for_each (entry, &rows->entries) {

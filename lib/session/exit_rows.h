@@ -55,6 +55,13 @@ int exit_rows_update(struct exit_rows *rows, uint32_t thread, uint8_t isa, enum 
 int exit_rows_make(struct exit_rows *rows, const struct exit_thread *threads, size_t n_threads,
 		   enum vpmu_count_since since);
 
+/*
+ * Threads get other numbers: places[old] is the new one, or EXIT_ROWS_NOWHERE; the rows of those go, and so does the reading
+ * that was made. -ENOMEM: all stays as it was.
+ */
+#define EXIT_ROWS_NOWHERE UINT32_MAX
+int exit_rows_renumber(struct exit_rows *rows, const uint32_t *places);
+
 /* What is now is what the next reading since last begins with. */
 void exit_rows_told(struct exit_rows *rows);
 

@@ -463,6 +463,29 @@ VPMU_API int vpmu_exits_read(struct vpmu_exits *exits, enum vpmu_count_since sin
 	return 0;
 }
 
+VPMU_API int vpmu_exits_forget_ended(struct vpmu_exits *exits)
+{
+	_free_ uint32_t *places = calloc(exits->threads.n + 1, sizeof(*places));
+	uint32_t kept = 0;
+	size_t i = 0;
+	int r;
+
+	if (exits->opts.stacks)
+		return -EINVAL;
+	if (!places)
+		return -ENOMEM;
+	vec_for_each (thread, &exits->threads)
+		places[i++] = thread->told ? EXIT_ROWS_NOWHERE : kept++;
+	r = kept < exits->threads.n ? exit_rows_renumber(&exits->rows, places) : 0;
+	if (r < 0)
+		return r;
+	for (i = 0; i < exits->threads.n; i++)
+		if (places[i] != EXIT_ROWS_NOWHERE)
+			exits->threads.items[places[i]] = exits->threads.items[i];
+	exits->threads.n = kept;
+	return 0;
+}
+
 /* ---- stacks ---- */
 
 static struct vpmu_exit_stack make_stack(const struct vpmu_exits *exits, const struct exit_stack *stack)

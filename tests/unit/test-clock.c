@@ -135,6 +135,8 @@ TEST(a_guest_that_ends_leaves_its_times)
 	CHECK_EQ(times.n, 0); /* told once */
 	times = read_times(clock, VPMU_SINCE_START);
 	CHECK_EQ(times.items[0].wall_ns, wall_ns);
+	vpmu_clock_forget_ended(clock);
+	CHECK_EQ(read_times(clock, VPMU_SINCE_START).n, 0);
 	vpmu_clock_free(clock);
 }
 

@@ -74,6 +74,29 @@ TEST(a_row_without_an_exit_since_the_last_reading_is_left_out)
 	exit_rows_deinit(&rows);
 }
 
+TEST(rows_go_with_their_thread_and_the_others_go_on)
+{
+	struct vpmu_bpf_exit_row ten = kernel_row(10, 9000, 1, 600, 2000), twelve = kernel_row(12, 9900, 2, 400, 500);
+	const uint32_t places[] = { EXIT_ROWS_NOWHERE, 0 };
+	struct exit_rows rows = {};
+
+	CHECK_EQ(exit_rows_init(&rows), 0);
+	for (uint32_t thread = 0; thread < 2; thread++) {
+		CHECK_EQ(exit_rows_update(&rows, thread, SVM, VPMU_EXIT_REASON, CPUID, &ten, 1), 0);
+		CHECK_EQ(exit_rows_update(&rows, thread, SVM, VPMU_EXIT_PORT, 0x2f0, &ten, 1), 0);
+	}
+	exit_rows_told(&rows);
+	CHECK_EQ(exit_rows_renumber(&rows, places), 0);
+	CHECK_EQ(rows.entries.n, 2);
+	CHECK_EQ(exit_rows_update(&rows, 0, SVM, VPMU_EXIT_REASON, CPUID, &twelve, 2), 0);
+	CHECK_EQ(rows.entries.n, 2); /* it is found under its new number */
+	CHECK_EQ(exit_rows_make(&rows, &vcpus[1], 1, VPMU_SINCE_LAST), 0);
+	CHECK_EQ(rows.items.n, 1);
+	CHECK_EQ(rows.items.items[0].count, 2);
+	CHECK_EQ(rows.items.items[0].tid, 99);
+	exit_rows_deinit(&rows);
+}
+
 TEST(sums_that_wrapped_give_the_right_difference)
 {
 	struct exit_rows rows = {};

@@ -123,6 +123,9 @@ TEST(a_vcpu_that_ran_and_is_gone_is_said_to_have_been_without_exits)
 	CHECK_EQ(vpmu_exits_refresh(exits, &error), -ESRCH);
 	CHECK_EQ(read_rows(exits, VPMU_SINCE_START).n, 0);
 	CHECK_CONTAINS(vpmu_exits_silent(exits), "kvm_exit");
+	CHECK_EQ(read_rows(exits, VPMU_SINCE_LAST).n, 0);
+	CHECK_EQ(vpmu_exits_forget_ended(exits), 0);
+	CHECK_EQ(read_rows(exits, VPMU_SINCE_START).n, 0);
 	vpmu_exits_free(exits);
 }
 
