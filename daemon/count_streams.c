@@ -264,7 +264,6 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	struct readings_opts opts = {
 		.jobs = manager->jobs,
 		.domains = manager->domains,
-		.events = request->events,
 		.wants = wants,
 		.read = on_read,
 		.done = on_done,
@@ -281,6 +280,8 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	r = copy_peer(&stream->peer, peer);
 	if (r >= 0)
 		r = copy_request(stream, request);
+	if (r >= 0)
+		r = gauge_counters_new(stream->events, NULL, &opts.gauge);
 	if (r >= 0)
 		r = readings_new(&opts, &stream->readings);
 	if (r < 0) {

@@ -252,8 +252,6 @@ int counting_new(const struct counting_opts *opts, struct counting **ret_countin
 	struct readings_opts readings_opts = {
 		.jobs = opts->jobs,
 		.domains = opts->domains,
-		.proc_path = opts->proc_path,
-		.events = opts->events ? opts->events : EVENTS,
 		.read = on_reading,
 		.done = on_done,
 		.gone = on_gone,
@@ -265,7 +263,9 @@ int counting_new(const struct counting_opts *opts, struct counting **ret_countin
 	if (!counting)
 		return error_oom(reterr);
 	counting->opts = *opts;
-	r = readings_new(&readings_opts, &counting->readings);
+	r = gauge_counters_new(opts->events ? opts->events : EVENTS, opts->proc_path, &readings_opts.gauge);
+	if (r >= 0)
+		r = readings_new(&readings_opts, &counting->readings);
 	if (r < 0) {
 		free(counting);
 		return error_errno(reterr, r, "count on", "guests");

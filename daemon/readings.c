@@ -10,34 +10,17 @@
 #include "util/vec.h"
 
 /*
- * vpmu_counters keeps every thread that ended, and readings since the last one need none of them. Whoever plugs vCPUs in
- * and out all day shall not fill our memory: after so many the guest's counters are opened afresh.
- */
-#define ENDED_MAX 256
-
-/*
  * The loop puts guests into the list and says where they are in life; a job opens and reads those it was started with.
  * Who leaves is read once more: events of threads that ended can still be had.
  */
 struct member {
-	uint64_t domain;
-	struct vpmu_guest_info info; /* a copy */
+	struct gauge_guest guest; /* the job's, while there is one; its domain is everybody's */
 	enum { LIVES, LEAVES, GONE } state; /* the loop's alone */
 	char *new_name; /* the loop's, for the next job: it was renamed; NULL = it was not */
-	/* the job's, while there is one */
-	struct vpmu_counters *counters; /* NULL = not opened yet, or it failed */
-	size_t n_ended;
-	struct vpmu_error error;
-};
-
-struct task {
-	struct member *member;
-	bool last;
 };
 
 struct readings {
 	struct readings_opts opts;
-	char *events;
 	int listener;
 	VEC(struct member *) members;
 	bool busy;  /* a job is under way */
@@ -46,7 +29,7 @@ struct readings {
 	struct vpmu_error error;
 	bool was_read;
 	/* the job's */
-	VEC(struct task) work;
+	VEC(struct gauge_guest *) work;
 	enum job job; /* LOOK: open, look for threads; READ: that, and read */
 	uint64_t last_ns, now_ns;
 };
@@ -65,11 +48,10 @@ static struct member *member_free(struct member *member)
 {
 	if (!member)
 		return NULL;
-	vpmu_counters_free(member->counters);
 	free(member->new_name);
-	free((char *)member->info.name);
-	free((char *)member->info.uuid);
-	free((struct vpmu_vcpu_info *)member->info.vcpus);
+	free((char *)member->guest.info.name);
+	free((char *)member->guest.info.uuid);
+	free((struct vpmu_vcpu_info *)member->guest.info.vcpus);
 	free(member);
 	return NULL;
 }
@@ -86,16 +68,22 @@ static int member_new(const struct domain *domain, struct member **ret_member)
 		return -ENOMEM;
 	}
 	memcpy(vcpus, info->vcpus, info->n_vcpus * sizeof(*vcpus));
-	member->domain = domain->id;
-	member->info = *info;
-	member->info.vcpus = vcpus;
-	member->info.exe = "";
-	member->info.name = strdup(domain->name);
-	member->info.uuid = strdup(domain->uuid);
-	if (!member->info.name || !member->info.uuid)
+	member->guest.domain = domain->id;
+	member->guest.info = *info;
+	member->guest.info.vcpus = vcpus;
+	member->guest.info.exe = "";
+	member->guest.info.name = strdup(domain->name);
+	member->guest.info.uuid = strdup(domain->uuid);
+	if (!member->guest.info.name || !member->guest.info.uuid)
 		return -ENOMEM;
 	*ret_member = take_ptr(member);
 	return 0;
+}
+
+static void forget(struct readings *readings, struct member *member)
+{
+	readings->opts.gauge->close(readings->opts.gauge, &member->guest);
+	member_free(member);
 }
 
 /* Not while a job may be at them. */
@@ -105,77 +93,56 @@ static void drop_gone(struct readings *readings)
 
 	vec_for_each (member, &readings->members) {
 		if ((*member)->state == GONE)
-			member_free(*member);
+			forget(readings, *member);
 		else
 			readings->members.items[kept++] = *member;
 	}
 	readings->members.n = kept;
 }
 
+static void free_in_pool(void *data)
+{
+	struct gauge *gauge = data;
+
+	gauge->free(gauge);
+}
+
+static void freed(void *data, bool cancelled)
+{
+	if (cancelled)
+		free_in_pool(data);
+}
+
+/* To take programs away from the kernel's tracepoints takes a while. */
+static void free_gauge(struct readings *readings)
+{
+	if (jobs_run(readings->opts.jobs, free_in_pool, freed, readings->opts.gauge) < 0)
+		free_in_pool(readings->opts.gauge);
+}
+
 static void destroy(struct readings *readings)
 {
 	vec_for_each (member, &readings->members)
-		member_free(*member);
+		forget(readings, *member);
 	vec_free(&readings->members);
 	vec_free(&readings->work);
+	free_gauge(readings);
 	if (readings->opts.release)
 		readings->opts.release(readings->opts.data);
-	free(readings->events);
 	free(readings);
 }
 
 /* ---- in the pool ---- */
 
-static void open_member(struct readings *readings, struct member *member)
-{
-	VPMU_OPTS(vpmu_counters_opts, opts, .events = readings->events);
-	struct vpmu_counters *counters = NULL;
-	int r;
-
-	opts.guests = (struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = readings->opts.proc_path };
-	member->n_ended = 0;
-	r = vpmu_counters_new(&opts, &counters, &member->error);
-	if (r >= 0)
-		r = vpmu_counters_add_guest(counters, &member->info, &member->error);
-	if (r >= 0)
-		r = vpmu_counters_start(counters, &member->error);
-	if (r < 0) {
-		vpmu_counters_free(counters);
-		return;
-	}
-	member->error.code = 0;
-	member->counters = counters;
-}
-
-static void read_member(struct readings *readings, struct member *member, bool last)
-{
-	struct reading reading = { .domain = member->domain, .name = member->info.name, .last = last };
-
-	if (vpmu_counters_read(member->counters, VPMU_SINCE_LAST, &reading.counts, &member->error) < 0)
-		return;
-	readings->opts.read(&reading, readings->opts.data);
-	for (size_t i = 0; i < reading.counts.n; i++)
-		member->n_ended += reading.counts.items[i].ended;
-	if (member->n_ended > ENDED_MAX)
-		member->counters = vpmu_counters_free(member->counters);
-}
-
 static void work(void *data)
 {
 	struct readings *readings = data;
+	struct gauge *gauge = readings->opts.gauge;
 
-	vec_for_each (task, &readings->work) {
-		struct member *member = task->member;
-
-		if (!member->counters && !task->last)
-			open_member(readings, member);
-		else if (!member->counters)
-			continue;
-		else if (readings->job == JOB_READ)
-			read_member(readings, member, task->last);
-		else
-			(void)vpmu_counters_refresh(member->counters, NULL);
-	}
+	if (readings->job == JOB_READ)
+		gauge->read(gauge, readings->work.items, readings->work.n, readings->opts.read, readings->opts.data);
+	else
+		gauge->look(gauge, readings->work.items, readings->work.n);
 	readings->now_ns = now_ns();
 }
 
@@ -188,8 +155,8 @@ static void take_new_name(struct member *member)
 {
 	if (!member->new_name)
 		return;
-	free((char *)member->info.name);
-	member->info.name = take_ptr(member->new_name);
+	free((char *)member->guest.info.name);
+	member->guest.info.name = take_ptr(member->new_name);
 }
 
 static void end(void *data, bool cancelled)
@@ -200,9 +167,9 @@ static void end(void *data, bool cancelled)
 
 	/* Still busy meanwhile, so that no job runs beside the callbacks and they may free us. */
 	if (!readings->freed && !cancelled) {
-		vec_for_each (task, &readings->work)
-			if (task->member->error.code < 0)
-				readings->error = task->member->error;
+		vec_for_each (guest, &readings->work)
+			if ((*guest)->error.code < 0)
+				readings->error = (*guest)->error;
 		if (readings->job == JOB_READ) {
 			readings->last_ns = readings->now_ns;
 			readings->was_read = true;
@@ -239,18 +206,20 @@ static int start(struct readings *readings, enum job job)
 	readings->work.n = 0;
 	if (!vec_reserve(&readings->work, readings->members.n))
 		return -ENOMEM;
-	vec_for_each (member, &readings->members)
-		if ((*member)->state == LIVES || job == JOB_READ)
-			readings->work.items[readings->work.n++] =
-				(struct task){ *member, (*member)->state != LIVES };
+	vec_for_each (member, &readings->members) {
+		if ((*member)->state != LIVES && job != JOB_READ)
+			continue;
+		(*member)->guest.last = (*member)->state != LIVES;
+		readings->work.items[readings->work.n++] = &(*member)->guest;
+	}
 	readings->job = job;
 	r = jobs_run(readings->opts.jobs, work, end, readings);
 	if (r < 0)
 		return r;
 	readings->busy = true;
-	vec_for_each (task, &readings->work)
-		if (task->last)
-			task->member->state = GONE;
+	vec_for_each (member, &readings->members)
+		if (job == JOB_READ && (*member)->state == LEAVES)
+			(*member)->state = GONE;
 	return 0;
 }
 
@@ -273,7 +242,7 @@ static bool add(struct readings *readings, const struct domain *domain)
 static void remove_member(struct readings *readings, uint64_t domain)
 {
 	vec_for_each (member, &readings->members) {
-		if ((*member)->domain != domain || (*member)->state != LIVES)
+		if ((*member)->guest.domain != domain || (*member)->state != LIVES)
 			continue;
 		(*member)->state = LEAVES;
 		if (readings->opts.gone)
@@ -284,7 +253,7 @@ static void remove_member(struct readings *readings, uint64_t domain)
 static struct member *find(const struct readings *readings, uint64_t domain)
 {
 	vec_for_each (member, &readings->members)
-		if ((*member)->domain == domain && (*member)->state == LIVES)
+		if ((*member)->guest.domain == domain && (*member)->state == LIVES)
 			return *member;
 	return NULL;
 }
@@ -298,7 +267,7 @@ static void rename_member(struct member *member, const char *name)
 {
 	char *copy;
 
-	if (streq(member->new_name ? member->new_name : member->info.name, name))
+	if (streq(member->new_name ? member->new_name : member->guest.info.name, name))
 		return;
 	/* Without memory the old name stays. */
 	copy = strdup(name);
@@ -366,16 +335,13 @@ int readings_new(const struct readings_opts *opts, struct readings **ret_reading
 	struct readings *readings = calloc(1, sizeof(*readings));
 	int r = 0;
 
-	if (!readings)
+	if (!readings) {
+		opts->gauge->free(opts->gauge);
 		return -ENOMEM;
+	}
 	readings->opts = *opts;
 	readings->opts.release = NULL; /* not before all went well: until then it is the caller's */
 	readings->last_ns = now_ns();
-	readings->events = opts->events ? strdup(opts->events) : NULL;
-	if (opts->events && !readings->events) {
-		destroy(readings);
-		return -ENOMEM;
-	}
 	readings->listener = domains_listen(opts->domains, on_change, readings);
 	if (readings->listener < 0) {
 		destroy(readings);
@@ -431,7 +397,7 @@ size_t readings_counted(const struct readings *readings)
 	size_t n = 0;
 
 	vec_for_each (member, &readings->members)
-		n += (*member)->state == LIVES && (*member)->counters;
+		n += (*member)->state == LIVES && (*member)->guest.is_open;
 	return n;
 }
 

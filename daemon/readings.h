@@ -1,37 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counters on a set of guests that changes: each guest that is wanted has a vpmu_counters of its own, opened when it
- * starts and closed when it is gone, so that what a guest costs goes with it. Opening and reading take system calls for
- * each vCPU, so both are done in the pool; one job at a time for each set.
+ * What a gauge (gauge.h) reads of a set of guests that changes: each guest that is wanted is opened when it starts and
+ * closed when it is gone. Opening and reading take system calls for each vCPU, so both are done in the pool; one job at
+ * a time for each set.
  *
- * counting.h is the set of all guests, for metrics; count_streams.h has a set for each Counters call.
+ * counting.h and accounts.h have sets of all guests, for metrics; count_streams.h has a set for each call that streams.
  */
 #ifndef DAEMON_READINGS_H
 #define DAEMON_READINGS_H
 
-#include <vpmu/count.h>
 #include "domains.h"
+#include "gauge.h"
 #include "jobs.h"
 
 struct readings;
 
-/* What was counted on one guest since the reading before. Belongs to the set, valid during the call. */
-struct reading {
-	uint64_t domain;  /* its id */
-	const char *name; /* as it was when the reading began */
-	bool last;	  /* the guest is gone: what it did at the end */
-	struct vpmu_counts counts;
-};
-
 struct readings_opts {
 	struct jobs *jobs;
 	struct domains *domains;
-	const char *events;    /* as vpmu_counters_opts.events; copied */
-	const char *proc_path; /* for tests; NULL = /proc; must outlive the set */
+	struct gauge *gauge; /* the set's from readings_new() on, also if that fails */
 	/* In the loop: is this guest one of the set? NULL = all are. Asked when it starts or is renamed, and by readings_reconsider(). */
 	bool (*wants)(const struct domain *domain, void *data);
 	/* In the pool, one guest after the other. */
-	void (*read)(const struct reading *reading, void *data);
+	reading_fn read;
 	/* In the loop, after all of them: what was counted between the two times. */
 	void (*done)(uint64_t start_ns, uint64_t end_ns, void *data);
 	/* In the loop: guests were opened, or could not be. May be NULL. */

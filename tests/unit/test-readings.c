@@ -73,10 +73,11 @@ static struct world *world_without_readings(void)
 static void begin_readings(struct world *world, bool (*wants)(const struct domain *domain, void *data))
 {
 	struct readings_opts opts = {
-		.jobs = world->jobs, .domains = world->domains, .events = "", .proc_path = fake_dir(), .wants = wants,
+		.jobs = world->jobs, .domains = world->domains, .wants = wants,
 		.read = on_read, .done = on_done, .gone = on_gone, .release = on_release, .data = world,
 	};
 
+	CHECK_EQ(gauge_counters_new("", fake_dir(), &opts.gauge), 0);
 	CHECK_EQ(readings_new(&opts, &world->readings), 0);
 }
 
