@@ -27,28 +27,31 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Call chains are wanted; else only samples of guests in vpmu_guests are taken. */
-const volatile bool vpmu_chains;
-
-/* By process of the VMM. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, VPMU_BPF_MAX_GUESTS);
-	__type(key, __u32);
+	__type(key, struct vpmu_bpf_guest_key);
 	__type(value, struct vpmu_bpf_guest);
 } vpmu_guests SEC(".maps");
 
-/* Samples with chains. One buffer for all CPUs: what it cannot take is recorded without. */
-struct {
+/* Samples, by session. One buffer for all CPUs: what it cannot take is recorded without. */
+struct vpmu_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1024 * 1024);
-} vpmu_samples SEC(".maps");
+	__uint(max_entries, VPMU_BPF_RING_BYTES);
+};
 
-/* By enum vpmu_bpf_miss. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, VPMU_BPF_MAX_SESSIONS);
+	__type(key, __u32);
+	__array(values, struct vpmu_ring);
+} vpmu_rings SEC(".maps");
+
+/* By session, and within it by enum vpmu_bpf_miss. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VPMU_BPF_MISS_COUNT);
+	__uint(max_entries, VPMU_BPF_MAX_SESSIONS * VPMU_BPF_MISS_COUNT);
 	__type(key, __u32);
 	__type(value, __u64);
 } vpmu_misses SEC(".maps");
@@ -61,49 +64,55 @@ struct {
 	__type(value, struct guest_walk);
 } vpmu_walks SEC(".maps");
 
-static __always_inline void count_miss(__u32 why)
+static __always_inline void count_miss(__u32 session, __u32 why)
 {
-	__u64 *n = bpf_map_lookup_elem(&vpmu_misses, &why);
+	__u32 i = session * VPMU_BPF_MISS_COUNT + why;
+	__u64 *n = bpf_map_lookup_elem(&vpmu_misses, &i);
 
 	if (n)
 		(*n)++;
 }
 
+/* Who wants no call chains (VPMU_BPF_COOKIE_CHAINS) gets samples of guests in vpmu_guests only. */
 SEC("perf_event")
 int vpmu_sample(struct bpf_perf_event_data *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), ids = bpf_get_current_pid_tgid();
+	__u32 zero = 0, n, session = VPMU_BPF_COOKIE_SESSION(cookie);
+	struct vpmu_bpf_guest_key key = {.session = session, .pid = ids >> 32};
 	struct kvm *kvm = NULL;
 	struct kvm_vcpu *vcpu = current_vcpu(&kvm);
 	const struct vpmu_bpf_guest *guest;
 	struct guest_walk *w;
-	__u32 zero = 0, n, pid = ids >> 32;
+	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS;
+	void *ring;
 	int miss;
 
 	if (!vcpu || BPF_CORE_READ(vcpu, arch.handling_intr_from_guest) !=
 			     (cookie & VPMU_BPF_COOKIE_NMI ? KVM_HANDLING_NMI : KVM_HANDLING_IRQ))
 		return 1;
 	w = bpf_map_lookup_elem(&vpmu_walks, &zero);
-	guest = bpf_map_lookup_elem(&vpmu_guests, &pid);
-	if (!w || (!vpmu_chains && !guest))
+	guest = bpf_map_lookup_elem(&vpmu_guests, &key);
+	ring = bpf_map_lookup_elem(&vpmu_rings, &session);
+	if (!w || !ring || (!chains && !guest))
 		return 1;
 	miss = read_registers(vcpu, w);
 	if (miss >= 0) {
-		count_miss((__u32)miss);
+		count_miss(session, (__u32)miss);
 		return 1;
 	}
-	if (!vpmu_chains && !w->cpu_base)
+	if (!chains && !w->cpu_base)
 		return 1;
-	w->sample.event_id = cookie & ~VPMU_BPF_COOKIE_NMI;
+	w->sample.event_id = VPMU_BPF_COOKIE_ID(cookie);
 	w->sample.time_ns = bpf_ktime_get_ns();
 	w->sample.period = ctx->sample_period;
-	w->sample.pid = pid;
+	w->sample.pid = key.pid;
 	w->sample.tid = (__u32)ids;
 	w->sample.cpu = bpf_get_smp_processor_id();
 	prepare_walk(kvm, w);
 	w->sample.n_frames = 0;
 	w->sample.end = VPMU_BPF_END_COMPLETE;
-	if (vpmu_chains)
+	if (chains)
 		guest_walk_frames(w);
 	w->sample.task.gva = 0;
 	if (guest && w->cpu_base)
@@ -111,9 +120,8 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	n = w->sample.n_frames;
 	if (n > VPMU_BPF_MAX_ADDRESSES - 1)
 		return 1;
-	if (bpf_ringbuf_output(&vpmu_samples, &w->sample, VPMU_BPF_SAMPLE_BYTES(n),
-			       BPF_RB_NO_WAKEUP) < 0) {
-		count_miss(VPMU_BPF_MISS_ROOM);
+	if (bpf_ringbuf_output(ring, &w->sample, VPMU_BPF_SAMPLE_BYTES(n), BPF_RB_NO_WAKEUP) < 0) {
+		count_miss(session, VPMU_BPF_MISS_ROOM);
 		return 1;
 	}
 	return 0;

@@ -40,8 +40,16 @@ enum vpmu_bpf_flavour {
 	VPMU_BPF_FLAVOUR_VMX = 2,
 };
 
-/* The cookie of an attachment: the perf event's id, and whether it interrupts by NMI. */
+/*
+ * One program serves many sessions, each with a number and a buffer of its own. The cookie of an attachment: the perf event's id,
+ * bits 48 and up: the session, whether it wants call chains, and whether the event interrupts by NMI.
+ */
+#define VPMU_BPF_MAX_SESSIONS 64
+#define VPMU_BPF_COOKIE(event_id, session) ((event_id) | (__u64)(session) << 48)
+#define VPMU_BPF_COOKIE_CHAINS (1ULL << 62)
 #define VPMU_BPF_COOKIE_NMI (1ULL << 63)
+#define VPMU_BPF_COOKIE_ID(cookie) ((cookie) & ((1ULL << 48) - 1))
+#define VPMU_BPF_COOKIE_SESSION(cookie) ((__u32)((cookie) >> 48) & (VPMU_BPF_MAX_SESSIONS - 1))
 
 /*
  * What it takes to tell which task of a Linux guest is running. User space finds it once it knows the guest's kernel; by the
@@ -54,7 +62,14 @@ struct vpmu_bpf_guest {
 	__u32 pid_offset, comm_offset, mm_offset; /* in struct task_struct; tgid is behind pid */
 };
 
-#define VPMU_BPF_MAX_GUESTS 4096
+/* A guest as a session knows it. */
+struct vpmu_bpf_guest_key {
+	__u32 session;
+	__u32 pid;
+};
+
+#define VPMU_BPF_MAX_GUESTS 16384 /* of all sessions */
+#define VPMU_BPF_RING_BYTES (1024 * 1024)
 #define VPMU_BPF_COMM_BYTES 16
 
 /* The guest's task that was running. */

@@ -21,6 +21,7 @@
 #include "manager.h"
 #include "metrics.h"
 #include "node.h"
+#include "preload.h"
 #include "say.h"
 #include "server.h"
 #include "service.h"
@@ -231,6 +232,8 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = abilities_new(manager->jobs, &manager->abilities, reterr);
 	if (r == 0)
+		r = preload_new(manager->jobs, &manager->preload, reterr);
+	if (r == 0)
 		r = service_new(manager, &manager->service, reterr);
 	return r;
 }
@@ -293,6 +296,7 @@ struct manager *manager_free(struct manager *manager)
 	kernels_free(manager->kernels);
 	watcher_free(manager->watcher);
 	service_free(manager->service);
+	preload_free(manager->preload);
 	abilities_free(manager->abilities);
 	count_streams_free(manager->count_streams);
 	metrics_free(manager->metrics);

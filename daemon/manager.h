@@ -15,6 +15,7 @@
  *	count_streams  counters for clients, interval by interval
  *	metrics	     OpenMetrics text
  *	abilities    what this machine can do
+ *	preload	     what sessions would wait for
  *	service	     what systemd is told
  *	server	     connections, calls; methods*.c carry them out	uses access
  */
@@ -45,6 +46,7 @@ struct manager {
 	struct count_streams *count_streams;
 	struct metrics *metrics;
 	struct abilities *abilities;
+	struct preload *preload;
 	struct service *service;
 	struct server *server;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */

@@ -5,39 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/bpf_load.h"
 #include "host/guest_chains.h"
-#include "bpf/sample.skel.h"
+#include "host/sample_program.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "util/vec.h"
 
 struct guest_chains {
 	bool walk; /* call chains are wanted */
-	struct vpmu_sample_bpf *bpf;
+	struct sample_seat seat;
 	struct ring_buffer *ring;
+	VEC(uint32_t) known; /* processes that are in the map of guests, or were */
 	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
 	void *data;
 };
-
-/* @btf_path: where types are looked up; NULL = the running kernel and its modules. */
-static int load_with(void *data, const char *btf_path)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
-	struct guest_chains *chains = data;
-	int r;
-
-	chains->bpf = vpmu_sample_bpf__open_opts(&opts);
-	if (!chains->bpf)
-		return -errno;
-	chains->bpf->rodata->vpmu_flavour = bpf_load_flavour();
-	chains->bpf->rodata->vpmu_chains = chains->walk;
-	r = vpmu_sample_bpf__load(chains->bpf);
-	if (r < 0) {
-		vpmu_sample_bpf__destroy(chains->bpf);
-		chains->bpf = NULL;
-	}
-	return r;
-}
 
 static int refused(int code, struct vpmu_error *reterr)
 {
@@ -68,12 +49,10 @@ int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_e
 	if (!chains)
 		return error_oom(reterr);
 	chains->walk = walk;
-	bpf_load_begin();
-	r = bpf_load_twice(load_with, chains);
-	bpf_load_end();
+	r = sample_program_join(&chains->seat);
 	if (r < 0)
 		return refused(r, reterr);
-	chains->ring = ring_buffer__new(bpf_map__fd(chains->bpf->maps.vpmu_samples), on_record, chains, NULL);
+	chains->ring = ring_buffer__new(chains->seat.ring_fd, on_record, chains, NULL);
 	if (!chains->ring)
 		return error_set(reterr, -errno, "no guest call chains: cannot map the ring buffer: %s",
 				 strerror(errno));
@@ -86,7 +65,10 @@ struct guest_chains *guest_chains_free(struct guest_chains *chains)
 	if (!chains)
 		return NULL;
 	ring_buffer__free(chains->ring);
-	vpmu_sample_bpf__destroy(chains->bpf);
+	vec_for_each (pid, &chains->known)
+		(void)guest_chains_know(chains, (pid_t)*pid, NULL);
+	vec_free(&chains->known);
+	sample_program_leave(&chains->seat);
 	free(chains);
 	return NULL;
 }
@@ -94,20 +76,33 @@ struct guest_chains *guest_chains_free(struct guest_chains *chains)
 int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		    .perf_event.bpf_cookie = event_id | (by_nmi ? VPMU_BPF_COOKIE_NMI : 0));
+		    .perf_event.bpf_cookie = VPMU_BPF_COOKIE(event_id, chains->seat.session) |
+					     (chains->walk ? VPMU_BPF_COOKIE_CHAINS : 0) |
+					     (by_nmi ? VPMU_BPF_COOKIE_NMI : 0));
 
 	/* Not bpf_program__attach_perf_event(): that enables the event, and closes it in the end. */
-	return bpf_link_create(bpf_program__fd(chains->bpf->progs.vpmu_sample), event_fd, BPF_PERF_EVENT, &opts);
+	return bpf_link_create(chains->seat.program_fd, event_fd, BPF_PERF_EVENT, &opts);
+}
+
+static int note_known(struct guest_chains *chains, uint32_t pid)
+{
+	vec_for_each (known, &chains->known)
+		if (*known == pid)
+			return 0;
+	return vec_push(&chains->known, pid) ? 0 : -ENOMEM;
 }
 
 int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_bpf_guest *guest)
 {
-	int map = bpf_map__fd(chains->bpf->maps.vpmu_guests);
-	uint32_t key = (uint32_t)pid;
+	struct vpmu_bpf_guest_key key = { .session = chains->seat.session, .pid = (uint32_t)pid };
+	int map = chains->seat.guests_fd, r;
 
-	if (guest)
-		return bpf_map_update_elem(map, &key, guest, BPF_ANY) < 0 ? -errno : 0;
-	return bpf_map_delete_elem(map, &key) < 0 && errno != ENOENT ? -errno : 0;
+	if (!guest)
+		return bpf_map_delete_elem(map, &key) < 0 && errno != ENOENT ? -errno : 0;
+	r = note_known(chains, key.pid);
+	if (r < 0)
+		return r;
+	return bpf_map_update_elem(map, &key, guest, BPF_ANY) < 0 ? -errno : 0;
 }
 
 int guest_chains_drain(struct guest_chains *chains,
@@ -127,8 +122,10 @@ void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[
 	_free_ uint64_t *counts = n_cpus > 0 ? calloc((size_t)n_cpus, sizeof(*counts)) : NULL;
 
 	for (uint32_t i = 0; i < VPMU_BPF_MISS_COUNT; i++) {
+		uint32_t key = chains->seat.session * VPMU_BPF_MISS_COUNT + i;
+
 		ret_misses[i] = 0;
-		if (!counts || bpf_map_lookup_elem(bpf_map__fd(chains->bpf->maps.vpmu_misses), &i, counts) < 0)
+		if (!counts || bpf_map_lookup_elem(chains->seat.misses_fd, &key, counts) < 0)
 			continue;
 		for (int cpu = 0; cpu < n_cpus; cpu++)
 			ret_misses[i] += counts[cpu];

@@ -16,8 +16,8 @@
 struct guest_chains;
 
 /*
- * Loads the program. @chains: call chains are wanted; else it takes samples of guests whose tasks can be told (guest_chains_know())
- * and leaves all others to the kernel.
+ * Loads the program, unless another session of this process has (sample_program.h). @chains: call chains are wanted; else it takes
+ * samples of guests whose tasks can be told (guest_chains_know()) and leaves all others to the kernel.
  * Errors: -EOPNOTSUPP (built without BPF), -EPERM, what the kernel said; one line that tells, with what to do.
  */
 int guest_chains_open(bool chains, struct guest_chains **ret_chains, struct vpmu_error *reterr);

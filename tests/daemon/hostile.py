@@ -78,6 +78,7 @@ class GoodClient:
 
 
 def test_peace():
+    daemon.settle()
     with GoodClient():
         time.sleep(1)
 
@@ -249,6 +250,7 @@ def test_clients_that_are_killed():
 
 def test_descriptors_that_run_out():
     with Daemon("[limits]\nmax-connections-per-user = 100\n", files=40) as small:
+        small.settle()
         wires = [small.connect() for _ in range(80)]
         wait_until("it runs out", lambda: "cannot accept a client for now: Too many open files" in small.said())
         wires[0].send(GET_INFO)

@@ -115,6 +115,30 @@ def of_a_session():
         assert client.refused("Report", source=source) == ("SessionNotFound", {"name": "mine"})
 
 
+def chains_of_two_at_once():
+    """They share what takes the chains, but not a sample."""
+    def chains(name):
+        report = client.call("Report", source={"session": name, "side": "guest"}, sort="side,symbol", limit=0)
+        return report["coverage"]["guest_chains"], report["coverage"]["guest"], report["rows"]
+
+    with Guest() as guest, Vpmud("[always-on]\nenabled = no") as vpmud, vpmud.client() as client:
+        wait_until("the guest", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        for name, hz in ("often", 999), ("seldom", 499):
+            client.call("StartSession", name=name, guests=[guest.name], events="cpu-clock", frequency_hz=hz, chains=True)
+        wait_until("samples", lambda: chains("seldom")[1] > 500)
+        if not chains("seldom")[0]:
+            raise Skip("guest call chains cannot be had here")
+        n_often, all_often, rows = chains("often")
+        assert n_often == all_often, (n_often, all_often)
+        guest.check_shares(rows)
+        client.call("StopSession", name="often")
+        before, _, _ = chains("seldom")
+        wait_until("samples of the one that is left", lambda: chains("seldom")[0] > before + 100)
+        n_seldom, all_seldom, rows = chains("seldom")
+        assert n_seldom == all_seldom, (n_seldom, all_seldom)
+        guest.check_shares(rows)
+
+
 def check_exports(client, source):
     inline = client.call("Export", source=source, format="folded", inline=True)
     text = base64.b64decode(inline["data"]).decode()

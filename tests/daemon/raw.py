@@ -130,6 +130,21 @@ class Daemon(vpmud.Vpmud):
         self.process.send_signal(how)
         return self.process.wait(PATIENCE_S)
 
+    def files(self):
+        """What its descriptors are of; some go while they are looked at."""
+        for name in os.listdir(f"/proc/{self.process.pid}/fd"):
+            try:
+                yield os.readlink(f"/proc/{self.process.pid}/fd/{name}")
+            except FileNotFoundError:
+                pass
+
+    def settle(self, seconds=5):
+        """What it loads ahead is there, if that may be had."""
+        end = time.monotonic() + seconds
+        while "anon_inode:bpf-prog" not in self.files() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.3)  # for what belongs to it
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

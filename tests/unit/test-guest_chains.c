@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What sessions have in common and what each has for itself; that samples come is for tests/lab/fast. */
+#include <errno.h>
+
+#include "host/guest_chains.h"
+#include "test.h"
+
+static struct guest_chains *open_chains(void)
+{
+	struct guest_chains *chains = NULL;
+	struct vpmu_error error = {};
+	int r;
+
+	SKIP_WITHOUT_BPF_IN_VALGRIND();
+	r = guest_chains_open(true, &chains, &error);
+	if (r == -EOPNOTSUPP || r == -EPERM || r == -EACCES)
+		skip(error.text);
+	CHECK_EQ(r, 0);
+	return chains;
+}
+
+static int count_programs(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int n = 0;
+
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		char path[300], target[64] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+		if (readlink(path, target, sizeof(target) - 1) > 0)
+			n += strcmp(target, "anon_inode:bpf-prog") == 0;
+	}
+	closedir(dir);
+	return n;
+}
+
+TEST(one_program_serves_many)
+{
+	struct guest_chains *first = open_chains(), *second = open_chains(), *third;
+
+	CHECK_EQ(count_programs(), 1);
+	guest_chains_free(first);
+	third = open_chains();
+	CHECK_EQ(count_programs(), 1);
+	guest_chains_free(second);
+	guest_chains_free(third);
+	CHECK_EQ(count_programs(), 0);
+}
+
+TEST(when_it_is_full_there_is_another)
+{
+	struct guest_chains *all[VPMU_BPF_MAX_SESSIONS + 1];
+
+	for (size_t i = 0; i <= VPMU_BPF_MAX_SESSIONS; i++)
+		all[i] = open_chains();
+	CHECK_EQ(count_programs(), 2);
+	guest_chains_free(all[VPMU_BPF_MAX_SESSIONS]);
+	CHECK_EQ(count_programs(), 1);
+	for (size_t i = 0; i < VPMU_BPF_MAX_SESSIONS; i++)
+		guest_chains_free(all[i]);
+	CHECK_EQ(count_programs(), 0);
+}
+
+/* As many as there is room for in all, by one after the other: each takes its own with it. */
+TEST(guests_go_with_who_knew_them)
+{
+	struct guest_chains *keeper = open_chains(), *other;
+	const struct vpmu_bpf_guest guest = { .kernel_cr3 = 0x1000, .levels = 4 };
+
+	for (int i = 0; i < 3; i++) {
+		other = open_chains();
+		for (pid_t pid = 1; pid <= VPMU_BPF_MAX_GUESTS / 2; pid++)
+			CHECK_EQ(guest_chains_know(other, pid, &guest), 0);
+		CHECK_EQ(guest_chains_know(other, 1, &guest), 0);
+		guest_chains_free(other);
+	}
+	CHECK_EQ(guest_chains_know(keeper, 1, &guest), 0);
+	CHECK_EQ(guest_chains_know(keeper, 1, NULL), 0);
+	CHECK_EQ(guest_chains_know(keeper, 1, NULL), 0);
+	guest_chains_free(keeper);
+}
+
+int main(void)
+{
+	return test_main();
+}
