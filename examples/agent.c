@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * A monitoring agent: samples all guests of this host, now and later, and prints each interval's hottest places.
- * usage: agent SECONDS INTERVALS
- */
+/* A monitoring agent: samples all guests of this host, now and later, and prints each interval's hottest places. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +51,7 @@ int main(int argc, char **argv)
 	struct vpmu_guests *guests = NULL;
 
 	if (seconds < 1 || intervals < 1)
-		return fprintf(stderr, "usage: agent SECONDS INTERVALS\n"), 2;
+		return fputs("usage: agent SECONDS INTERVALS\n", stderr), 2;
 	if (vpmu_guests_new(NULL, &guests, &error) < 0 || vpmu_session_new(&opts, &session, &error) < 0)
 		return fail();
 	for (size_t i = 0; i < vpmu_guests_count(guests); i++)

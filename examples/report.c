@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Where the time of a recording went: opens a perf.data file, prints its heaviest functions and
- * what they stand on.
- */
+/* Where the time of a recording went: opens a perf.data file, prints its heaviest functions and what they stand on. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <vpmu/vpmu.h>
