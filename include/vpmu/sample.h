@@ -103,6 +103,12 @@ VPMU_BEGIN_DECLS
 /* "complete", "depth", "no-mapping", …: the names used in JSON. A static string. */
 VPMU_API const char *vpmu_chain_end_name(enum vpmu_chain_end end);
 
+/*
+ * vpmu_coverage_text - @coverage as the line that reports show: "coverage: 4000 samples (guest 3900, host 100), …". What is
+ * beyond @n bytes is left out; 512 are enough. The source's name is in it as it was recorded.
+ */
+VPMU_API void vpmu_coverage_text(const struct vpmu_coverage *coverage, char *text, size_t n);
+
 VPMU_END_DECLS
 
 #endif
