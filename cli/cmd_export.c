@@ -29,7 +29,7 @@ struct export_args {
 static const struct option_spec export_options[] = {
 	{ .letter = 'f', .name = "format", .arg = "FORMAT", .set = option_string, .offset = FIELD(format),
 	  .required = true,
-	  .help = "folded (one line a stack), pprof (gzip'ed profile.proto) or speedscope (JSON)" },
+	  .help = "flamegraph (HTML), folded (one line a stack), pprof (gzip'ed profile.proto) or speedscope (JSON)" },
 	{ .letter = 'o', .name = "output", .arg = "FILE", .set = option_string, .offset = FIELD(output),
 	  .help = "where to write (default -: standard output); an existing file is renamed to FILE.old once all is written" },
 	{ .name = "event", .arg = "EVENT", .set = option_string, .offset = FIELD(event),
@@ -114,6 +114,8 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 		return refuse_format(args->format);
 	if (args->input.files.n > 1)
 		return say_usage("reads one recording");
+	if (!path && streq(args->format, "flamegraph") && isatty(STDOUT_FILENO))
+		return say_usage("a flame graph is for a browser and standard output a terminal; name a file with -o");
 	if (!path && streq(args->format, "pprof") && isatty(STDOUT_FILENO))
 		return say_usage("pprof is binary and standard output a terminal; name a file with -o");
 	if (!path && args->common.json)

@@ -13,7 +13,7 @@ struct vpmu_export_opts {
 	unsigned int sides; /* VPMU_SIDES_*; 0 = all */
 	bool by_weight;	    /* counts are weights instead of samples; pprof carries both and opens with these */
 	bool is_clock;	    /* weights are nanoseconds: vpmu_event_info.is_clock of that event */
-	const char *title;  /* speedscope's profile name; default "vpmu" */
+	const char *title;  /* where the profile comes from: speedscope's profile name, default "vpmu"; in a flame graph below the guests' names */
 	const char *const *guests; /* only these guests: names or UUIDs; NULL = all */
 	size_t n_guests;
 };
@@ -32,11 +32,14 @@ VPMU_API const char *vpmu_export_format(size_t i);
  *   pprof       profile.proto, gzip; sample types samples/count and weight/count (cpu/nanoseconds for clocks); labels guest,
  *               guest_uuid, vcpu, side, process
  *   speedscope  its JSON file format, one sampled profile per guest and vCPU
+ *   flamegraph  a page for a browser that needs nothing else: guests, their processes where these are known, functions on what
+ *               called them; coloured by side, with search and zoom. Of more than 50 000 frames the smallest are left out,
+ *               and the page says how much that is
  *
  * A frame's name ends in its side, so that equal names of guest and host stay apart: "_[k]" host kernel, "_[h]"
- * hypervisor, "_[gk]" guest kernel, "_[gu]" guest user; host user code has no suffix. (pprof: files of guests are
- * "guest:FILE", and the bare symbol is the function's system_name.) A frame without a symbol is its file and the offset in it,
- * "libc.so.6+0x26d0a". What belongs to no guest is under "[no guest]".
+ * hypervisor, "_[gk]" guest kernel, "_[gu]" guest user; host user code has no suffix, and a flame graph has colours instead.
+ * (pprof: files of guests are "guest:FILE", and the bare symbol is the function's system_name.) A frame without a symbol is its
+ * file and the offset in it, "libc.so.6+0x26d0a". What belongs to no guest is under "[no guest]".
  *
  * Errors: -EINVAL (unknown format: the text lists them; profile not resolved), -ENOENT (a guest that is not in the profile),
  * -ENODATA (no samples selected; nothing is written), -ENOMEM, what writing gave. The descriptor stays open.

@@ -8,6 +8,7 @@ static const struct export_writer *const writers[] = {
 	&export_folded,
 	&export_pprof,
 	&export_speedscope,
+	&export_flamegraph,
 };
 
 VPMU_API const char *vpmu_export_format(size_t i)
@@ -64,7 +65,7 @@ VPMU_API int vpmu_export(const struct vpmu_profile *profile, const char *format,
 			 const struct vpmu_export_opts *opts, int fd, struct vpmu_error *reterr)
 {
 	const struct export_writer *writer = find_writer(format, reterr);
-	struct export_job job = { .out.fd = fd };
+	struct export_job job = { .profile = profile, .out.fd = fd };
 	int r;
 
 	if (!writer)
@@ -170,7 +171,7 @@ static const char *side_suffix(enum vpmu_side side)
 	return "";
 }
 
-void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
+void export_place_name(const struct profile_view *view, const struct profile_frame *frame,
 		       struct strbuf *b)
 {
 	const char *symbol = intern_string(view->strings, frame->symbol);
@@ -183,6 +184,12 @@ void export_frame_name(const struct profile_view *view, const struct profile_fra
 		strbuf_addc(b, '+');
 	}
 	strbuf_adds(b, symbol[0] ? symbol : "[unknown]");
+}
+
+void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
+		       struct strbuf *b)
+{
+	export_place_name(view, frame, b);
 	strbuf_adds(b, side_suffix(frame->side));
 }
 

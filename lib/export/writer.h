@@ -14,6 +14,7 @@
 #include "util/vec.h"
 
 struct export_job {
+	const struct vpmu_profile *profile;
 	struct profile_view view;
 	struct vpmu_export_opts opts;
 	struct selection selection;
@@ -26,7 +27,7 @@ struct export_writer {
 	int (*write)(struct export_job *job);
 };
 
-extern const struct export_writer export_folded, export_pprof, export_speedscope;
+extern const struct export_writer export_flamegraph, export_folded, export_pprof, export_speedscope;
 
 /* What a format tells apart, besides guests and stacks. */
 #define EXPORT_BY_VCPU	  1u
@@ -53,6 +54,10 @@ const uint32_t *export_stack(const struct profile_view *view, const struct profi
  * user, nothing for host user.
  */
 void export_frame_name(const struct profile_view *view, const struct profile_frame *frame,
+		       struct strbuf *b);
+
+/* The same without the side. */
+void export_place_name(const struct profile_view *view, const struct profile_frame *frame,
 		       struct strbuf *b);
 
 /* "[no guest]" for what belongs to none. */

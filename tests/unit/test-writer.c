@@ -8,7 +8,8 @@ TEST(formats_are_listed)
 	CHECK_STR(vpmu_export_format(0), "folded");
 	CHECK_STR(vpmu_export_format(1), "pprof");
 	CHECK_STR(vpmu_export_format(2), "speedscope");
-	CHECK(!vpmu_export_format(3));
+	CHECK_STR(vpmu_export_format(3), "flamegraph");
+	CHECK(!vpmu_export_format(4));
 }
 
 TEST(bad_requests_write_nothing_and_say_why)
@@ -20,7 +21,7 @@ TEST(bad_requests_write_nothing_and_say_why)
 	struct vpmu_error error = {};
 
 	CHECK_EQ(vpmu_export(p, "svg", NULL, fd, &error), -EINVAL);
-	CHECK_STR(error.text, "unknown export format 'svg': there are folded, pprof, speedscope");
+	CHECK_STR(error.text, "unknown export format 'svg': there are folded, pprof, speedscope, flamegraph");
 	CHECK_EQ(vpmu_export(unresolved, "folded", NULL, fd, &error), -EINVAL);
 	CHECK_EQ(vpmu_export(p, "folded", &opts, fd, &error), -ENODATA);
 	opts.event = 0;

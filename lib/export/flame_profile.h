@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Profiles as flame graphs: entries become stacks, and what a page says about them. */
+#ifndef EXPORT_FLAME_PROFILE_H
+#define EXPORT_FLAME_PROFILE_H
+
+#include "export/flame.h"
+#include "profile/select.h"
+
+/* Levels below the first function, besides the root. */
+#define FLAME_BY_GUEST	 1u
+#define FLAME_BY_PROCESS 2u /* of guests where that is known, and of what belongs to no guest */
+
+/*
+ * The selected entries of @profile. @column: which of the two numbers their samples are; -1: the numbers are samples and
+ * weight. -EINVAL (not resolved), -ENOMEM.
+ */
+int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, const struct selection *selection,
+		      unsigned int levels, int column);
+
+/* Names of the guests that the selection has samples of: "web1, web2 and 3 more". */
+void flame_describe_guests(const struct profile_view *view, const struct selection *selection, struct strbuf *b);
+
+#endif

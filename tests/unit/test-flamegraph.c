@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <json-c/json.h>
+
+#include "export_fixture.h"
+#include "export/flame.h"
+
+/* The page's parts between @from and @to. */
+static char *between(const char *page, const char *from, const char *to)
+{
+	const char *begin = strstr(page, from), *end;
+
+	if (!begin)
+		FAIL("no '%s' in the page", from);
+	begin += strlen(from);
+	end = strstr(begin, to);
+	CHECK(end);
+	return strndup(begin, (size_t)(end - begin));
+}
+
+static struct json_object *graph_of(const char *page)
+{
+	char *text = between(page, "<script type=\"application/json\" id=\"graph\">", "</script>");
+	struct json_object *graph = json_tokener_parse(text);
+
+	if (!graph)
+		FAIL("not JSON: %s", text);
+	free(text);
+	return graph;
+}
+
+static struct json_object *get(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		FAIL("no key '%s'", key);
+	return value;
+}
+
+static uint64_t number(struct json_object *array, size_t i)
+{
+	return json_object_get_uint64(json_object_array_get_idx(array, i));
+}
+
+/* The path to each node and its numbers, a line each: "all;web1;f (guest-kernel's number) total self …". */
+static char *paths_of(struct json_object *graph)
+{
+	struct json_object *nodes = get(graph, "nodes"), *frames = get(graph, "frames"), *names = get(graph, "names");
+	size_t step = 2 + 2 * json_object_array_length(get(graph, "measures"));
+	uint32_t path[64];
+	struct strbuf b = {};
+
+	for (size_t i = 0; i < json_object_array_length(nodes); i += step) {
+		size_t depth = number(nodes, i);
+
+		CHECK_CMP(depth, <, ARRAY_SIZE(path));
+		path[depth] = (uint32_t)number(nodes, i + 1);
+		for (size_t d = 0; d <= depth; d++)
+			strbuf_addf(&b, "%s%s", d ? ";" : "",
+				    json_object_get_string(json_object_array_get_idx(names, number(frames, 4 * path[d]))));
+		strbuf_addf(&b, " [%d]", (int)number(frames, 4 * path[depth] + 2));
+		for (size_t k = 2; k < step; k++)
+			strbuf_addf(&b, " %d", (int)number(nodes, i + k));
+		strbuf_addc(&b, '\n');
+	}
+	return strbuf_take(&b);
+}
+
+TEST(stacks_with_one_beginning_are_one_path)
+{
+	struct vpmu_profile *p = varied_profile();
+	char *page = exported(p, "flamegraph", NULL, NULL);
+	struct json_object *graph = graph_of(page);
+	char *paths = paths_of(graph);
+
+	/* kinds: 0 label, 1 guest kernel, 2 guest user, 3 host kernel, 4 QEMU, 5 other host processes */
+	CHECK_CONTAINS(paths, "all [0] 33 0 33000 0\n");
+	CHECK_CONTAINS(paths, "all;web1 [0] 26 0 26000 0\n");
+	CHECK_CONTAINS(paths, "all;web1;do_syscall_64;ksys_read [1] 17 17 17000 17000\n");
+	CHECK_CONTAINS(paths, "all;web1;kvm_cpu_exec [4] 4 0 4000 0\n");
+	CHECK_CONTAINS(paths, "all;web1;kvm_cpu_exec;do_syscall_64 [3] 4 4 4000 4000\n");
+	CHECK_CONTAINS(paths, "all;web1;Lcom/x;run [2] 3 3 3000 3000\n");
+	CHECK_CONTAINS(paths, "all;web1;libc.so.6+0x26d0a [4] 2 2 2000 2000\n");
+	CHECK_CONTAINS(paths, "all;[no guest];caf\xef\xbf\xbd;kvm_cpu_exec [5] 7 7 7000 7000\n");
+	CHECK_STR(json_object_get_string(get(graph, "title")), "web1");
+	CHECK_CONTAINS(json_object_get_string(json_object_array_get_idx(get(graph, "notes"), 0)),
+		       "coverage: 33 samples (guest 20, host 13)");
+	CHECK_EQ(number(get(graph, "pruned"), 0), 0);
+	free(paths);
+	free(page);
+	json_object_put(graph);
+	vpmu_profile_free(p);
+}
+
+TEST(only_what_was_asked_for_is_in_it)
+{
+	VPMU_OPTS(vpmu_export_opts, opts, .sides = VPMU_SIDES_GUEST, .by_weight = true, .is_clock = true, .title = "perf.data");
+	struct vpmu_profile *p = varied_profile();
+	char *page = exported(p, "flamegraph", &opts, NULL);
+	struct json_object *graph = graph_of(page);
+	char *paths = paths_of(graph);
+
+	CHECK_CONTAINS(paths, "all [0] 20 0 20000 0\n");
+	CHECK(!strstr(page, "kvm_cpu_exec"));
+	CHECK_EQ(json_object_get_int(get(graph, "measure")), 1);
+	CHECK_STR(json_object_get_string(get(json_object_array_get_idx(get(graph, "measures"), 1), "unit")), "ns");
+	CHECK_STR(json_object_get_string(get(graph, "source")), "perf.data");
+	free(paths);
+	free(page);
+	json_object_put(graph);
+	vpmu_profile_free(p);
+}
+
+/* Where a page can be broken out of, and what breaks readers of JSON. */
+static const char *const hostile_names[] = {
+	"</script><script>alert(1)</script>", "<!--<script>", "\"onload=\"x", "'><img src=x>", "\\u003c/script>",
+	"a\x01\x1b[31m\x7f", "\xe2\x80\xae" "gpj.exe", "caf\xe9", "{{x}} ${y} `z`", "]]>", "\xe2\x80\xa8line",
+};
+
+TEST(names_stay_names)
+{
+	struct vpmu_profile *p = new_profile();
+	char *page, *title, *script;
+	struct json_object *graph, *names;
+
+	profile_put_guest(p, "</title><script>alert(2)</script>", "");
+	for (size_t i = 0; i < ARRAY_SIZE(hostile_names); i++)
+		put_symbol(p, VPMU_SIDE_GUEST_USER, hostile_names[i], "</script>", 1);
+	page = exported(p, "flamegraph", NULL, NULL);
+	title = between(page, "<title>", "</title>");
+	CHECK_STR(title, "&#60;/title&#62;&#60;script&#62;alert(2)&#60;/script&#62; - vpmu");
+	/* Two script elements, of which the first is the graph; in that there is no '<' at all. */
+	script = between(page, "id=\"graph\">", "</script>\n<script>\"use strict\";");
+	CHECK(!strchr(script, '<'));
+	graph = graph_of(page);
+	names = get(graph, "names");
+	CHECK_EQ(json_object_array_length(names), ARRAY_SIZE(hostile_names) + 2);
+	CHECK_STR(json_object_get_string(json_object_array_get_idx(names, 2)), hostile_names[0]);
+	CHECK(!strstr(page, "alert(1)</script>"));
+	json_object_put(graph);
+	free(script);
+	free(title);
+	free(page);
+	vpmu_profile_free(p);
+}
+
+TEST(frames_that_are_too_small_are_counted)
+{
+	struct flame flame;
+	uint64_t self = 0;
+
+	CHECK_EQ(flame_init(&flame), 0);
+	for (uint32_t i = 0; i < 4000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		flame_push(&flame, flame_label(&flame, i % 2 ? "odd" : "even"));
+		flame_push(&flame, flame_label(&flame, name));
+		flame_end_stack(&flame, i < 10 ? 1000 : 1, 0);
+	}
+	CHECK_EQ(flame_grow(&flame, flame_label(&flame, "all"), 100), 0);
+	CHECK_EQ(flame.nodes.n, 1 + 2 + 10); /* all, odd and even, the ten large ones */
+	CHECK_EQ(flame.n_pruned, 3990);
+	CHECK_EQ(flame.pruned[0], 3990);
+	CHECK_EQ(flame.nodes.items[0].total[0], 13990);
+	vec_for_each(node, &flame.nodes)
+		self += node->self[0];
+	CHECK_EQ(self, 10000);
+	flame_deinit(&flame);
+}
+
+TEST(a_deep_recursion_is_a_column)
+{
+	struct flame flame;
+	uint32_t again;
+
+	CHECK_EQ(flame_init(&flame), 0);
+	again = flame_label(&flame, "again");
+	for (uint32_t n = 1; n <= 3000; n += 2999) {
+		for (uint32_t i = 0; i < n; i++)
+			flame_push(&flame, again);
+		flame_end_stack(&flame, n, UINT64_MAX);
+	}
+	CHECK_EQ(flame_grow(&flame, flame_label(&flame, "all"), FLAME_NODES_MAX), 0);
+	CHECK_EQ(flame.nodes.n, 3001);
+	CHECK_EQ(flame.nodes.items[1].total[0], 3001);
+	CHECK_EQ(flame.nodes.items[1].self[0], 1);
+	CHECK_EQ(flame.nodes.items[3000].total[0], 3000);
+	CHECK_EQ(flame.nodes.items[0].total[1], UINT64_MAX); /* does not come round */
+	flame_deinit(&flame);
+}
+
+int main(void)
+{
+	return test_main();
+}
