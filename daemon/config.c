@@ -65,6 +65,8 @@ static const struct key keys[] = {
 	{ "store", "max-age", "7d", KIND_LONG_TIME, FIELD(store_max_age_s), HOUR_S, 3650 * DAY_S },
 	{ "metrics", "path", "none", KIND_PROM_OR_NONE, FIELD(metrics_path) },
 	{ "metrics", "interval", "15s", KIND_TIME, FIELD(metrics_interval_s), 1, HOUR_S },
+	{ "metrics", "exits", "yes", KIND_BOOL, FIELD(metrics_exits) },
+	{ "metrics", "time", "yes", KIND_BOOL, FIELD(metrics_time) },
 	{ "access", "readers", DEFAULT_READERS, KIND_ACCOUNTS, FIELD(readers) },
 	{ "access", "operators", "", KIND_ACCOUNTS, FIELD(operators) },
 	{ "limits", "max-connections", "256", KIND_COUNT, FIELD(max_connections), 1, 65536 },

@@ -42,6 +42,8 @@ struct config {
 	/* [metrics] */
 	char *metrics_path;    /* path = none: where the textfile goes, a name that ends in .prom */
 	uint32_t metrics_interval_s; /* interval = 15s, 1s … 1h */
+	bool metrics_exits;    /* exits = yes: by reason */
+	bool metrics_time;     /* time = yes: the vCPUs' clocks */
 
 	/* [access] */
 	config_names readers;	/* readers = @vpmu: users, @groups, or their numbers; root and vpmud's own user always may */

@@ -10,6 +10,7 @@
 
 #include "abilities.h"
 #include "access.h"
+#include "accounts.h"
 #include "always_on.h"
 #include "arbiter.h"
 #include "count_streams.h"
@@ -39,11 +40,21 @@ static uint64_t metrics_interval_ns(const struct config *config)
 	return config->metrics_interval_s * UINT64_C(1000000000);
 }
 
+static void on_accounted(bool cancelled, void *data)
+{
+	struct manager *manager = data;
+
+	if (!cancelled)
+		metrics_update(manager->metrics);
+}
+
+/* The other half of what metrics are made of is read with it. */
 static void on_counted(void *data)
 {
 	struct manager *manager = data;
 
-	metrics_update(manager->metrics);
+	if (accounts_ask(manager->accounts, on_accounted, manager) < 0)
+		metrics_update(manager->metrics);
 }
 
 static int start_counting(struct manager *manager, struct vpmu_error *reterr)
@@ -56,8 +67,13 @@ static int start_counting(struct manager *manager, struct vpmu_error *reterr)
 		.fn = on_counted,
 		.data = manager,
 	};
+	const struct accounts_opts accounts_opts = { .jobs = manager->jobs, .domains = manager->domains };
 	int r = counting_new(&opts, &manager->counting, reterr);
 
+	if (r == 0)
+		r = accounts_new(&accounts_opts, &manager->accounts, reterr);
+	if (r == 0)
+		accounts_set(manager->accounts, manager->config->metrics_exits, manager->config->metrics_time);
 	if (r == 0)
 		r = metrics_new(manager, &manager->metrics, reterr);
 	if (r == 0)
@@ -102,6 +118,7 @@ static int load_again(struct manager *manager, struct vpmu_error *reterr)
 	subscriptions_reload(manager->subscriptions);
 	sessions_reload(manager->sessions);
 	counting_set_interval(manager->counting, metrics_interval_ns(manager->config));
+	accounts_set(manager->accounts, manager->config->metrics_exits, manager->config->metrics_time);
 	metrics_reload(manager->metrics);
 	count_streams_reload(manager->count_streams);
 	if (manager->store)
@@ -299,6 +316,7 @@ struct manager *manager_free(struct manager *manager)
 	preload_free(manager->preload);
 	abilities_free(manager->abilities);
 	count_streams_free(manager->count_streams);
+	accounts_free(manager->accounts);
 	metrics_free(manager->metrics);
 	counting_free(manager->counting);
 	jobs_free(manager->jobs);

@@ -12,7 +12,8 @@
  *	always_on    the session that samples all guests		uses arbiter, runner -> store
  *	store	     profiles on disk, by guest and minute
  *	counting     counters on all guests, for metrics and Counters
- *	count_streams  counters for clients, interval by interval
+ *	accounts     exits and clocks of all guests, for metrics
+ *	count_streams  counters, exits and clocks for clients, interval by interval
  *	metrics	     OpenMetrics text
  *	abilities    what this machine can do
  *	preload	     what sessions would wait for
@@ -43,6 +44,7 @@ struct manager {
 	struct always_on *always_on;
 	struct store *store;
 	struct counting *counting;
+	struct accounts *accounts;
 	struct count_streams *count_streams;
 	struct metrics *metrics;
 	struct abilities *abilities;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "accounts.h"
 #include "count_streams.h"
 #include "counting.h"
 #include "domains.h"
@@ -105,6 +106,15 @@ static void answer_metrics(bool cancelled, void *data)
 	free(question);
 }
 
+static void ask_accounts(bool cancelled, void *data)
+{
+	struct question *question = data;
+
+	/* What was read before is better than no answer. */
+	if (cancelled || accounts_ask(question->manager->accounts, answer_metrics, question) < 0)
+		answer_metrics(cancelled, question);
+}
+
 int method_metrics(struct call *call, struct manager *manager)
 {
 	const char *format = call_string(call, "format");
@@ -120,7 +130,7 @@ int method_metrics(struct call *call, struct manager *manager)
 	question->call = call_ref(call);
 	question->dialect =
 		format && streq(format, "prometheus") ? EXPOSITION_PROMETHEUS : EXPOSITION_OPENMETRICS;
-	r = counting_ask(manager->counting, answer_metrics, question);
+	r = counting_ask(manager->counting, ask_accounts, question);
 	if (r < 0) {
 		call_unref(question->call);
 		free(question);

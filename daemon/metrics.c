@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "access.h"
+#include "accounts.h"
 #include "metrics.h"
 #include "metrics_text.h"
 #include "say.h"
@@ -48,7 +49,8 @@ int metrics_make(struct metrics *metrics, const struct peer *peer, enum expositi
 		if (!sees_all && !access_may_see(manager->access, peer, domain->name, domain->uuid))
 			continue;
 		guests[n_seen++] =
-			(struct metrics_guest){ domain, counting_guest(manager->counting, domain->id) };
+			(struct metrics_guest){ domain, counting_guest(manager->counting, domain->id),
+						accounts_guest(manager->accounts, domain->id) };
 	}
 	if (sees_all)
 		usage_collect(manager, &usage);

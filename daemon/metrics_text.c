@@ -213,6 +213,123 @@ static bool anybody_has(const struct text *text, const struct event_family *fami
 	return false;
 }
 
+/* ---- exits, and the vCPUs' clocks ---- */
+
+static bool has_exits(const struct guest_account *account)
+{
+	return account->has_exits && !account->silent;
+}
+
+static bool has_events(const struct guest_account *account)
+{
+	for (int key = 0; key < VPMU_EXIT_KEY_COUNT; key++)
+		if (account->events[key])
+			return true;
+	return false;
+}
+
+static bool has_clock(const struct guest_account *account)
+{
+	return account->has_clock;
+}
+
+/* Families that are to be had nowhere are not there. */
+static bool any_account(const struct text *text, bool (*has)(const struct guest_account *account))
+{
+	for (size_t i = 0; i < text->n_guests; i++)
+		if (text->guests[i].guest->account && has(text->guests[i].guest->account))
+			return true;
+	return false;
+}
+
+static void for_each_account(struct text *text,
+			     void (*add)(struct exposition *x, struct strbuf *labels, const struct guest_account *account))
+{
+	for (size_t i = 0; i < text->n_guests; i++)
+		if (text->guests[i].guest->account)
+			add(&text->x, &text->guests[i].labels, text->guests[i].guest->account);
+}
+
+static void add_reasons(struct exposition *x, struct strbuf *labels, const struct guest_account *account, bool seconds)
+{
+	size_t n = labels->n;
+
+	vec_for_each (reason, &account->reasons) {
+		exposition_label(labels, "reason", reason->name);
+		if (seconds)
+			exposition_ns(x, labels, reason->total_ns);
+		else
+			exposition_u64(x, labels, reason->count);
+		labels->n = n;
+	}
+}
+
+static void add_exit_counts(struct exposition *x, struct strbuf *labels, const struct guest_account *account)
+{
+	add_reasons(x, labels, account, false);
+}
+
+static void add_exit_times(struct exposition *x, struct strbuf *labels, const struct guest_account *account)
+{
+	add_reasons(x, labels, account, true);
+}
+
+static void add_kvm_events(struct exposition *x, struct strbuf *labels, const struct guest_account *account)
+{
+	size_t n = labels->n;
+
+	for (int key = 0; key < VPMU_EXIT_KEY_COUNT; key++) {
+		if (!account->events[key])
+			continue;
+		exposition_label(labels, "event", vpmu_exit_key_name((enum vpmu_exit_key)key));
+		exposition_u64(x, labels, account->events[key]);
+		labels->n = n;
+	}
+}
+
+static void add_clocks(struct exposition *x, struct strbuf *labels, const struct guest_account *account)
+{
+	size_t n = labels->n;
+
+	vec_for_each (vcpu, &account->vcpus) {
+		size_t with_vcpu;
+
+		strbuf_addf(labels, ",vcpu=\"%u\"", vcpu->index);
+		with_vcpu = labels->n;
+		for (int part = 0; part < VPMU_CLOCK_PART_COUNT; part++) {
+			if (!(vcpu->has & 1u << part))
+				continue;
+			exposition_label(labels, "part", vpmu_clock_part_name((enum vpmu_clock_part)part));
+			exposition_ns(x, labels, vcpu->parts_ns[part]);
+			labels->n = with_vcpu;
+		}
+		labels->n = n;
+	}
+}
+
+static void add_accounts(struct text *text)
+{
+	struct exposition *x = &text->x;
+
+	if (any_account(text, has_exits)) {
+		exposition_family(x, "vpmu_guest_exits", EXPOSITION_COUNTER, NULL, "Exits from the guest, by the processor's reason.");
+		for_each_account(text, add_exit_counts);
+		exposition_family(x, "vpmu_guest_exit_seconds", EXPOSITION_COUNTER, "seconds",
+				  "Time from exits until the guest was entered again, asleep and in the hypervisor included.");
+		for_each_account(text, add_exit_times);
+	}
+	if (any_account(text, has_events)) {
+		exposition_family(x, "vpmu_guest_kvm_events", EXPOSITION_COUNTER, NULL,
+				  "Events of KVM outside of exits: all there is where it does not tell of these; user: returns to the hypervisor.");
+		for_each_account(text, add_kvm_events);
+	}
+	if (any_account(text, has_clock)) {
+		exposition_family(x, "vpmu_guest_vcpu_time_seconds", EXPOSITION_COUNTER, "seconds",
+				  "Where the wall time of each vCPU went: in the guest, exits, the hypervisor (qemu), polling, halted, …");
+		for_each_account(text, add_clocks);
+	}
+}
+
 static void add_guests(struct text *text)
 {
 	add_infos(text);
@@ -227,6 +344,7 @@ static void add_guests(struct text *text)
 		exposition_family(&text->x, event_families[i].name, EXPOSITION_COUNTER, NULL, event_families[i].help);
 		for_each_vcpu(text, add_events, &event_families[i]);
 	}
+	add_accounts(text);
 	for (size_t i = 0; i < text->n_guests; i++)
 		text->n_left_out += text->guests[i].guest->totals ? text->guests[i].guest->totals->n_left_out : 0;
 }

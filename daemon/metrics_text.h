@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which metrics there are. Of each running guest: who it is, and for each vCPU where its time went and what was counted;
+ * Which metrics there are. Of each running guest: who it is, its exits by reason, and for each vCPU where its time went and what was counted;
  * never anything by symbol or process, whose number the guest could choose. Of vpmud: what struct usage has.
  *
  * vpmud(8) lists them; their names are kept.
@@ -8,6 +8,7 @@
 #ifndef DAEMON_METRICS_TEXT_H
 #define DAEMON_METRICS_TEXT_H
 
+#include "accounts.h"
 #include "counting.h"
 #include "exposition.h"
 #include "usage.h"
@@ -17,6 +18,7 @@
 struct metrics_guest {
 	const struct domain *domain;
 	const struct guest_totals *totals; /* NULL = none yet */
+	const struct guest_account *account; /* likewise */
 };
 
 /*

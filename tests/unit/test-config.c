@@ -36,6 +36,8 @@ static void check_same(const struct config *a, const struct config *b)
 	CHECK_EQ(a->store_max_age_s, b->store_max_age_s);
 	CHECK_STR(a->metrics_path, b->metrics_path);
 	CHECK_EQ(a->metrics_interval_s, b->metrics_interval_s);
+	CHECK_EQ(a->metrics_exits, b->metrics_exits);
+	CHECK_EQ(a->metrics_time, b->metrics_time);
 	check_names(&a->readers, &b->readers);
 	check_names(&a->operators, &b->operators);
 	CHECK_EQ(a->ties.n, b->ties.n);
@@ -76,7 +78,7 @@ TEST(config_file_has_every_key_with_its_default)
 	CHECK_EQ(config_parse("vpmud.conf", file, n, &as_is, NULL), 0);
 	check_same(defaults, as_is);
 	/* All that check_same() compares, without the ties. */
-	CHECK_EQ(uncomment(file, &text), 22);
+	CHECK_EQ(uncomment(file, &text), 24);
 	if (parse(text.text, &uncommented, &error) < 0)
 		FAIL("%s", error.text);
 	check_same(defaults, uncommented);
@@ -87,7 +89,7 @@ TEST(config_reads_values)
 	_cleanup_(config_freep) struct config *config = NULL;
 
 	CHECK_EQ(parse("# c\n\n [vpmud] \r\n\tsocket=/a b\nother-guests = no\n[store]\nmax-size = 3M\nmax-age=36h\npath = none\n"
-		       "[metrics]\npath = /x/vpmud.prom\ninterval = 2m\n[access]\nreaders = root, @0 ,1000\n[user 1001]\nguests = a*,b  c\n"
+		       "[metrics]\npath = /x/vpmud.prom\ninterval = 2m\nexits = no\n[access]\nreaders = root, @0 ,1000\n[user 1001]\nguests = a*,b  c\n"
 		       "[user 1002]\nguests =\n[vpmud]\nlibvirt = none",
 		       &config, NULL),
 		 0);
@@ -99,6 +101,7 @@ TEST(config_reads_values)
 	CHECK_STR(config->store_path, "none");
 	CHECK_STR(config->metrics_path, "/x/vpmud.prom");
 	CHECK_EQ(config->metrics_interval_s, 120);
+	CHECK(!config->metrics_exits && config->metrics_time);
 	CHECK_EQ(config->readers.n, 3);
 	CHECK_STR(config->readers.items[1], "@0");
 	CHECK_EQ(config->ties.n, 2);

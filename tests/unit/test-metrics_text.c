@@ -50,6 +50,27 @@ TEST(every_vcpu_s_time_and_counts_are_there)
 	CHECK(!strstr(out.text, "vpmud_store"));
 }
 
+TEST(exits_by_reason_and_clocks_are_there_where_they_were_read)
+{
+	struct account_reason reasons[] = { { "hlt", 17, 2000000003 }, { "cpuid", 19, 23 } };
+	struct account_vcpu vcpu = { .index = 3, .has = 1u << VPMU_CLOCK_HALT, .parts_ns = { [VPMU_CLOCK_HALT] = 31 } };
+	struct guest_account account = { .has_exits = true, .has_clock = true, .reasons = { reasons, 2, 2 }, .vcpus = { &vcpu, 1, 1 },
+					 .events = { [VPMU_EXIT_USER] = 29 } };
+	struct domain web = domain_of(1, "web1", "u-1", 7);
+	const struct metrics_guest guest = { &web, &totals, &account };
+	_strbuf_ struct strbuf out = {}, silent = {};
+
+	CHECK_EQ(metrics_text(&guest, 1, NULL, EXPOSITION_OPENMETRICS, &out), 0);
+	CHECK_CONTAINS(out.text, "vpmu_guest_exits_total{guest=\"web1\",uuid=\"u-1\",reason=\"hlt\"} 17\n");
+	CHECK_CONTAINS(out.text, "vpmu_guest_exit_seconds_total{guest=\"web1\",uuid=\"u-1\",reason=\"hlt\"} 2.000000003\n");
+	CHECK_CONTAINS(out.text, "vpmu_guest_kvm_events_total{guest=\"web1\",uuid=\"u-1\",event=\"user\"} 29\n");
+	CHECK_CONTAINS(out.text, "vpmu_guest_vcpu_time_seconds_total{guest=\"web1\",uuid=\"u-1\",vcpu=\"3\",part=\"halt\"} 0.000000031\n");
+	CHECK(!strstr(out.text, "part=\"guest\""));
+	account = (struct guest_account){ .has_exits = true, .silent = true };
+	CHECK_EQ(metrics_text(&guest, 1, NULL, EXPOSITION_OPENMETRICS, &silent), 0);
+	CHECK(!strstr(silent.text, "vpmu_guest_exits") && !strstr(silent.text, "kvm_events"));
+}
+
 TEST(without_usage_there_are_guests_alone)
 {
 	struct domain web = domain_of(1, "web1", "u-1", 7);
