@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +14,6 @@
 #include "util/macro.h"
 
 #define CACHE_PAGES 256 /* 1 MiB: the tables and structures of a few hundred modules and tasks */
-#define SCAN_PAGES  IOV_MAX
 #define NO_PAGE	    UINT64_MAX
 
 struct cached {
@@ -24,9 +24,10 @@ struct cached {
 struct memory {
 	struct memory_segment *segments;
 	size_t n_segments;
-	pid_t pid;	   /* 0: a file */
+	pid_t pid;	   /* 0: a file, or another reads */
 	int file, pagemap; /* pagemap: -1 where it may not be read, or for a file */
-	struct cached *cache;
+	const struct memory_remote *remote; /* NULL: we read */
+	struct cached *cache; /* NULL until something small is read */
 };
 
 static int memory_new(const struct memory_segment *segments, size_t n_segments,
@@ -47,12 +48,10 @@ static int memory_new(const struct memory_segment *segments, size_t n_segments,
 			return -EINVAL;
 	}
 	m->segments = calloc(n_segments ? n_segments : 1, sizeof(*segments));
-	m->cache = malloc(CACHE_PAGES * sizeof(*m->cache));
-	if (!m->segments || !m->cache)
+	if (!m->segments)
 		return -ENOMEM;
 	memcpy(m->segments, segments, n_segments * sizeof(*segments));
 	m->n_segments = n_segments;
-	memory_forget(m);
 	*ret_memory = take_ptr(m);
 	return 0;
 }
@@ -104,9 +103,19 @@ int memory_of_file(const char *path, struct memory **ret_memory, struct vpmu_err
 	return 0;
 }
 
+int memory_of_remote(const struct memory_remote *remote, const struct memory_segment *segments, size_t n_segments,
+		     struct memory **ret_memory)
+{
+	int r = memory_new(segments, n_segments, ret_memory);
+
+	if (r == 0)
+		(*ret_memory)->remote = remote;
+	return r;
+}
+
 void memory_forget(struct memory *m)
 {
-	for (size_t i = 0; i < CACHE_PAGES; i++)
+	for (size_t i = 0; m->cache && i < CACHE_PAGES; i++)
 		m->cache[i].gpa = NO_PAGE;
 }
 
@@ -117,6 +126,12 @@ uint64_t memory_bytes(const struct memory *m)
 	for (size_t i = 0; i < m->n_segments; i++)
 		n += m->segments[i].n_bytes;
 	return n;
+}
+
+const struct memory_segment *memory_segments(const struct memory *m, size_t *ret_n)
+{
+	*ret_n = m->n_segments;
+	return m->segments;
 }
 
 /* The segment that holds @gpa, or NULL. */
@@ -163,7 +178,8 @@ int memory_read_large(struct memory *m, uint64_t gpa, void *opaque, size_t n)
 			return -EFAULT;
 		within = gpa - segment->gpa;
 		piece = MIN((uint64_t)n, segment->n_bytes - within);
-		r = read_at(m, segment->at + within, bytes, (size_t)piece);
+		r = m->remote ? m->remote->read(m->remote->data, gpa, bytes, (size_t)piece) :
+				read_at(m, segment->at + within, bytes, (size_t)piece);
 		if (r < 0)
 			return r;
 		bytes += piece;
@@ -176,8 +192,15 @@ int memory_read_large(struct memory *m, uint64_t gpa, void *opaque, size_t n)
 static int cached_page(struct memory *m, uint64_t page_gpa, const uint8_t **ret_bytes)
 {
 	uint64_t number = page_gpa / PAGE_BYTES;
-	struct cached *slot = &m->cache[(number ^ number >> 8) % CACHE_PAGES];
+	struct cached *slot;
 
+	if (!m->cache) {
+		m->cache = malloc(CACHE_PAGES * sizeof(*m->cache));
+		if (!m->cache)
+			return -ENOMEM;
+		memory_forget(m);
+	}
+	slot = &m->cache[(number ^ number >> 8) % CACHE_PAGES];
 	if (slot->gpa != page_gpa) {
 		int r;
 
@@ -214,10 +237,7 @@ int memory_read(struct memory *m, uint64_t gpa, void *opaque, size_t n)
 
 #define PAGEMAP_PRESENT (1ull << 63)
 
-struct scan {
-	struct iovec there[SCAN_PAGES];
-	uint64_t gpa[SCAN_PAGES], words[SCAN_PAGES], pagemap[SCAN_PAGES];
-};
+static_assert(MEMORY_WORDS_PAGES <= IOV_MAX, "one system call for all of them");
 
 /* Which of @n pages from @at on are resident; all of them where that cannot be told. */
 static void residence(const struct memory *m, uint64_t at, size_t n, uint64_t *entries)
@@ -230,15 +250,15 @@ static void residence(const struct memory *m, uint64_t at, size_t n, uint64_t *e
 		memset(entries, 0xff, n * 8);
 }
 
-/* Reads the words that @scan names; those of pages that cannot be read become 0. */
-static int read_words(const struct memory *m, struct scan *scan, size_t n)
+/* Those of pages that cannot be read become 0. */
+static int read_words(const struct memory *m, const struct iovec *there, uint64_t *words, size_t n)
 {
 	size_t done = 0;
 
-	memset(scan->words, 0, n * 8);
+	memset(words, 0, n * 8);
 	while (done < n) {
-		struct iovec here = {scan->words + done, (n - done) * 8};
-		ssize_t got = process_vm_readv(m->pid, &here, 1, scan->there + done, n - done, 0);
+		struct iovec here = {words + done, (n - done) * 8};
+		ssize_t got = process_vm_readv(m->pid, &here, 1, there + done, n - done, 0);
 
 		if (got < 0 && errno != EFAULT)
 			return -errno;
@@ -248,52 +268,60 @@ static int read_words(const struct memory *m, struct scan *scan, size_t n)
 	return 0;
 }
 
-static int scan_pages(struct memory *m, const struct memory_segment *segment, uint64_t first,
-		      size_t n, unsigned int offset, struct scan *scan, size_t *ret_n)
+static void read_file_words(const struct memory *m, const struct iovec *there, uint64_t *words, size_t n)
 {
-	size_t wanted = 0;
+	for (size_t i = 0; i < n; i++)
+		if (io_pread_full(m->file, &words[i], 8, (uint64_t)(uintptr_t)there[i].iov_base) != 8)
+			words[i] = 0;
+}
 
-	residence(m, segment->at + first, n, scan->pagemap);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t at = first + (uint64_t)i * PAGE_BYTES;
+int memory_words(struct memory *m, uint64_t gpa, size_t n_pages, unsigned int offset, struct memory_words *ret)
+{
+	const struct memory_segment *segment = segment_of(m, gpa);
+	struct iovec there[MEMORY_WORDS_PAGES];
+	uint64_t pagemap[MEMORY_WORDS_PAGES], words[MEMORY_WORDS_PAGES], at;
+	int r = 0;
 
-		if (!(scan->pagemap[i] & PAGEMAP_PRESENT))
+	if (n_pages > MEMORY_WORDS_PAGES || gpa % PAGE_BYTES || offset > PAGE_BYTES - 8 || !segment ||
+	    n_pages > (segment->n_bytes - (gpa - segment->gpa)) / PAGE_BYTES)
+		return -EFAULT;
+	if (m->remote)
+		return m->remote->words(m->remote->data, gpa, n_pages, offset, ret);
+	at = segment->at + (gpa - segment->gpa);
+	residence(m, at, n_pages, pagemap);
+	ret->n = 0;
+	for (size_t i = 0; i < n_pages; i++) {
+		if (!(pagemap[i] & PAGEMAP_PRESENT))
 			continue;
-		scan->gpa[wanted] = segment->gpa + at;
-		scan->there[wanted] =
-			(struct iovec){(void *)(uintptr_t)(segment->at + at + offset), 8};
-		if (!m->pid) {
-			ssize_t got = io_pread_full(m->file, &scan->words[wanted], 8,
-						    segment->at + at + offset);
-
-			if (got != 8)
-				scan->words[wanted] = 0;
-		}
-		wanted++;
+		there[ret->n] = (struct iovec){(void *)(uintptr_t)(at + i * PAGE_BYTES + offset), 8};
+		ret->items[ret->n++].page_gpa = gpa + i * PAGE_BYTES;
 	}
-	*ret_n = wanted;
-	return m->pid ? read_words(m, scan, wanted) : 0;
+	if (m->pid)
+		r = read_words(m, there, words, ret->n);
+	else
+		read_file_words(m, there, words, ret->n);
+	for (size_t i = 0; i < ret->n; i++)
+		ret->items[i].word = words[i];
+	return r;
 }
 
 int memory_scan(struct memory *m, unsigned int offset,
 		int (*fn)(uint64_t page_gpa, uint64_t word, void *data), void *data)
 {
-	_free_ struct scan *scan = malloc(sizeof(*scan));
+	_free_ struct memory_words *words = malloc(sizeof(*words));
 
-	if (!scan)
+	if (!words)
 		return -ENOMEM;
 	for (size_t s = 0; s < m->n_segments; s++) {
 		const struct memory_segment *segment = &m->segments[s];
 
-		for (uint64_t first = 0; first < segment->n_bytes;
-		     first += (uint64_t)SCAN_PAGES * PAGE_BYTES) {
+		for (uint64_t first = 0; first < segment->n_bytes; first += (uint64_t)MEMORY_WORDS_PAGES * PAGE_BYTES) {
 			uint64_t left = (segment->n_bytes - first) / PAGE_BYTES;
-			size_t n;
-			int r = scan_pages(m, segment, first, (size_t)MIN(left, SCAN_PAGES), offset,
-					   scan, &n);
+			int r = memory_words(m, segment->gpa + first, (size_t)MIN(left, MEMORY_WORDS_PAGES), offset,
+					     words);
 
-			for (size_t i = 0; i < n && r == 0; i++)
-				r = fn(scan->gpa[i], scan->words[i], data);
+			for (size_t i = 0; r == 0 && i < words->n; i++)
+				r = fn(words->items[i].page_gpa, words->items[i].word, data);
 			if (r)
 				return r;
 		}

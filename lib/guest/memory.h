@@ -9,6 +9,8 @@
  *			memory is KVM says (host/vm_slots.h); where that cannot be asked, and for
  *			emulated guests, /proc/PID/maps lets guess (memory_process.c).
  *	a file		a copy of the memory, such as QEMU's `pmemsave` writes
+ *	another process	that may read where this one may not: who parses what is in the memory has no rights of its own
+ *			(guest/parser.h), and asks who has
  *
  * Small reads go through a cache of pages, as tens of thousands of them fall on a few hundred
  * pages. What is cached is as old as the last memory_forget(); whoever begins a new look at the
@@ -46,6 +48,18 @@ int memory_of_process(pid_t pid, const struct memory_segment *segments, size_t n
 /* @path: all of memory from address 0 on, with whatever holes there are. */
 int memory_of_file(const char *path, struct memory **ret_memory, struct vpmu_error *reterr);
 
+/* What reads for us: both as memory_read_large() and memory_words() of the other side. */
+struct memory_words;
+struct memory_remote {
+	int (*read)(void *data, uint64_t gpa, void *bytes, size_t n);
+	int (*words)(void *data, uint64_t gpa, size_t n_pages, unsigned int offset, struct memory_words *words);
+	void *data;
+};
+
+/* Segments' `at` does not matter. Errors as memory_of_process(). */
+int memory_of_remote(const struct memory_remote *remote, const struct memory_segment *segments, size_t n_segments,
+		     struct memory **ret_memory);
+
 struct memory *memory_free(struct memory *memory);
 DEFINE_CLEANUP(struct memory *, memory_free)
 
@@ -53,6 +67,7 @@ void memory_forget(struct memory *memory);
 
 /* How many bytes there are in all. */
 uint64_t memory_bytes(const struct memory *memory);
+const struct memory_segment *memory_segments(const struct memory *memory, size_t *ret_n);
 bool memory_has(const struct memory *memory, uint64_t gpa, uint64_t n_bytes);
 
 /* 0; -EFAULT: there is no such memory, or it cannot be read; -ESRCH: the process is gone. */
@@ -67,6 +82,19 @@ int memory_read_large(struct memory *memory, uint64_t gpa, void *bytes, size_t n
  */
 int memory_scan(struct memory *memory, unsigned int offset,
 		int (*fn)(uint64_t page_gpa, uint64_t word, void *data), void *data);
+
+/*
+ * A piece of that: of @n_pages pages from @gpa on, all of one segment (else -EFAULT), the resident ones' words. At most
+ * MEMORY_WORDS_PAGES pages. Errors: -ESRCH.
+ */
+#define MEMORY_WORDS_PAGES 1024
+struct memory_words {
+	size_t n;
+	struct {
+		uint64_t page_gpa, word;
+	} items[MEMORY_WORDS_PAGES];
+};
+int memory_words(struct memory *memory, uint64_t gpa, size_t n_pages, unsigned int offset, struct memory_words *words);
 
 /*
  * The memory of the guest that process @pid runs, as far as its mappings tell: mappings that may be
