@@ -126,6 +126,12 @@ static void work(void *data)
 	look->cost_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
+/* Not there yet; or the process that parses what is there failed, and the guest may have other things in its memory later. */
+static bool may_pass(int result)
+{
+	return result == -ENOENT || result == -EIO || result == -EAGAIN;
+}
+
 /* What is not found now may be there later, but only so often; what may not be read stays so. */
 static void judge(struct kernels *kernels, const struct look *look)
 {
@@ -135,7 +141,7 @@ static void judge(struct kernels *kernels, const struct look *look)
 	if (!wait || !domain || domain->guest.pid != look->guest.pid ||
 	    domain->guest.start_ticks != look->guest.start_ticks)
 		return; /* it stopped meanwhile; if it runs again, the new one has its own wait */
-	if (look->result == -ENOENT && ++wait->n_looks < LOOKS_MAX) {
+	if (may_pass(look->result) && ++wait->n_looks < LOOKS_MAX) {
 		wait->pause_ms *= LOOK_FACTOR;
 		wait->due_ms = now_ms() + wait->pause_ms;
 		return;

@@ -166,11 +166,16 @@ static enum status serve(struct manager_opts *opts)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
+/* How vpmud starts itself once more, for what is in guests' memory (vpmu/introspect.h). Not for users. */
+static const char *const parser[] = { "vpmud", "--parser", NULL };
+
 int main(int argc, char **argv)
 {
 	struct manager_opts opts = { .config_path = DEFAULT_CONFIG, .listen_fd = -1 };
 	struct args args = {};
 
+	if (argc == 2 && streq(argv[1], parser[1]))
+		return vpmu_parser_main();
 	if (parse_args(argc, argv, &args) < 0)
 		return STATUS_USAGE;
 	if (args.help) {
@@ -192,5 +197,6 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	allow_open_files();
 	vpmu_log_set(print_log, NULL, args.verbose ? VPMU_LOG_DEBUG : VPMU_LOG_WARN);
+	vpmu_parser_use("/proc/self/exe", parser);
 	return serve(&opts);
 }

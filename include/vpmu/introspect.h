@@ -127,6 +127,25 @@ VPMU_API int vpmu_kernel_each_task(struct vpmu_kernel *kernel, vpmu_kernel_task_
 VPMU_API int vpmu_kernel_each_mapping(struct vpmu_kernel *kernel, pid_t pid, vpmu_kernel_mapping_fn fn,
 				      void *data, struct vpmu_error *reterr);
 
+/*
+ * vpmu_parser_use - from here on what is in guests' memory is parsed in processes of their own, which have no rights: no capabilities, no
+ * system calls but to read and write the one socket that they have, and limits on memory and time. They ask this process for bytes of the
+ * guest, and answer with tables, which are taken as those of an enemy. A parser that crashes or hangs is ended; what was asked for
+ * fails with -EIO then, and is tried again with growing pauses.
+ *
+ * @path, @argv: how to start a program that calls vpmu_parser_main() at once, such as "/proc/self/exe" with an option that says so;
+ * both must stay. NULL: parse in this process, which is the default. For the whole process, before guests are looked at.
+ * Sessions (vpmu/session.h) and vpmu_kernel_open() do so then; of a kernel that was opened so only vpmu_kernel_info()
+ * is to be had, the other functions here give -EOPNOTSUPP.
+ */
+VPMU_API void vpmu_parser_use(const char *path, const char *const argv[]);
+
+/*
+ * vpmu_parser_main - what that program does: gives up its rights, and makes parsers as it is told by its standard input, which
+ * is a socket, until that ends. Returns the status to exit with. To be called in a process with one thread.
+ */
+VPMU_API int vpmu_parser_main(void);
+
 VPMU_END_DECLS
 
 #endif

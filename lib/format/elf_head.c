@@ -5,6 +5,7 @@
 
 #include "format/elf_head.h"
 #include "format/elf_notes.h"
+#include "util/macro.h"
 
 #define MAX_SEGMENTS 64
 
@@ -33,6 +34,11 @@ int elf_head_parse(const void *bytes, size_t n, struct elf_head *ret)
 	}
 	*ret = head;
 	return 0;
+}
+
+size_t elf_head_bytes(const struct elf_head *head)
+{
+	return MAX(sizeof(Elf64_Ehdr), head->segments_at + head->n_segments * sizeof(Elf64_Phdr));
 }
 
 void elf_head_detach(void *bytes, const struct elf_head *head)

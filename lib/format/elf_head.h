@@ -20,6 +20,9 @@ struct elf_head {
 /* -EBADMSG: no such file, or headers beyond @n. */
 int elf_head_parse(const void *bytes, size_t n, struct elf_head *ret);
 
+/* How many bytes there are up to the end of the program headers: what is behind them may be dropped. */
+size_t elf_head_bytes(const struct elf_head *head);
+
 /*
  * Makes @bytes an ELF file of its own which has these program headers and no sections: what follows is not there.
  * @head: as parsed from them.

@@ -10,7 +10,9 @@ struct code_area {
 	uint64_t start_gva, end_gva;
 	uint64_t offset_bytes;	/* of start_gva, in the file */
 	const char *path;	/* from the guest's root; "[vdso]"; "//anon": no file */
-	const void *head;	/* the file's first page, as the process has it mapped; NULL = it has not, or not in memory */
+	const void *head;	/* ELF_HEAD_BYTES with the file's program headers and no sections (elf_head_detach()); NULL = not in
+				   memory, or not such a file */
+	uint8_t build_id[20], build_id_bytes;
 };
 
 /*
@@ -20,5 +22,13 @@ struct code_area {
  */
 int code_areas_each(struct vpmu_kernel *kernel, uint64_t task_gva, int32_t tgid, uint64_t mm_gva,
 		    int (*fn)(const struct code_area *area, void *data), void *data);
+
+/*
+ * Areas as bytes, for who parses elsewhere (parser_wire.h): u64 start, u64 end, u64 offset, u32 bytes of the path, u32 bytes of the head
+ * (0 = none), u32 bytes of the build-id, then these. code_areas_decode(): as far as it makes sense, and what @fn returns. -EBADMSG.
+ */
+struct strbuf;
+void code_areas_encode(const struct code_area *area, struct strbuf *out);
+int code_areas_decode(const void *bytes, size_t n, int (*fn)(const struct code_area *area, void *data), void *data);
 
 #endif

@@ -11,7 +11,9 @@
  * addresses in the kernel's image, and the base makes up for it: the sum is the same.
  */
 #include <errno.h>
+#include <string.h>
 
+#include "guest/confined.h"
 #include "guest/current.h"
 #include "guest/kernel_types.h"
 #include "util/error.h"
@@ -27,11 +29,31 @@ static bool find_pointer(const struct vpmu_kernel *k, uint64_t *ret_offset)
 	return true;
 }
 
+/* What a parser says goes to a program that reads guest memory with it: the guest's own, whatever it is. */
+static int ask_confined(struct confined *confined, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr)
+{
+	struct parser_answer answer = {.most_bytes = sizeof(*ret)};
+	struct vpmu_bpf_guest told = {};
+	int r = confined_ask(confined, PARSER_CURRENT, NULL, 0, &answer, reterr);
+
+	if (r == 0 && answer.bytes.n == sizeof(told))
+		memcpy(&told, answer.bytes.text, sizeof(told));
+	strbuf_deinit(&answer.bytes);
+	if (r < 0)
+		return r;
+	if (told.levels != 4 && told.levels != 5)
+		return error_set(reterr, -EBADMSG, "the guest's running task is not told right");
+	*ret = told;
+	return 0;
+}
+
 int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr)
 {
 	int r = kernel_look_again(k, reterr);
 	uint64_t offset;
 
+	if (r == 0 && k->confined)
+		return ask_confined(k->confined, ret, reterr);
 	if (r == 0)
 		r = kernel_types_load(k, reterr);
 	if (r < 0)

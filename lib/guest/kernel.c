@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "format/elf_notes.h"
 #include "guest/bpf_symbols.h"
+#include "guest/confined.h"
 #include "guest/kernel.h"
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
-#include "guest/proc_pid.h"
-#include "host/vm_slots.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -48,8 +46,6 @@ ssize_t kernel_read_string(struct vpmu_kernel *k, uint64_t gva, char *text, size
 }
 
 /* Inside of the image no page tables are needed. */
-DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
-
 static int image_gpa(const struct linux_image *image, uint64_t gva, uint64_t n_bytes,
 		     uint64_t *ret_gpa)
 {
@@ -61,7 +57,7 @@ static int image_gpa(const struct linux_image *image, uint64_t gva, uint64_t n_b
 	return 0;
 }
 
-static int image_read(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
+int kernel_read_image(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
 {
 	uint64_t gpa;
 	int r = image_gpa(&k->image, gva, n, &gpa);
@@ -200,7 +196,7 @@ static bool read_banner(struct vpmu_kernel *k)
 	size_t n;
 
 	if (!k->gva[KERNEL_LINUX_BANNER] ||
-	    image_read(k, k->gva[KERNEL_LINUX_BANNER], k->banner, sizeof(k->banner) - 1) < 0 ||
+	    kernel_read_image(k, k->gva[KERNEL_LINUX_BANNER], k->banner, sizeof(k->banner) - 1) < 0 ||
 	    !starts_with(k->banner, start))
 		return false;
 	for (char *c = k->banner; *c; c++)
@@ -218,14 +214,14 @@ static void read_build_id(struct vpmu_kernel *k)
 	uint8_t id[ELF_BUILD_ID_MAX_BYTES], n_id = 0;
 	_free_ uint8_t *notes = NULL;
 
-	if (!from || n > NOTES_BYTES_MAX || !(notes = malloc(n + 1)) || image_read(k, from, notes, n) < 0 ||
+	if (!from || n > NOTES_BYTES_MAX || !(notes = malloc(n + 1)) || kernel_read_image(k, from, notes, n) < 0 ||
 	    !elf_notes_build_id(notes, n, id, &n_id))
 		return;
 	for (uint8_t i = 0; i < n_id; i++)
 		snprintf(k->build_id + 2 * i, 3, "%02x", id[i]);
 }
 
-static void fill_info(struct vpmu_kernel *k)
+void kernel_fill_info(struct vpmu_kernel *k, uint64_t all_bytes)
 {
 	k->info = (struct vpmu_kernel_info){
 		.release = k->release,
@@ -235,12 +231,12 @@ static void fill_info(struct vpmu_kernel *k)
 		.text_gpa = k->image.text_gpa,
 		.paging_levels = k->paging.levels,
 		.n_symbols = k->n_named,
-		.memory_bytes = memory_bytes(k->memory),
+		.memory_bytes = all_bytes,
 	};
 }
 
 /* For linux_image_find(): it is a kernel if its symbols can be read. */
-static int accept_image(const struct linux_image *image, void *data)
+int kernel_accept(const struct linux_image *image, void *data)
 {
 	struct vpmu_kernel *k = data;
 	int r;
@@ -254,7 +250,7 @@ static int accept_image(const struct linux_image *image, void *data)
 	if (!read_banner(k))
 		log_debug("the guest's kernel does not say its release");
 	read_build_id(k);
-	fill_info(k);
+	kernel_fill_info(k, memory_bytes(k->memory));
 	return 0;
 }
 
@@ -275,12 +271,21 @@ int kernel_failed(int code, struct vpmu_error *reterr)
 	}
 }
 
+int kernel_is_confined(const struct vpmu_kernel *k, struct vpmu_error *reterr)
+{
+	return error_set(reterr, -EOPNOTSUPP, "Linux %s is parsed in a process of its own, which is not asked for this", k->release);
+}
+
 int kernel_look_again(struct vpmu_kernel *k, struct vpmu_error *reterr)
 {
 	int r;
 
-	memory_forget(k->memory);
-	r = linux_image_check(k->memory, &k->image);
+	if (k->confined) {
+		r = confined_check(k->confined);
+	} else {
+		memory_forget(k->memory);
+		r = linux_image_check(k->memory, &k->image);
+	}
 	return r < 0 ? kernel_failed(r, reterr) : 0;
 }
 
@@ -314,17 +319,19 @@ static int tell_module_symbols(const struct module_copy *module, void *data)
 	return module_symbols_each(telling->kernel, module, tell_symbol, telling);
 }
 
-VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data,
-				     struct vpmu_error *reterr)
+int kernel_own_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data)
 {
 	struct telling telling = {k, fn, data, 0};
-	int r = kernel_look_again(k, reterr);
 
-	if (r < 0)
-		return r;
 	kallsyms_tables_each(&k->symbols, tell_own_symbol, &telling);
-	if (telling.stopped)
-		return telling.stopped;
+	return telling.stopped;
+}
+
+int kernel_loaded_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data, struct vpmu_error *reterr)
+{
+	struct telling telling = {k, fn, data, 0};
+	int r;
+
 	if (!k->gva[KERNEL_MODULES])
 		return 0;
 	r = kernel_types_load(k, reterr);
@@ -338,197 +345,14 @@ VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *k, vpmu_kernel_symbol_f
 	return r < 0 ? kernel_failed(r, reterr) : 0;
 }
 
-/* ---- opening ---- */
-
-static int no_kernel(pid_t pid, int code, struct vpmu_error *reterr)
+VPMU_API int vpmu_kernel_each_symbol(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data,
+				     struct vpmu_error *reterr)
 {
-	if (code == -ENOENT) {
-		error_set(reterr, code, "no Linux kernel was found in the guest's memory");
-		error_hint(
-			reterr,
-			"is it still in its firmware, encrypted (SEV, TDX), or not Linux on x86-64?");
-	} else if (code == -ENOMEM) {
-		error_oom(reterr);
-	} else {
-		error_set(reterr, code, "cannot read the memory of process %d: %s", pid,
-			  strerror(-code));
-		if (code == -EPERM || code == -EACCES)
-			error_hint(
-				reterr,
-				"reading another user's process needs CAP_SYS_PTRACE: try as root");
-	}
-	return code;
-}
+	int r = kernel_look_again(k, reterr);
 
-/* Forgets what was found. */
-static void close_kernel(struct vpmu_kernel *k)
-{
-	kernel_types_free(k->types);
-	free(k->symbol_bytes);
-	memory_free(k->memory);
-	*k = (struct vpmu_kernel){};
-}
-
-/* The process that was meant, and not one that was given its number since. */
-static bool same_process(const char *proc_path, const struct vpmu_guest_info *guest)
-{
-	struct task_stat stat;
-	char path[512];
-
-	snprintf(path, sizeof(path), "%s/%d/stat", proc_path, guest->pid);
-	return !guest->start_ticks || (task_stat_read(AT_FDCWD, path, &stat) == 0 &&
-				       stat.start_ticks == guest->start_ticks);
-}
-
-static int open_layout(struct vpmu_kernel *k, pid_t pid, const struct memory_layout *layout)
-{
-	int r = memory_of_process(pid, layout->segments, layout->n_segments, &k->memory);
-
+	if (r == 0 && k->confined)
+		r = kernel_is_confined(k, reterr);
 	if (r == 0)
-		r = linux_image_find(k->memory, accept_image, k);
-	if (r < 0)
-		close_kernel(k);
-	return r;
-}
-
-/*
- * The kernel says that its memory ends where it ends by this layout. A kernel low in memory is
- * found by any layout, but with a wrong one the rest of memory is not where it is looked for. In
- * one piece of memory the end is the firmware's, so there is nothing to compare.
- */
-static bool layout_fits(struct vpmu_kernel *k, const struct memory_layout *layout)
-{
-	const struct memory_segment *last = &layout->segments[layout->n_segments - 1];
-	uint64_t max_pfn;
-
-	if (!k->gva[KERNEL_MAX_PFN] ||
-	    image_read(k, k->gva[KERNEL_MAX_PFN], &max_pfn, sizeof(max_pfn)) < 0)
-		return true;
-	if (layout->n_segments == 1)
-		return max_pfn <= last->n_bytes / PAGE_BYTES;
-	return max_pfn == (last->gpa + last->n_bytes) / PAGE_BYTES;
-}
-
-/* Where KVM says that the memory is. -ENOENT: no kernel there; anything else: KVM could not be asked. */
-static int open_slots(struct vpmu_kernel *k, pid_t pid)
-{
-	_free_ struct vm_slot *slots = calloc(VM_SLOTS_MAX, sizeof(*slots));
-	_free_ struct memory_segment *segments = calloc(VM_SLOTS_MAX, sizeof(*segments));
-	uint64_t cr3[VM_ROOTS_MAX];
-	unsigned int n_roots = 0;
-	int n, r;
-
-	if (!slots || !segments)
-		return -ENOMEM;
-	n = vm_slots_read(pid, slots, cr3, &n_roots);
-	if (n <= 0) {
-		log_debug("KVM does not say where the memory of process %d is: %s", pid,
-			  n < 0 ? strerror(-n) : "it has none");
-		return -EOPNOTSUPP;
-	}
-	for (int i = 0; i < n; i++)
-		segments[i] = (struct memory_segment){slots[i].gpa, slots[i].n_bytes, slots[i].hva};
-	r = memory_of_process(pid, segments, (size_t)n, &k->memory);
-	if (r < 0)
-		return -EOPNOTSUPP;
-	r = linux_image_try_roots(k->memory, cr3, n_roots, accept_image, k);
-	log_debug(r == 0 ? "the kernel was found by a vCPU's page tables"
-			 : "no vCPU's page tables are known to lead to a kernel: searching all memory");
-	if (r == -ENOENT)
-		r = linux_image_find(k->memory, accept_image, k);
-	if (r < 0)
-		close_kernel(k);
-	return r;
-}
-
-static int guess_layout(struct vpmu_kernel *k, const char *proc_path, pid_t pid)
-{
-	struct memory_layout layouts[MEMORY_LAYOUTS_MAX], *second_best = NULL;
-	int n = memory_layouts_guess(proc_path, pid, layouts), r = n < 0 ? n : -ENOENT;
-
-	for (int i = 0; i < n; i++) {
-		r = open_layout(k, pid, &layouts[i]);
-		if (r == 0 && layout_fits(k, &layouts[i]))
-			break;
-		if (r == 0 && !second_best)
-			second_best = &layouts[i];
-		close_kernel(k);
-		if (r < 0 && r != -ENOENT)
-			break;
-	}
-	if (!k->memory && second_best && (r == 0 || r == -ENOENT)) {
-		log_debug(
-			"the guest's memory ends elsewhere than its layout would have it: parts may be missing");
-		r = open_layout(k, pid, second_best);
-	}
-	return r;
-}
-
-static int open_process(struct vpmu_kernel *k, const char *proc_path,
-			const struct vpmu_guest_info *guest, struct vpmu_error *reterr)
-{
-	int r = -EOPNOTSUPP;
-
-	if (guest->accel == VPMU_ACCEL_KVM)
-		r = open_slots(k, guest->pid);
-	if (r == -EOPNOTSUPP)
-		r = guess_layout(k, proc_path, guest->pid);
-	if (r == 0 && !same_process(proc_path, guest))
-		r = -ESRCH;
-	return r < 0 ? no_kernel(guest->pid, r, reterr) : 0;
-}
-
-static int open_file(struct vpmu_kernel *k, const char *path, struct vpmu_error *reterr)
-{
-	int r = memory_of_file(path, &k->memory, reterr);
-
-	if (r < 0)
-		return r;
-	r = linux_image_find(k->memory, accept_image, k);
-	if (r == -ENOMEM)
-		return error_oom(reterr);
-	if (r < 0)
-		return error_set(reterr, r, "no Linux kernel was found in '%s'", path);
-	return 0;
-}
-
-VPMU_API int vpmu_kernel_open(const struct vpmu_guest_info *guest,
-			      const struct vpmu_kernel_opts *opts, struct vpmu_kernel **ret_kernel,
-			      struct vpmu_error *reterr)
-{
-	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *k = NULL;
-	struct vpmu_kernel_opts o;
-	int r;
-
-	if (!opts_valid(opts, sizeof(o)))
-		return error_set(reterr, -EINVAL, "unknown options for vpmu_kernel_open()");
-	opts_take(&o, opts);
-	if (!guest && !o.memory_path)
-		return error_set(reterr, -EINVAL,
-				 "neither a guest nor a file with its memory was given");
-	k = calloc(1, sizeof(*k));
-	if (!k)
-		return error_oom(reterr);
-	if (o.memory_path)
-		r = open_file(k, o.memory_path, reterr);
-	else
-		r = open_process(k, o.proc_path ? o.proc_path : "/proc", guest, reterr);
-	if (r < 0)
-		return r;
-	*ret_kernel = take_ptr(k);
-	return 0;
-}
-
-VPMU_API struct vpmu_kernel *vpmu_kernel_free(struct vpmu_kernel *k)
-{
-	if (!k)
-		return NULL;
-	close_kernel(k);
-	free(k);
-	return NULL;
-}
-
-VPMU_API const struct vpmu_kernel_info *vpmu_kernel_info(const struct vpmu_kernel *k)
-{
-	return &k->info;
+		r = kernel_own_symbols(k, fn, data);
+	return r == 0 ? kernel_loaded_symbols(k, fn, data, reterr) : r;
 }

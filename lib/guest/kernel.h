@@ -34,9 +34,11 @@ enum kernel_symbol {
 	KERNEL_SYMBOLS,
 };
 
+struct confined;
 struct kernel_types;
 
 struct vpmu_kernel {
+	struct confined *confined; /* NULL, or: another process parses; there is nothing here but info and what it is made of */
 	struct memory *memory;
 	struct linux_image image;
 	struct paging paging; /* levels 0: the root was not found, only the image can be read */
@@ -54,9 +56,19 @@ int kernel_read(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n)
 int kernel_read_large(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
 int kernel_read_u64(struct vpmu_kernel *kernel, uint64_t gva, uint64_t *ret);
 int kernel_read_u32(struct vpmu_kernel *kernel, uint64_t gva, uint32_t *ret);
+/* Inside of the image, where no page tables are needed. */
+int kernel_read_image(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
+/* For linux_image_find() in kernel->memory, with @data the kernel: what lies there is one if its symbols can be read. */
+int kernel_accept(const struct linux_image *image, void *data);
+void kernel_fill_info(struct vpmu_kernel *kernel, uint64_t all_bytes);
 /* Begins a new look: what was read before is read again, after checking that it is still the same
  * boot. */
 int kernel_look_again(struct vpmu_kernel *kernel, struct vpmu_error *reterr);
+/* What a confined kernel cannot be asked for. -EOPNOTSUPP. */
+int kernel_is_confined(const struct vpmu_kernel *kernel, struct vpmu_error *reterr);
+/* The two halves of vpmu_kernel_each_symbol(), without looking again: what never changes, and what is loaded now. */
+int kernel_own_symbols(struct vpmu_kernel *kernel, vpmu_kernel_symbol_fn fn, void *data);
+int kernel_loaded_symbols(struct vpmu_kernel *kernel, vpmu_kernel_symbol_fn fn, void *data, struct vpmu_error *reterr);
 /* Puts what a negative errno means in words; returns it. */
 int kernel_failed(int code, struct vpmu_error *reterr);
 ssize_t kernel_read_string(struct vpmu_kernel *kernel, uint64_t gva, char *text, size_t room);

@@ -157,6 +157,8 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	_free_ void *bytes = NULL;
 	int r;
 
+	if (k->confined)
+		return kernel_is_confined(k, reterr);
 	if (k->types)
 		return 0;
 	if (!k->paging.levels)

@@ -298,7 +298,6 @@ static int see_area(const struct code_area *area, void *data)
 	const struct reading *reading = data;
 	struct map map = {.start = area->start_gva, .end = area->end_gva, .offset_bytes = area->offset_bytes};
 	struct guest_tasks *t = reading->tasks;
-	struct elf_head head;
 	uint32_t path, before = intern_count(t->paths);
 	bool known;
 
@@ -318,10 +317,8 @@ static int see_area(const struct code_area *area, void *data)
 	}
 	if (known)
 		return 0;
-	if (area->head && elf_head_parse(area->head, ELF_HEAD_BYTES, &head) == 0) {
-		memcpy(map.build_id, head.build_id, head.build_id_bytes);
-		map.build_id_bytes = head.build_id_bytes;
-	}
+	memcpy(map.build_id, area->build_id, area->build_id_bytes);
+	map.build_id_bytes = area->build_id_bytes;
 	return add_map(t, reading->process, &map, area->head);
 }
 

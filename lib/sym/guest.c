@@ -15,13 +15,25 @@ struct guest {
 	struct named_table carried; /* the kernel's table in the recording */
 	struct guest_files files;
 	struct guest_live *live;    /* NULL: does not run here */
+	struct kernel_names *kernel; /* out of its memory, as the next two; NULL: not from there */
+	uint64_t kernel_gva;
+	struct named_table modules;
+	struct symtab *joined;	    /* both in one, for a recording; NULL until it is asked for */
 	struct files *user_files;   /* what its processes have mapped */
 	bool begun, looked;	    /* into its memory */
 	bool gone;		    /* it has ended */
 };
 
+/* A kernel's own symbols with their names, for all guests that run it. */
+struct kernel_names {
+	struct shared_table *shared;
+	struct named_table names; /* its table belongs to `shared` */
+	size_t n_guests;
+};
+
 struct guests_symbols {
 	struct sym_env *env;
+	VEC(struct kernel_names *) kernels;
 	VEC(struct guest) guests;
 	struct guest_files everyone; /* VPMU_NO_GUEST */
 };
@@ -35,17 +47,64 @@ struct guests_symbols *guests_symbols_new(struct sym_env *env)
 	return g;
 }
 
+static void kernel_names_unref(struct guests_symbols *g, struct kernel_names *kernel)
+{
+	if (!kernel || --kernel->n_guests)
+		return;
+	vec_for_each (at, &g->kernels)
+		if (*at == kernel) {
+			*at = g->kernels.items[--g->kernels.n];
+			break;
+		}
+	kernel->names.table = NULL;
+	named_table_deinit(&kernel->names);
+	shared_table_unref(kernel->shared);
+	free(kernel);
+}
+
+/* @shared is taken over. NULL when out of memory. */
+static struct kernel_names *kernel_names_of(struct guests_symbols *g, struct shared_table *shared)
+{
+	struct kernel_names *kernel;
+
+	vec_for_each (at, &g->kernels)
+		if ((*at)->shared == shared) {
+			shared_table_unref(shared);
+			(*at)->n_guests++;
+			return *at;
+		}
+	kernel = calloc(1, sizeof(*kernel));
+	if (!kernel || !vec_push(&g->kernels, kernel)) {
+		shared_table_unref(shared);
+		free(kernel);
+		return NULL;
+	}
+	kernel->shared = shared;
+	kernel->names.table = (struct symtab *)shared_table_get(shared);
+	kernel->n_guests = 1;
+	return kernel;
+}
+
+static void forget_memory(struct guests_symbols *g, struct guest *guest)
+{
+	kernel_names_unref(g, take_ptr(guest->kernel));
+	named_table_deinit(&guest->modules);
+	guest->joined = symtab_free(guest->joined);
+}
+
 struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 {
 	if (!g)
 		return NULL;
 	vec_for_each(guest, &g->guests) {
 		named_table_deinit(&guest->carried);
+		forget_memory(g, guest);
 		guest_files_deinit(&guest->files);
 		guest_live_free(guest->live);
 		files_free(guest->user_files);
 	}
 	vec_free(&g->guests);
+	vec_free(&g->kernels);
 	guest_files_deinit(&g->everyone);
 	free(g);
 	return NULL;
@@ -144,18 +203,24 @@ int guests_symbols_runs(struct guests_symbols *g, uint32_t index, const struct v
 }
 
 /* Files that somebody gave for the guest stand before what its memory says. */
-static void look_into_memory(const struct guests_symbols *g, struct guest *guest)
+static void look_into_memory(struct guests_symbols *g, struct guest *guest)
 {
-	struct symtab *table;
+	struct guest_names names;
+	struct kernel_names *kernel;
 
 	guest->looked = true;
 	guest->begun = false;
-	if (guest_live_read(guest->live, &table) < 0)
+	if (guest_live_read(guest->live, &names) < 0)
 		return;
-	if (guest_files_any(&guest->files) || guest_files_any(&g->everyone))
-		symtab_free(table);
-	else
-		named_table_set(&guest->carried, table);
+	if (guest_files_any(&guest->files) || guest_files_any(&g->everyone)) {
+		guest_names_deinit(&names);
+		return;
+	}
+	kernel = kernel_names_of(g, take_ptr(names.kernel));
+	forget_memory(g, guest);
+	guest->kernel = kernel;
+	guest->kernel_gva = names.kernel_gva;
+	named_table_set(&guest->modules, names.modules);
 }
 
 struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *g, uint32_t index)
@@ -205,6 +270,7 @@ void guests_symbols_forget_gone(struct guests_symbols *g)
 			continue;
 		guests_symbols_gone(g, (uint32_t)(guest - g->guests.items));
 		named_table_deinit(&guest->carried);
+		forget_memory(g, guest);
 		guest->user_files = files_free(guest->user_files);
 	}
 }
@@ -223,6 +289,18 @@ void guests_symbols_refresh(struct guests_symbols *g)
 			look_into_memory(g, guest);
 }
 
+/* In the tables that came out of the guest's memory. */
+static bool find_in_memory(struct guests_symbols *g, struct guest *guest, uint64_t address, struct symbol *ret)
+{
+	if (guest->kernel && address >= guest->kernel_gva &&
+	    named_table_lookup(&guest->kernel->names, g->env->strings, address - guest->kernel_gva, ret)) {
+		ret->start += guest->kernel_gva;
+		ret->end += guest->kernel_gva;
+		return true;
+	}
+	return named_table_lookup(&guest->modules, g->env->strings, address, ret);
+}
+
 void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, struct vpmu_frame *frame)
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
@@ -234,9 +312,10 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 		guest_files_line(files, g->env->strings, frame);
 	if (is_kernel && guest && guest->live && !guest->looked && !guest_files_any(files))
 		look_into_memory(g, guest);
-	if (is_kernel && guest && guest->carried.table) {
+	if (is_kernel && guest && (guest->carried.table || guest->kernel)) {
 		has_kernel_table = true;
-		if (named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {
+		if (find_in_memory(g, guest, frame->address, &symbol) ||
+		    named_table_lookup(&guest->carried, g->env->strings, frame->address, &symbol)) {
 			frame->dso = sym_module_dso(g->env->strings, symbol.module);
 			sym_frame_found(frame, &symbol, frame->address);
 			return;
@@ -249,6 +328,12 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 	frame->status = has_kernel_table ? VPMU_FRAME_NO_SYMBOL : VPMU_FRAME_NO_SYMBOLS;
 }
 
+static int join_tables(struct guest *guest)
+{
+	return guest->joined ? 0 : guest_tables_join(guest->kernel->names.table, guest->kernel_gva, guest->modules.table,
+						     &guest->joined);
+}
+
 int guests_symbols_each(struct guests_symbols *g,
 			int (*fn)(uint32_t guest, const char *path, const struct build_id *build_id,
 				  const struct symtab *table, void *data),
@@ -259,7 +344,11 @@ int guests_symbols_each(struct guests_symbols *g,
 	for (uint32_t i = 0; i < g->guests.n && r == 0; i++) {
 		struct guest *guest = &g->guests.items[i];
 
-		if (guest->carried.table)
+		if (guest->kernel)
+			r = join_tables(guest);
+		if (r == 0 && guest->kernel)
+			r = fn(i, NULL, &(struct build_id){}, guest->joined, data);
+		else if (r == 0 && guest->carried.table)
 			r = fn(i, NULL, &(struct build_id){}, guest->carried.table, data);
 		if (r == 0)
 			r = guest_files_each(&guest->files, i, fn, data);

@@ -7,7 +7,6 @@
 #include <vpmu/introspect.h>
 
 #include "sym/guest_live.h"
-#include "sym/kallsyms_table.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -16,13 +15,21 @@ DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 struct guest_live {
 	struct vpmu_guest_info info; /* pid and start_ticks: strings are not kept */
 	struct vpmu_kernel *kernel;  /* NULL: not found yet */
+	struct shared_table *own;    /* the kernel's own symbols, which are read once for each boot */
 	/* What the thread reads; kernel and these are its own as long as it runs. */
 	pthread_t thread;
 	bool begun; /* there is a thread, not yet joined */
 	atomic_bool done;
 	int result;
-	struct symtab *table;
+	struct guest_names names;
 };
+
+void guest_names_deinit(struct guest_names *names)
+{
+	shared_table_unref(names->kernel);
+	symtab_free(names->modules);
+	*names = (struct guest_names){};
+}
 
 struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
 {
@@ -43,71 +50,69 @@ static void join(struct guest_live *live)
 	live->begun = false;
 }
 
+static void forget_kernel(struct guest_live *live)
+{
+	live->kernel = vpmu_kernel_free(live->kernel);
+	live->own = shared_table_unref(live->own);
+}
+
 struct guest_live *guest_live_free(struct guest_live *live)
 {
 	if (!live)
 		return NULL;
 	if (live->begun)
 		join(live);
-	symtab_free(live->table);
-	vpmu_kernel_free(live->kernel);
+	guest_names_deinit(&live->names);
+	forget_kernel(live);
 	free(live);
 	return NULL;
 }
 
-/* Per-CPU variables are offsets, not addresses; see kallsyms_table.c. */
-#define UPPER_HALF (1ull << 63)
-
-static int add_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
+static int read_own(struct guest_live *live, struct vpmu_error *reterr)
 {
-	if (symbol->gva < UPPER_HALF || !kallsyms_counts(symbol->type, symbol->name[0]))
-		return 0;
-	return symtab_builder_add(data, symbol->gva, 0, symbol->type, symbol->name,
-				  strlen(symbol->name), symbol->module,
-				  symbol->module ? strlen(symbol->module) : 0);
-}
+	struct symtab *table;
+	int r = guest_tables_kernel(live->kernel, &table, reterr);
 
-static int add_module_end(const struct vpmu_kernel_module *module, void *data)
-{
-	return symtab_builder_module_end(data, module->name, strlen(module->name),
-					 module->text_gva + module->size_bytes);
-}
-
-static int read_table(struct guest_live *live, struct symtab **ret_table, struct vpmu_error *reterr)
-{
-	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
-	int r;
-
-	if (!builder)
-		return -ENOMEM;
-	/* Without type information the kernel's own symbols are still there. */
-	r = vpmu_kernel_each_symbol(live->kernel, add_symbol, builder, reterr);
 	if (r == 0)
-		r = vpmu_kernel_each_module(live->kernel, add_module_end, builder, reterr);
-	if (r < 0 && r != -EOPNOTSUPP)
-		return r;
-	return symtab_builder_finish(builder, NULL, 0, ret_table);
+		live->own = shared_table_of(table);
+	return r == 0 && !live->own ? -ENOMEM : r;
 }
 
-static int read_or_find(struct guest_live *live, struct symtab **ret_table,
-			struct vpmu_error *reterr)
+static int read_names(struct guest_live *live, struct guest_names *ret, struct vpmu_error *reterr)
+{
+	struct symtab *modules;
+	int r = live->own ? 0 : read_own(live, reterr);
+
+	if (r == 0)
+		r = guest_tables_modules(live->kernel, &modules, reterr);
+	if (r < 0)
+		return r;
+	*ret = (struct guest_names){
+		.kernel = shared_table_ref(live->own),
+		.kernel_gva = vpmu_kernel_info(live->kernel)->text_gva,
+		.modules = modules,
+	};
+	return 0;
+}
+
+static int read_or_find(struct guest_live *live, struct guest_names *ret, struct vpmu_error *reterr)
 {
 	int r = -ESTALE;
 
 	if (live->kernel) {
-		r = read_table(live, ret_table, reterr);
+		r = read_names(live, ret, reterr);
 		if (r != -ESTALE)
 			return r;
-		live->kernel = vpmu_kernel_free(live->kernel);
+		forget_kernel(live);
 	}
 	r = vpmu_kernel_open(&live->info, NULL, &live->kernel, reterr);
-	return r < 0 ? r : read_table(live, ret_table, reterr);
+	return r < 0 ? r : read_names(live, ret, reterr);
 }
 
-static int read_now(struct guest_live *live, struct symtab **ret_table)
+static int read_now(struct guest_live *live, struct guest_names *ret)
 {
 	struct vpmu_error error = {.text = "out of memory"};
-	int r = read_or_find(live, ret_table, &error);
+	int r = read_or_find(live, ret, &error);
 
 	if (r < 0)
 		log_debug("no symbols from the memory of process %d: %s", live->info.pid,
@@ -122,7 +127,7 @@ static void *read_in_thread(void *data)
 {
 	struct guest_live *live = data;
 
-	live->result = read_now(live, &live->table);
+	live->result = read_now(live, &live->names);
 	live->done = true;
 	return NULL;
 }
@@ -151,12 +156,14 @@ struct vpmu_kernel *guest_live_kernel(struct guest_live *live)
 	return live->begun ? NULL : live->kernel;
 }
 
-int guest_live_read(struct guest_live *live, struct symtab **ret_table)
+int guest_live_read(struct guest_live *live, struct guest_names *ret)
 {
 	if (!live->begun)
-		return read_now(live, ret_table);
+		return read_now(live, ret);
 	join(live);
-	if (live->result == 0)
-		*ret_table = take_ptr(live->table);
+	if (live->result == 0) {
+		*ret = live->names;
+		live->names = (struct guest_names){};
+	}
 	return live->result;
 }

@@ -7,7 +7,7 @@
 #define SYM_GUEST_LIVE_H
 
 #include <vpmu/guest.h>
-#include "sym/symtab.h"
+#include "sym/guest_tables.h"
 #include "util/cleanup.h"
 
 struct guest_live;
@@ -29,12 +29,20 @@ bool guest_live_ready(const struct guest_live *live);
 /* The kernel that was found last, NULL if there was none; to be used by the thread that calls guest_live_read(), until then. */
 struct vpmu_kernel *guest_live_kernel(struct guest_live *live);
 
+/* The names of a guest's kernel. Both NULL: none. */
+struct guest_names {
+	struct shared_table *kernel;
+	uint64_t kernel_gva; /* where its addresses begin */
+	struct symtab *modules;
+};
+void guest_names_deinit(struct guest_names *names);
+
 /*
- * A table of what the guest has now, the caller's. The first call finds the kernel, which takes a
+ * What the guest has now, the caller's. The first call finds the kernel, which takes a
  * tenth of a second or, in a guest of many gigabytes, more; a kernel that has booted anew is found
  * again. What was begun before is waited for, and is the answer. Says at debug level why there is none. Errors: as vpmu_kernel_open() and
  * vpmu_kernel_each_symbol().
  */
-int guest_live_read(struct guest_live *live, struct symtab **ret_table);
+int guest_live_read(struct guest_live *live, struct guest_names *ret_names);
 
 #endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "guest/confined.h"
+#include "guest/parser_process.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+/* A cold look into a guest of many gigabytes takes seconds; all else is a matter of milliseconds. */
+#define FIND_NS	     20000000000ull
+#define QUESTION_NS  5000000000ull
+#define IDLE_NS	     3000000000ull
+/* A guest that makes parsers fail gets one only so often. */
+#define PAUSE_NS     1000000000ull
+#define PAUSE_MAX_NS 300000000000ull
+/* It is ended when it has used most of its CPU time (CONFINE_CPU_S), by way of how often it was asked. */
+#define QUESTIONS_MAX 2000
+
+struct confined {
+	struct kernel_places places; /* only memories[facts.place] once the kernel is found */
+	struct kernel_facts facts;
+	bool has_facts;
+	pid_t guest;
+	int fd; /* -1: no parser */
+	pid_t parser;
+	unsigned int n_questions;
+	uint64_t used_ns, pause_ns, not_before_ns;
+	uint64_t until_ns; /* of the question */
+	bool late;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the stream ---- */
+
+static int wait_for(struct confined *c, short events)
+{
+	uint64_t now = now_ns();
+	struct pollfd wait = {c->fd, events, 0};
+	int n;
+
+	c->late = now >= c->until_ns;
+	if (c->late)
+		return -ETIMEDOUT;
+	n = poll(&wait, 1, (int)((c->until_ns - now) / 1000000) + 1);
+	return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int receive(void *data, void *opaque, size_t n)
+{
+	struct confined *c = data;
+	uint8_t *bytes = opaque;
+
+	while (n) {
+		ssize_t got = recv(c->fd, bytes, n, 0);
+
+		if (got == 0)
+			return -EPIPE;
+		if (got < 0) {
+			int r = errno == EAGAIN || errno == EINTR ? wait_for(c, POLLIN) : -errno;
+
+			if (r < 0)
+				return r;
+			continue;
+		}
+		bytes += got;
+		n -= (size_t)got;
+	}
+	/* One that never stops talking is late, too. */
+	c->late = now_ns() >= c->until_ns;
+	return c->late ? -ETIMEDOUT : 0;
+}
+
+static int send_all(void *data, const void *opaque, size_t n)
+{
+	struct confined *c = data;
+	const uint8_t *bytes = opaque;
+
+	while (n) {
+		ssize_t got = send(c->fd, bytes, n, MSG_NOSIGNAL);
+
+		if (got < 0) {
+			int r = errno == EAGAIN || errno == EINTR ? wait_for(c, POLLOUT) : -errno;
+
+			if (r < 0)
+				return r;
+			continue;
+		}
+		bytes += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+/* ---- the parser ---- */
+
+static void end(struct confined *c, char how[PARSER_HOW_BYTES])
+{
+	how[0] = '\0';
+	if (c->fd >= 0)
+		parser_process_end(take_fd(&c->fd), c->parser, how);
+}
+
+/* Once for each guest in a row: it is tried again for as long as the guest is there. */
+static void tell(pid_t guest, const char *what)
+{
+	static _Atomic pid_t last;
+
+	if (atomic_exchange(&last, guest) != guest)
+		log_warn("%s", what);
+	else
+		log_debug("%s", what);
+}
+
+static int failed(struct confined *c, int code, struct vpmu_error *reterr)
+{
+	char how[PARSER_HOW_BYTES], text[160];
+	bool late = c->late;
+
+	end(c, how);
+	if (code == -ENOMEM)
+		return error_oom(reterr);
+	if (late)
+		snprintf(how, sizeof(how), "took too long");
+	else if (code == -EBADMSG || code == -E2BIG || !how[0])
+		snprintf(how, sizeof(how), "gave an answer that cannot be right");
+	snprintf(text, sizeof(text), "the process that parses the memory of guest process %d %s", c->guest, how);
+	c->pause_ns = c->pause_ns ? MIN(c->pause_ns * 2, PAUSE_MAX_NS) : PAUSE_NS;
+	c->not_before_ns = now_ns() + c->pause_ns;
+	tell(c->guest, text);
+	return error_set(reterr, -EIO, "%s", text);
+}
+
+static int put_start(const struct confined *c, struct strbuf *out)
+{
+	struct parser_start start = {
+		.n_places = c->places.n,
+		.n_roots = c->places.n_roots,
+		.told = c->places.told,
+		.has_facts = c->has_facts,
+	};
+
+	memcpy(start.cr3, c->places.cr3, sizeof(start.cr3));
+	strbuf_add(out, (const char *)&start, sizeof(start));
+	for (uint32_t i = 0; i < c->places.n; i++) {
+		const struct memory_segment *segments = NULL;
+		size_t n = 0;
+		uint64_t count;
+
+		if (c->places.memories[i])
+			segments = memory_segments(c->places.memories[i], &n);
+		count = n;
+		strbuf_add(out, (const char *)&count, sizeof(count));
+		for (size_t s = 0; s < n; s++) {
+			const struct memory_segment told = {segments[s].gpa, segments[s].n_bytes, 0};
+
+			strbuf_add(out, (const char *)&told, sizeof(told));
+		}
+	}
+	if (c->has_facts)
+		strbuf_add(out, (const char *)&c->facts, sizeof(c->facts));
+	return out->failed ? -ENOMEM : 0;
+}
+
+static int ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, uint64_t budget_ns,
+	       struct parser_answer *answer)
+{
+	const struct parser_link link = {receive, send_all, c};
+
+	c->used_ns = now_ns();
+	c->until_ns = c->used_ns + budget_ns;
+	c->late = false;
+	c->n_questions++;
+	return parser_ask(&link, &c->places, kind, bytes, n, answer);
+}
+
+/* A new parser, told what there is: it looks for the kernel, or takes what is known. */
+static int begin(struct confined *c, struct vpmu_error *reterr)
+{
+	struct parser_answer answer = {};
+	_strbuf_ struct strbuf start = {};
+	int r;
+
+	if (now_ns() < c->not_before_ns)
+		return error_set(reterr, -EAGAIN, "parsing the memory of guest process %d failed a moment ago", c->guest);
+	r = put_start(c, &start);
+	if (r < 0)
+		return error_oom(reterr);
+	r = parser_process_start(&c->fd, &c->parser, reterr);
+	if (r < 0)
+		return r;
+	c->n_questions = 0;
+	r = ask(c, c->has_facts ? PARSER_RESUME : PARSER_FIND, start.text, start.n,
+		c->has_facts ? QUESTION_NS : FIND_NS, &answer);
+	strbuf_deinit(&answer.bytes);
+	if (r < 0)
+		return failed(c, r, reterr);
+	if (answer.result < 0)
+		return error_set(reterr, answer.result, "%s", answer.text);
+	if (!c->has_facts && !answer.has_facts)
+		return failed(c, -EBADMSG, reterr);
+	if (answer.has_facts)
+		c->facts = answer.facts;
+	c->has_facts = true;
+	return 0;
+}
+
+int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, struct parser_answer *answer,
+		 struct vpmu_error *reterr)
+{
+	char how[PARSER_HOW_BYTES];
+	int r = 0;
+
+	if (c->n_questions >= QUESTIONS_MAX)
+		end(c, how);
+	if (c->fd < 0)
+		r = begin(c, reterr);
+	if (r < 0)
+		return r;
+	r = ask(c, kind, bytes, n, QUESTION_NS, answer);
+	if (r == 0 && answer->has_facts && answer->facts.place != c->facts.place)
+		r = -EBADMSG;
+	if (r < 0)
+		return failed(c, r, reterr);
+	if (answer->has_facts)
+		c->facts = answer->facts;
+	c->pause_ns = 0;
+	return answer->result < 0 ? error_set(reterr, answer->result, "%s", answer->text) : 0;
+}
+
+int confined_check(struct confined *c)
+{
+	struct memory *memory = c->places.memories[c->facts.place];
+	char how[PARSER_HOW_BYTES];
+
+	if (c->fd >= 0 && now_ns() - c->used_ns > IDLE_NS)
+		end(c, how);
+	memory_forget(memory);
+	return kernel_watch_check(&c->facts.watch, memory);
+}
+
+/* ---- life ---- */
+
+int confined_open(struct kernel_places *places, pid_t guest, struct confined **ret_confined, struct vpmu_error *reterr)
+{
+	_cleanup_(confined_freep) struct confined *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c) {
+		kernel_places_deinit(places);
+		return error_oom(reterr);
+	}
+	c->fd = -1;
+	c->guest = guest;
+	c->places = *places;
+	places->n = 0;
+	r = begin(c, reterr);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < c->places.n; i++)
+		if (i != c->facts.place)
+			c->places.memories[i] = memory_free(c->places.memories[i]);
+	*ret_confined = take_ptr(c);
+	return 0;
+}
+
+struct confined *confined_free(struct confined *c)
+{
+	char how[PARSER_HOW_BYTES];
+
+	if (!c)
+		return NULL;
+	end(c, how);
+	kernel_places_deinit(&c->places);
+	free(c);
+	return NULL;
+}
+
+const struct kernel_facts *confined_facts(const struct confined *c)
+{
+	return &c->facts;
+}
+
+uint64_t confined_memory_bytes(const struct confined *c)
+{
+	return memory_bytes(c->places.memories[c->facts.place]);
+}
+
+pid_t confined_parser(const struct confined *c)
+{
+	return c->fd >= 0 ? c->parser : 0;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Of lib/guest/confined.c and what it stands on: a guest's memory is parsed by a process without rights, which may fail in any way.
+ * This program is its own nursery.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <vpmu/introspect.h>
+
+#include "guest/confine.h"
+#include "guest/confined.h"
+#include "guest/kernel.h"
+#include "guest_maker.h"
+#include "sym/guest_tables.h"
+
+/* The sanitizers' runtimes need more than a parser has: see confine.c. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+static const char *const nursery[] = {"test-confined", "--parser", NULL};
+
+static struct vpmu_kernel *open_made(int *ret_fd)
+{
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error = {};
+
+	guest_make(&kallsyms_forms[2], 4);
+	vpmu_parser_use("/proc/self/exe", nursery);
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = guest_write(ret_fd));
+	if (vpmu_kernel_open(NULL, &opts, &kernel, &error) < 0)
+		FAIL("%s", error.text);
+	CHECK(kernel->confined);
+	return kernel;
+}
+
+static void close_made(struct vpmu_kernel *kernel, int fd)
+{
+	vpmu_kernel_free(kernel);
+	vpmu_parser_use(NULL, NULL);
+	close(fd);
+}
+
+TEST(another_process_finds_what_this_one_would)
+{
+	const struct vpmu_kernel_info *info;
+	struct symtab *table, *modules;
+	struct vpmu_kernel *kernel;
+	struct symbol symbol;
+	int fd;
+
+	kernel = open_made(&fd);
+	info = vpmu_kernel_info(kernel);
+	CHECK_STR(info->release, "6.1.0-made");
+	CHECK_STR(info->build_id, "deadbeef");
+	CHECK_EQ(info->text_gva, MADE_TEXT_GVA);
+	CHECK_EQ(info->paging_levels, 4);
+	CHECK_EQ(info->memory_bytes, RAM_BYTES);
+	CHECK_EQ(info->n_symbols, made_count(&kallsyms_forms[2]) + 4);
+	CHECK_EQ(guest_tables_kernel(kernel, &table, NULL), 0);
+	CHECK(symtab_lookup(table, 5 * 16 + 3, &symbol));
+	CHECK_STR(symbol.name, "fn_5");
+	CHECK_EQ(guest_tables_modules(kernel, &modules, NULL), 0);
+	CHECK_EQ(symtab_count(modules), 0);
+	symtab_free(table);
+	symtab_free(modules);
+	close_made(kernel, fd);
+}
+
+TEST(memory_without_a_kernel_is_told_as_such)
+{
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error = {};
+	int fd;
+
+	memset(ram, 0, sizeof(ram));
+	vpmu_parser_use("/proc/self/exe", nursery);
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = guest_write(&fd));
+	CHECK_EQ(vpmu_kernel_open(NULL, &opts, &kernel, &error), -ENOENT);
+	CHECK_CONTAINS(error.text, "no Linux kernel");
+	vpmu_parser_use(NULL, NULL);
+	close(fd);
+}
+
+/* The number behind @key in /proc/PID/status. */
+static uint64_t status_of(pid_t pid, const char *key, int base)
+{
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "re");
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, key, strlen(key)) == 0) {
+			fclose(file);
+			return strtoull(line + strlen(key), NULL, base);
+		}
+	FAIL("no '%s' in %s", key, path);
+}
+
+TEST(a_parser_has_no_rights)
+{
+	struct vpmu_kernel *kernel;
+	pid_t parser;
+	int fd;
+
+	kernel = open_made(&fd);
+	parser = confined_parser(kernel->confined);
+	CHECK(parser > 0);
+	CHECK_EQ(status_of(parser, "CapPrm:", 16), 0);
+	CHECK_EQ(status_of(parser, "CapEff:", 16), 0);
+	CHECK_EQ(status_of(parser, "CapInh:", 16), 0);
+	CHECK_EQ(status_of(parser, "CapAmb:", 16), 0);
+	CHECK_EQ(status_of(parser, "NoNewPrivs:", 10), 1);
+	CHECK_EQ(status_of(parser, "Seccomp:", 10), 2);
+	close_made(kernel, fd);
+}
+
+TEST(a_parser_that_dies_is_replaced_after_a_while)
+{
+	struct vpmu_error error = {};
+	struct symtab *table;
+	struct vpmu_kernel *kernel;
+	int fd, r = -EAGAIN;
+
+	kernel = open_made(&fd);
+	CHECK_EQ(kill(confined_parser(kernel->confined), SIGKILL), 0);
+	CHECK_EQ(guest_tables_modules(kernel, &table, &error), -EIO);
+	CHECK_CONTAINS(error.text, "was ended by signal 9");
+	CHECK_EQ(confined_parser(kernel->confined), 0);
+	CHECK_EQ(guest_tables_modules(kernel, &table, &error), -EAGAIN);
+	for (int i = 0; i < 1000 && r == -EAGAIN; i++) {
+		usleep(10000);
+		r = guest_tables_modules(kernel, &table, &error);
+	}
+	CHECK_EQ(r, 0);
+	symtab_free(table);
+	/* The new one goes on from what the first one found: it has no use for the kernel's own symbols. */
+	CHECK_EQ(guest_tables_kernel(kernel, &table, &error), -ESTALE);
+	CHECK_EQ(kernel_look_again(kernel, &error), 0);
+	close_made(kernel, fd);
+}
+
+TEST(a_reboot_is_noticed_without_a_parser)
+{
+	uint64_t first = (MADE_TEXT_GVA & 0x3fffffff) >> 21,
+		 entry = (MADE_TEXT_GPA + 0x400000) | LARGE_ENTRY;
+	struct vpmu_kernel *kernel;
+	struct vpmu_error error = {};
+	int fd;
+
+	kernel = open_made(&fd);
+	CHECK_EQ(io_pwrite_all(fd, &entry, 8, MADE_LEVEL2_GPA + first * 8), 0);
+	CHECK_EQ(kernel_look_again(kernel, &error), -ESTALE);
+	close_made(kernel, fd);
+}
+
+/* How a process ends that is confined like a parser and then calls @fn. */
+static int end_of(void (*fn)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (confine_rights() < 0 || confine_nursery() < 0 || confine_parser() < 0)
+			_exit(1);
+		fn();
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void do_nothing(void)
+{
+}
+
+static void open_a_file(void)
+{
+	open("/dev/null", O_RDONLY);
+}
+
+static void make_a_process(void)
+{
+	fork();
+}
+
+static void map_code(void)
+{
+	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void map_a_file(void)
+{
+	mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 0, 0);
+}
+
+static void take_memory(void)
+{
+	void *bytes = malloc(8u << 20);
+
+	if (!bytes || malloc(CONFINE_MEMORY_BYTES))
+		_exit(2);
+	memset(bytes, 1, 8u << 20);
+	free(bytes);
+}
+
+TEST(a_parser_is_ended_by_what_it_may_not_do)
+{
+	CHECK_EQ(end_of(do_nothing), 0);
+	CHECK_EQ(WTERMSIG(end_of(map_code)), SIGSYS);
+	CHECK_EQ(WTERMSIG(end_of(map_a_file)), SIGSYS);
+	CHECK_EQ(WTERMSIG(end_of(make_a_process)), SIGSYS);
+	if (SANITIZED)
+		return;
+	CHECK_EQ(WTERMSIG(end_of(open_a_file)), SIGSYS);
+	CHECK_EQ(end_of(take_memory), 0);
+}
+
+int main(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], nursery[1]) == 0 ? vpmu_parser_main() : test_main();
+}
