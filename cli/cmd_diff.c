@@ -20,6 +20,7 @@
 #include "coverage.h"
 #include "input.h"
 #include "json.h"
+#include "new_file.h"
 #include "output.h"
 #include "sides.h"
 #include "stored.h"
@@ -32,7 +33,7 @@ struct diff_args {
 	struct guest_file_args files;
 	struct side_args side;
 	struct stored_args stored;
-	const char *event;
+	const char *event, *flamegraph;
 	uint64_t limit;
 	double min_percent;
 	bool by_dso;
@@ -49,6 +50,8 @@ static const struct option_spec diff_options[] = {
 	  .offset = FIELD(limit), .help = "rows at most (default 0: all)" },
 	{ .name = "percent-limit", .arg = "PERCENT", .set = option_percent, .offset = FIELD(min_percent),
 	  .help = "leave out what is below PERCENT on both sides (default 0)" },
+	{ .name = "flamegraph", .arg = "FILE", .set = option_string, .offset = FIELD(flamegraph),
+	  .help = "write a flame graph too, an HTML page coloured by what changed" },
 	{},
 };
 
@@ -216,6 +219,19 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 	print_rows(diff);
 }
 
+static int write_flamegraph(const struct part parts[2], const struct vpmu_diff_opts *diff, const char *path,
+			    struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_flamegraph_opts, opts, .base = parts[0].label.text, .other = parts[1].label.text);
+	_new_file_ struct new_file file = {};
+	int r;
+
+	r = new_file_open(&file, path, 0666, reterr);
+	if (r >= 0)
+		r = vpmu_flamegraph_diff(parts[0].profile, parts[1].profile, diff, &opts, file.fd, reterr);
+	return r < 0 ? r : new_file_keep(&file, reterr);
+}
+
 static enum status compare(const struct diff_args *args, struct part parts[2])
 {
 	_cleanup_(vpmu_diff_freep) struct vpmu_diff *diff = NULL;
@@ -236,6 +252,8 @@ static enum status compare(const struct diff_args *args, struct part parts[2])
 		  .by_dso = args->by_dso, .min_percent = args->min_percent, .limit = args->limit);
 
 	if (vpmu_diff_new(parts[0].profile, parts[1].profile, &opts, &diff, &error) < 0)
+		return say_error(&error);
+	if (args->flamegraph && write_flamegraph(parts, &opts, args->flamegraph, &error) < 0)
 		return say_error(&error);
 	(args->common.json ? print_json : print_text)(diff, parts);
 	return STATUS_DONE;
@@ -267,7 +285,7 @@ static int input_of(const struct comparison *c, int i)
 static enum status open_recordings(const struct diff_args *args, const struct name_list *operands,
 				   struct comparison *c)
 {
-	VPMU_OPTS(vpmu_profile_opts, opts, .chains = false);
+	VPMU_OPTS(vpmu_profile_opts, opts, .chains = args->flamegraph);
 	bool two_files = args->input.files.n == 2, two_guests = operands->n == 2;
 	struct vpmu_error error = {};
 

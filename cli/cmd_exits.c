@@ -15,6 +15,7 @@
 #include "input.h"
 #include "interrupt.h"
 #include "json.h"
+#include "new_file.h"
 #include "output.h"
 #include "progress.h"
 
@@ -28,6 +29,7 @@ struct exits_args {
 	unsigned int keys; /* bits by enum vpmu_exit_key */
 	bool all, histograms, nested, pmu;
 	enum fold fold;
+	const char *flamegraph;
 	uint64_t interval_ms, duration_ns;
 	struct guest_file_args files;
 };
@@ -102,6 +104,11 @@ static const struct option_spec exits_options[] = {
 	  .set = option_fold,
 	  .offset = FIELD(fold),
 	  .help = "print nothing but folded stacks, for flame graphs; WEIGHT is count or time" },
+	{ .name = "flamegraph",
+	  .arg = "FILE",
+	  .set = option_string,
+	  .offset = FIELD(flamegraph),
+	  .help = "write a flame graph of what led to exits too, by time and by count: an HTML page" },
 	{ .name = "nested",
 	  .set = option_flag,
 	  .max = 1,
@@ -196,7 +203,7 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 	VPMU_OPTS(vpmu_exits_opts, opts,
 		  .keys = (args->keys & ~STACK_BIT) | (args->nested ? NESTED_KEYS : 0) |
 			  (args->pmu ? PMU_KEYS : 0),
-		  .stacks = args->keys & STACK_BIT || args->fold);
+		  .stacks = args->keys & STACK_BIT || args->fold || args->flamegraph);
 	_cleanup_(vpmu_exits_freep) struct vpmu_exits *exits = NULL;
 	struct live_guests live = { .guests = guests };
 	int r;
@@ -304,6 +311,18 @@ static int print_total(struct exits_output *output, const struct vpmu_exit_rows 
 	return output->keys & STACK_BIT ? exits_stacks_text(output->exits) : 0;
 }
 
+static int write_flamegraph(struct vpmu_exits *exits, const char *path, bool by_count, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_flamegraph_opts, opts, .by_count = by_count);
+	_new_file_ struct new_file file = {};
+	int r;
+
+	r = new_file_open(&file, path, 0666, reterr);
+	if (r >= 0)
+		r = vpmu_flamegraph_exits(exits, &opts, file.fd, reterr);
+	return r < 0 ? r : new_file_keep(&file, reterr);
+}
+
 /* ---- the measurement ---- */
 
 #define LOOK_NS 250000000ull /* between two looks for threads that came or went */
@@ -402,7 +421,11 @@ static enum status run_exits(const void *opaque, const struct name_list *operand
 		error_oom(&error);
 		return say_error(&error);
 	}
-	return r < 0 && r != -ESRCH ? say_error(&error) : STATUS_DONE;
+	if (r < 0 && r != -ESRCH)
+		return say_error(&error);
+	if (args->flamegraph && write_flamegraph(exits, args->flamegraph, args->fold == FOLD_COUNT, &error) < 0)
+		return say_error(&error);
+	return STATUS_DONE;
 }
 
 const struct command command_exits = {

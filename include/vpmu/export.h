@@ -5,6 +5,7 @@
 
 #include <vpmu/common.h>
 #include <vpmu/error.h>
+#include <vpmu/exits.h>
 #include <vpmu/profile.h>
 
 struct vpmu_export_opts {
@@ -16,6 +17,13 @@ struct vpmu_export_opts {
 	const char *title;  /* where the profile comes from: speedscope's profile name, default "vpmu"; in a flame graph below the guests' names */
 	const char *const *guests; /* only these guests: names or UUIDs; NULL = all */
 	size_t n_guests;
+};
+
+struct vpmu_flamegraph_opts {
+	size_t sz;
+	const char *title;	  /* default: names of guests */
+	const char *base, *other; /* a comparison: what the two are called; default "base", "other" */
+	bool by_count;		  /* exits: opens by count instead of time; the page has both */
 };
 
 VPMU_BEGIN_DECLS
@@ -46,6 +54,28 @@ VPMU_API const char *vpmu_export_format(size_t i);
  */
 VPMU_API int vpmu_export(const struct vpmu_profile *profile, const char *format,
 			 const struct vpmu_export_opts *opts, int fd, struct vpmu_error *reterr);
+
+/*
+ * vpmu_flamegraph_diff - write a flame graph that compares two profiles (vpmu_diff_opts: which parts of them, by_dso) to @fd. A bar is
+ * as wide as its share of @other's samples, coloured by the change of its share: red more, blue less, grey if the 95 %
+ * confidence interval of the change has 0 in it, as in vpmu_diff_row. Guests are a level of their own if both have one of
+ * the same name.
+ *
+ * Errors: as vpmu_diff_new(), and what writing gave. The descriptor stays open.
+ */
+VPMU_API int vpmu_flamegraph_diff(const struct vpmu_profile *base, const struct vpmu_profile *other,
+				  const struct vpmu_diff_opts *diff, const struct vpmu_flamegraph_opts *opts, int fd,
+				  struct vpmu_error *reterr);
+
+/*
+ * vpmu_flamegraph_exits - write a flame graph of what led to VM exits since the start to @fd: guest, its functions, the exit's
+ * reason.
+ *
+ * Errors: -EINVAL (vpmu_exits_opts.stacks was not asked for), -ENODATA (nothing was sampled), -ENOMEM, what writing gave. The
+ * descriptor stays open.
+ */
+VPMU_API int vpmu_flamegraph_exits(struct vpmu_exits *exits, const struct vpmu_flamegraph_opts *opts, int fd,
+				   struct vpmu_error *reterr);
 
 VPMU_END_DECLS
 

@@ -14,6 +14,7 @@
 #define EXPORT_FLAME_H
 
 #include <stdbool.h>
+#include <vpmu/export.h>
 #include <vpmu/symbolize.h>
 
 #include "export/output.h"
@@ -33,6 +34,7 @@ enum flame_kind {
 	FLAME_UNKNOWN,
 	FLAME_EXIT, /* the reason of a VM exit */
 };
+#define FLAME_KIND_COUNT 9
 
 /* A place in code. Equal ones are one frame. */
 struct flame_frame {
@@ -58,16 +60,17 @@ struct flame_stack {
 
 struct flame {
 	bool failed;
-	/* The two numbers are shares of two totals (a comparison), not two measures of the same. */
+	/* The two numbers are of two profiles, not two measures of one. Of which kind frames are does not tell them apart then. */
 	bool compares;
-	/* Frames are told apart by name, and by file where there is no name; what kind they are of does not matter. */
-	bool by_name;
+	bool by_file; /* comparisons: frames are the same if name and file are, not if the name is */
 	struct intern *strings;
 	VEC(struct flame_frame) frames;
 	struct idtable frame_ids;
 	VEC(uint32_t) words; /* frames of all stacks, outermost first */
 	VEC(struct flame_stack) stacks;
 	size_t begin; /* of the stack being pushed */
+	/* By the innermost frame: of each kind, and those without a name. */
+	uint64_t of_kind[FLAME_KIND_COUNT][2], unnamed[2];
 
 	/* after flame_grow() */
 	VEC(struct flame_node) nodes;

@@ -17,6 +17,7 @@
  *	 "frames": [name, file, kind, status, …],
  *	 "nodes": [depth, frame, total, self (, total, self of the second measure), …],
  *	 "pruned": [nodes, first measure (, second)],
+ *	 "kinds": [first measure (, second) of each kind, by innermost frame, …], "unnamed": [first (, second)],
  *	 "bounds": [low, high, …]}      comparisons: 95 % interval of each node's change, in points
  */
 #include <errno.h>
@@ -217,6 +218,13 @@ static void add_graph(const struct flame *flame, const struct flame_page *page, 
 	add_number(out, true, flame->n_pruned);
 	for (unsigned int m = 0; m < page->n_measures; m++)
 		add_number(out, false, flame->pruned[m]);
+	strbuf_adds(b, "],\n\"kinds\":[");
+	for (int kind = 0; kind < FLAME_KIND_COUNT; kind++)
+		for (unsigned int m = 0; m < page->n_measures; m++)
+			add_number(out, kind == 0 && m == 0, flame->of_kind[kind][m]);
+	strbuf_adds(b, "],\n\"unnamed\":[");
+	for (unsigned int m = 0; m < page->n_measures; m++)
+		add_number(out, m == 0, flame->unnamed[m]);
 	strbuf_adds(b, "]}");
 }
 

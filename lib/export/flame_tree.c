@@ -49,8 +49,8 @@ static bool same_frame(const struct flame *flame, const struct flame_frame *a, c
 {
 	if (a->name != b->name || a->owner != b->owner || a->status != b->status)
 		return false;
-	if (flame->by_name && a->kind != FLAME_LABEL && b->kind != FLAME_LABEL)
-		return a->status == VPMU_FRAME_OK || a->file == b->file;
+	if (flame->compares && a->kind != FLAME_LABEL && b->kind != FLAME_LABEL)
+		return (a->status == VPMU_FRAME_OK && !flame->by_file) || a->file == b->file;
 	return a->kind == b->kind && a->file == b->file;
 }
 
@@ -80,6 +80,31 @@ void flame_push(struct flame *flame, uint32_t frame)
 		flame->failed = true;
 }
 
+/* Weights are whatever a file says they are. */
+static uint64_t add_up(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* What the legend says. */
+static void count_innermost(struct flame *flame, const struct flame_stack *stack)
+{
+	const struct flame_frame *frame;
+
+	if (!stack->n || flame->failed)
+		return;
+	frame = &flame->frames.items[flame->words.items[flame->words.n - 1]];
+	for (int m = 0; m < 2; m++) {
+		uint64_t *sum = &flame->of_kind[frame->kind][m];
+
+		*sum = add_up(*sum, stack->value[m]);
+		if (frame->status != VPMU_FRAME_OK)
+			flame->unnamed[m] = add_up(flame->unnamed[m], stack->value[m]);
+	}
+}
+
 void flame_end_stack(struct flame *flame, uint64_t first, uint64_t second)
 {
 	struct flame_stack stack = { .first = flame->begin,
@@ -88,6 +113,7 @@ void flame_end_stack(struct flame *flame, uint64_t first, uint64_t second)
 
 	if (!vec_push(&flame->stacks, stack))
 		flame->failed = true;
+	count_innermost(flame, &stack);
 	flame->begin = flame->words.n;
 }
 
@@ -105,14 +131,6 @@ struct growth {
 	bool keeps;	    /* the second walk */
 	size_t sizes[SIZE_BUCKETS];
 };
-
-/* Weights are whatever a file says they are. */
-static uint64_t add_up(uint64_t a, uint64_t b)
-{
-	uint64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 /* 0 for all there is; larger for what is smaller. */
 static unsigned int bucket_of(const struct growth *g, const struct flame_node *node)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <json-c/json.h>
 
 #include "export_fixture.h"
@@ -188,6 +189,93 @@ TEST(a_deep_recursion_is_a_column)
 	CHECK_EQ(flame.nodes.items[3000].total[0], 3000);
 	CHECK_EQ(flame.nodes.items[0].total[1], UINT64_MAX); /* does not come round */
 	flame_deinit(&flame);
+}
+
+/* @samples of each of the two functions below main, in a guest of that name. */
+static struct vpmu_profile *side(const char *guest, const char *dso, uint64_t first, uint64_t second)
+{
+	struct vpmu_profile *p = new_profile();
+	uint32_t g = profile_put_guest(p, guest, ""), outer = put_frame(p, VPMU_SIDE_GUEST_USER, "main", dso);
+	uint32_t a[] = { put_frame(p, VPMU_SIDE_GUEST_USER, "parse", dso), outer };
+	uint32_t b[] = { put_frame(p, VPMU_SIDE_GUEST_USER, "0x4f00", dso), outer };
+
+	put_hit(p, &(struct hit){ g, 0, 0, "CPU 0/KVM", VPMU_SIDE_GUEST_USER, first, 0, a, 2 });
+	put_hit(p, &(struct hit){ g, 0, 0, "CPU 0/KVM", VPMU_SIDE_GUEST_USER, second, 0, b, 2 });
+	return p;
+}
+
+/* Both are freed. */
+static struct json_object *compared(struct vpmu_profile *base, struct vpmu_profile *other, bool by_dso)
+{
+	VPMU_OPTS(vpmu_diff_opts, opts, .by_dso = by_dso);
+	int fd = memfd_create("flamegraph", MFD_CLOEXEC);
+	struct json_object *graph;
+	char path[64], *page;
+	size_t n;
+
+	CHECK_EQ(vpmu_flamegraph_diff(base, other, &opts, NULL, fd, NULL), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_EQ(io_read_file(AT_FDCWD, path, 1 << 26, &page, &n), 0);
+	close(fd);
+	graph = graph_of(page);
+	free(page);
+	vpmu_profile_free(base);
+	vpmu_profile_free(other);
+	return graph;
+}
+
+static void check_paths(struct json_object *graph, const char *const lines[], size_t n)
+{
+	char *paths = paths_of(graph);
+
+	for (size_t i = 0; i < n; i++)
+		CHECK_CONTAINS(paths, lines[i]);
+	free(paths);
+	json_object_put(graph);
+}
+
+TEST(one_guest_is_compared_with_itself)
+{
+	struct json_object *graph = compared(side("web1", "/bin/a", 900, 100), side("web1", "/bin/b", 500, 500), false);
+	struct json_object *bounds = get(graph, "bounds");
+	/* Numbers: total and self of the first, then of the second. What has no name is told apart by its file. */
+	static const char *const lines[] = {
+		"all;web1;main [2] 1000 0 1000 0\n",
+		"all;web1;main;parse [2] 900 900 500 500\n",
+		"all;web1;main;a+0x4f00 [2] 100 100 0 0\n",
+		"all;web1;main;b+0x4f00 [2] 0 0 500 500\n",
+	};
+
+	CHECK(json_object_get_double(json_object_array_get_idx(bounds, 0)) < 0); /* all: no change */
+	CHECK(json_object_get_double(json_object_array_get_idx(bounds, 1)) > 0);
+	check_paths(graph, lines, ARRAY_SIZE(lines));
+}
+
+TEST(two_guests_are_compared_by_what_they_run)
+{
+	static const char *const lines[] = {
+		"all;main [2] 1000 0 1000 0\n",
+		"all;main;parse [2] 900 900 500 500\n",
+		"all;main;a+0x4f00 [2] 100 100 0 0\n",
+	};
+	static const char *const by_file[] = { "all;main [2] 1000 0 0 0\n", "all;main [2] 0 0 1000 0\n" };
+
+	check_paths(compared(side("web1", "/bin/a", 900, 100), side("web2", "/bin/a", 500, 500), false), lines, ARRAY_SIZE(lines));
+	check_paths(compared(side("web1", "/bin/a", 900, 100), side("web2", "/bin/b", 500, 500), true), by_file, ARRAY_SIZE(by_file));
+}
+
+TEST(without_samples_there_is_no_comparison)
+{
+	VPMU_OPTS(vpmu_diff_opts, opts, .other_event = 3);
+	struct vpmu_profile *p = side("web1", "/bin/a", 1, 1), *unresolved = new_profile();
+	struct vpmu_error error;
+
+	CHECK_EQ(vpmu_flamegraph_diff(p, p, &opts, NULL, -1, &error), -ENODATA);
+	CHECK_CONTAINS(error.text, "no samples in the other profile");
+	CHECK_EQ(vpmu_flamegraph_diff(p, unresolved, NULL, NULL, -1, &error), -EINVAL);
+	CHECK_EQ(vpmu_flamegraph_diff(p, p, NULL, NULL, -1, &error), -EBADF);
+	vpmu_profile_free(p);
+	vpmu_profile_free(unresolved);
 }
 
 int main(void)

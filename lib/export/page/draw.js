@@ -161,15 +161,14 @@ function width_of(text) {
 
 function draw_text(text, x, y, room_for) {
 	const needed = width_of(text);
+	let n = Math.floor(text.length * room_for / needed), shown = text;
 
-	if (needed > room_for) {
-		const n = Math.floor(text.length * room_for / needed) - 1;
-
-		if (n < 2)
+	for (; needed > room_for && (shown === text || pen.measureText(shown).width > room_for); n--) {
+		if (n < 3)
 			return;
-		text = text.slice(0, n) + "\u2026";
+		shown = text.slice(0, n - 1) + "\u2026";
 	}
-	pen.fillText(text, x, y + ROW / 2);
+	pen.fillText(shown, x, y + ROW / 2);
 }
 
 function draw_node(i, x, y, w) {

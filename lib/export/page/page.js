@@ -33,6 +33,16 @@ function add_comparison(table, i) {
 			"no more than noise");
 }
 
+/* What of a node is in frames that were left out. */
+function missing_in(i) {
+	const self = graph.self[state.measure];
+	let missing = graph.total[state.measure][i];
+
+	for (let k = i; k < graph.end[i]; k++)
+		missing -= self[k];
+	return missing;
+}
+
 function fill_detail(i) {
 	const frame = graph.frames[graph.frame[i]], table = element("table"), box = find("detail");
 	const kind = KIND_NAMES[frame.kind];
@@ -55,11 +65,10 @@ function fill_detail(i) {
 		});
 	}
 	box.append(table);
-	const below = children(i).reduce((sum, c) => sum + graph.total[state.measure][c], graph.self[state.measure][i]);
-	const missing = graph.total[state.measure][i] - below;
+	const missing = missing_in(i);
 
 	if (missing > 0)
-		box.append(element("p", amount(missing, graph.measures[state.measure].unit) + " in frames too small for this page"));
+		box.append(element("p", amount(missing, graph.measures[state.measure].unit) + " of it in frames too small for this page"));
 }
 
 function show_detail(i, x, y) {
@@ -163,10 +172,11 @@ function show_found() {
 		return;
 	}
 	state.matches = graph.frames.map(f => pattern.test(f.name));
+	const n = graph.frames.filter((f, i) => state.matches[i] && f.kind !== KIND_LABEL).length;
 	const test = i => state.matches[graph.frame[i]], share = m => percent(share_of(test, state.zoom, m));
 
 	found.textContent = (graph.compares ? share(0) + " \u2192 " + share(1) : share(state.measure)) +
-		(state.zoom ? " of view" : "") + " in " + state.matches.filter(Boolean).length.toLocaleString("en-US") + " functions";
+		(state.zoom ? " of view" : "") + ` in ${n.toLocaleString("en-US")} function${n === 1 ? "" : "s"}`;
 }
 
 function set_regexp(on) {
@@ -227,12 +237,15 @@ function flip() {
 function set_measure(m) {
 	state.measure = m;
 	find("measure").value = m;
+	show_legend();
+	show_notes();
 	lay_out(m);
 	zoom_to(state.zoom, true);
 }
 
 function reset() {
 	find("search").value = "";
+	find("search").blur();
 	state.selected = -1;
 	zoom_to(0);
 	show_found();
@@ -308,15 +321,11 @@ function plain(colour) {
 	};
 }
 
-/* Own samples of frames, by @test of a frame. */
-function own_share(test) {
-	const self = graph.self[state.measure];
-	let sum = 0;
+/* Of a profile: what share of the samples was in what the legend explains. */
+function own_share(amounts, k) {
+	const m = state.measure;
 
-	for (let i = 0; i < graph.n; i++)
-		if (self[i] && test(graph.frames[graph.frame[i]]))
-			sum += self[i];
-	return sum / graph.total[state.measure][0];
+	return graph.kind === "profile" ? amounts[k * graph.measures.length + m] / graph.total[m][0] : undefined;
 }
 
 function explain_kinds() {
@@ -324,7 +333,7 @@ function explain_kinds() {
 
 	for (let kind = 1; kind < KINDS.length; kind++)
 		if (graph.frames.some(f => f.kind === kind && f.status !== "truncated"))
-			add_to_legend(KIND_NAMES[kind], own_share(f => f.kind === kind), plain(style.getPropertyValue("--" + KINDS[kind])));
+			add_to_legend(KIND_NAMES[kind], own_share(graph.kinds, kind), plain(style.getPropertyValue("--" + KINDS[kind])));
 }
 
 function explain_statuses() {
@@ -342,7 +351,7 @@ function explain_statuses() {
 	};
 
 	if (graph.frames.some(is_unnamed))
-		add_to_legend("without a name", graph.compares ? undefined : own_share(is_unnamed), hatched);
+		add_to_legend("without a name", own_share(graph.unnamed, 0), hatched);
 	if (graph.frames.some(f => f.status === "truncated"))
 		add_to_legend("call chain cut", share_of(i => graph.frames[graph.frame[i]].status === "truncated", 0, state.measure), dashed);
 }
@@ -370,8 +379,8 @@ function show_notes() {
 	const [pruned, ...amounts] = graph.pruned, notes = graph.notes.map(clean), m = state.measure;
 
 	if (pruned)
-		notes.push(`${pruned.toLocaleString("en-US")} frames that are too small to be seen are left out: ` +
-			`${percent(amounts[m] / graph.total[m][0])} of ${graph.measures[m].name} ends in them`);
+		notes.push(`${pruned.toLocaleString("en-US")} frames too small to be seen are left out; ` +
+			`${percent(amounts[m] / graph.total[m][0])} of ${graph.measures[m].name} ended in them`);
 	if (graph.compares) {
 		const gone = i => graph.total[1][i] === 0;
 
