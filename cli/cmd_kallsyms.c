@@ -4,22 +4,14 @@
 #include <errno.h>
 #include <vpmu/vpmu.h>
 
-#include "util/cleanup.h"
 #include "command.h"
 #include "guest_kernel.h"
 #include "json.h"
 #include "output.h"
 #include "text.h"
 
-DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
-
 /* Text is written in pieces of this size. */
 #define PIECE_BYTES (64 << 10)
-
-struct kallsyms_args {
-	struct common_args common;
-	struct guest_kernel_args kernel;
-};
 
 static int print_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
 {
@@ -60,39 +52,28 @@ static int list_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
 	return 0;
 }
 
-static enum status run_kallsyms(const void *opaque, const struct name_list *operands)
+static int walk(struct vpmu_kernel *kernel, const struct guest_kernel_output *out, const void *data, struct vpmu_error *reterr)
 {
-	const struct kallsyms_args *args = opaque;
-	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
-	_strbuf_ struct strbuf out = {};
-	struct vpmu_error error = {};
-	struct json_list list;
-	enum status status = guest_kernel_open(&args->kernel, operands, 0, &kernel);
-	int r;
+	(void)data;
+	return out->list ? vpmu_kernel_each_symbol(kernel, list_symbol, out->list, reterr)
+			 : vpmu_kernel_each_symbol(kernel, print_symbol, out->text, reterr);
+}
 
-	if (status != STATUS_DONE)
-		return status;
-	if (args->common.json) {
-		json_list_begin(&list, NULL, "symbols");
-		r = vpmu_kernel_each_symbol(kernel, list_symbol, &list, &error);
-		json_list_end(&list);
-	} else {
-		r = vpmu_kernel_each_symbol(kernel, print_symbol, &out, &error);
-		output_write(&out);
-	}
-	return r < 0 ? say_error(&error) : STATUS_DONE;
+static enum status run_kallsyms(const void *args, const struct name_list *operands)
+{
+	static const struct guest_kernel_listing listing = {
+		.key = "symbols",
+		.walk = walk,
+	};
+
+	return guest_kernel_list(args, operands, &listing);
 }
 
 const struct command command_kallsyms = {
 	.name = "kallsyms",
 	.summary = "print a guest's /proc/kallsyms, read out of its memory",
 	.operands = "[GUEST]",
-	.groups =
-		(const struct option_group[]){
-			{guest_kernel_options, offsetof(struct kallsyms_args, kernel)},
-			{common_options, 0},
-			{},
-		},
-	.args_bytes = sizeof(struct kallsyms_args),
+	.groups = guest_kernel_options,
+	.args_bytes = sizeof(struct guest_kernel_args),
 	.run = run_kallsyms,
 };

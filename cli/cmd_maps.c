@@ -10,14 +10,7 @@
 #include "output.h"
 #include "text.h"
 
-DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
-
 #define NAME_COLUMN 73
-
-struct maps_args {
-	struct common_args common;
-	struct guest_kernel_args kernel;
-};
 
 static void add_protection(struct strbuf *out, const struct vpmu_kernel_mapping *mapping)
 {
@@ -80,47 +73,35 @@ static int list_mapping(const struct vpmu_kernel_mapping *mapping, void *data)
 	return 0;
 }
 
+static int walk(struct vpmu_kernel *kernel, const struct guest_kernel_output *out, const void *data, struct vpmu_error *reterr)
+{
+	pid_t pid = *(const pid_t *)data;
+
+	return out->list ? vpmu_kernel_each_mapping(kernel, pid, list_mapping, out->list, reterr)
+			 : vpmu_kernel_each_mapping(kernel, pid, print_mapping, out->text, reterr);
+}
+
 static enum status run_maps(const void *opaque, const struct name_list *operands)
 {
-	const struct maps_args *args = opaque;
-	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
-	_strbuf_ struct strbuf out = {};
-	struct vpmu_error error = {};
-	struct json_list list;
-	enum status status = guest_kernel_open(&args->kernel, operands, 1, &kernel);
-	const char *word;
+	const struct guest_kernel_args *args = opaque;
+	/* Where there are fewer or more words, guest_kernel_list() says what is missing. */
+	const char *word = operands->n == 1 + !args->memory_path ? operands->items[operands->n - 1] : "1";
 	char *end;
-	long pid;
-	int r;
+	long number = strtol(word, &end, 10);
+	pid_t pid = (pid_t)number;
 
-	if (status != STATUS_DONE)
-		return status;
-	word = operands->items[operands->n - 1];
-	pid = strtol(word, &end, 10);
-	if (*end || pid < 1 || pid > INT32_MAX)
+	if (*end || number < 1 || number > INT32_MAX)
 		return say_usage("PID is a number inside the guest, not '%s'", word);
-	if (args->common.json) {
-		json_list_begin(&list, NULL, "mappings");
-		r = vpmu_kernel_each_mapping(kernel, (pid_t)pid, list_mapping, &list, &error);
-		json_list_end(&list);
-	} else {
-		r = vpmu_kernel_each_mapping(kernel, (pid_t)pid, print_mapping, &out, &error);
-		if (r >= 0)
-			output_write(&out);
-	}
-	return r < 0 ? say_error(&error) : STATUS_DONE;
+	return guest_kernel_list(args, operands,
+				 &(struct guest_kernel_listing){
+					 .key = "mappings", .n_operands = 1, .walk = walk, .data = &pid});
 }
 
 const struct command command_maps = {
 	.name = "maps",
 	.summary = "print a process's /proc/PID/maps inside a guest, read out of its memory",
 	.operands = "[GUEST] PID",
-	.groups =
-		(const struct option_group[]){
-			{guest_kernel_options, offsetof(struct maps_args, kernel)},
-			{common_options, 0},
-			{},
-		},
-	.args_bytes = sizeof(struct maps_args),
+	.groups = guest_kernel_options,
+	.args_bytes = sizeof(struct guest_kernel_args),
 	.run = run_maps,
 };

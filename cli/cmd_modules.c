@@ -2,19 +2,11 @@
 /* vpmu modules: what /proc/modules says inside a guest. */
 #include <vpmu/vpmu.h>
 
-#include "util/cleanup.h"
 #include "command.h"
 #include "guest_kernel.h"
 #include "json.h"
 #include "output.h"
 #include "text.h"
-
-DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
-
-struct modules_args {
-	struct common_args common;
-	struct guest_kernel_args kernel;
-};
 
 static int print_module(const struct vpmu_kernel_module *module, void *data)
 {
@@ -53,39 +45,28 @@ static int list_module(const struct vpmu_kernel_module *module, void *data)
 	return 0;
 }
 
-static enum status run_modules(const void *opaque, const struct name_list *operands)
+static int walk(struct vpmu_kernel *kernel, const struct guest_kernel_output *out, const void *data, struct vpmu_error *reterr)
 {
-	const struct modules_args *args = opaque;
-	_cleanup_(vpmu_kernel_freep) struct vpmu_kernel *kernel = NULL;
-	_strbuf_ struct strbuf out = {};
-	struct vpmu_error error = {};
-	struct json_list list;
-	enum status status = guest_kernel_open(&args->kernel, operands, 0, &kernel);
-	int r;
+	(void)data;
+	return out->list ? vpmu_kernel_each_module(kernel, list_module, out->list, reterr)
+			 : vpmu_kernel_each_module(kernel, print_module, out->text, reterr);
+}
 
-	if (status != STATUS_DONE)
-		return status;
-	if (args->common.json) {
-		json_list_begin(&list, NULL, "modules");
-		r = vpmu_kernel_each_module(kernel, list_module, &list, &error);
-		json_list_end(&list);
-	} else {
-		r = vpmu_kernel_each_module(kernel, print_module, &out, &error);
-		output_write(&out);
-	}
-	return r < 0 ? say_error(&error) : STATUS_DONE;
+static enum status run_modules(const void *args, const struct name_list *operands)
+{
+	static const struct guest_kernel_listing listing = {
+		.key = "modules",
+		.walk = walk,
+	};
+
+	return guest_kernel_list(args, operands, &listing);
 }
 
 const struct command command_modules = {
 	.name = "modules",
 	.summary = "print a guest's /proc/modules, read out of its memory",
 	.operands = "[GUEST]",
-	.groups =
-		(const struct option_group[]){
-			{guest_kernel_options, offsetof(struct modules_args, kernel)},
-			{common_options, 0},
-			{},
-		},
-	.args_bytes = sizeof(struct modules_args),
+	.groups = guest_kernel_options,
+	.args_bytes = sizeof(struct guest_kernel_args),
 	.run = run_modules,
 };
