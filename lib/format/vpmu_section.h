@@ -39,6 +39,7 @@ enum vpmu_table_kind {
 	VPMU_TABLE_GUEST_IMAGE = 3,  /* guest: index; path: where it came from */
 	VPMU_TABLE_FILE = 4,	     /* a user file: addresses are file offsets; path as mapped */
 	VPMU_TABLE_GUEST_FILE = 5,   /* the same of a process in a guest; guest: index */
+	VPMU_TABLE_GUEST_RESIDENT = 6, /* what the process had in memory of it: for want of anything better */
 };
 
 struct vpmu_section_table {

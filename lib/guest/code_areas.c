@@ -8,6 +8,7 @@
 #include "guest/confined.h"
 #include "guest/file_names.h"
 #include "guest/kernel_types.h"
+#include "guest/resident_symbols.h"
 #include "util/cursor.h"
 #include "util/strbuf.h"
 
@@ -16,20 +17,20 @@
 /* Of one process: it may have 65530 areas, and each a path of its own. */
 #define ANSWER_BYTES_MAX (32u << 20)
 
-struct walk {
+struct code_area_walk {
 	struct vpmu_kernel *kernel;
 	int (*fn)(const struct code_area *area, void *data);
 	void *data;
 	struct paging paging; /* of the process; levels 0 = not to be had */
-	/* The file that was mapped from its beginning last: its other parts follow. */
-	uint64_t file_gva, head_gva;
-	char path[PATH_BYTES];
-	char head[ELF_HEAD_BYTES];
+	/* What was mapped from its beginning last: its other parts follow. */
+	struct resident_file file;
+	char path[PATH_BYTES]; /* of the area that is told */
+	char head[PAGE_BYTES];
 	int stopped;
 };
 
 /* The page tables of the process, which are the kernel's own and the process's in one. */
-static void find_paging(struct walk *walk, uint64_t mm_gva)
+static void find_paging(struct code_area_walk *walk, uint64_t mm_gva)
 {
 	struct vpmu_kernel *k = walk->kernel;
 	struct translation at;
@@ -40,7 +41,7 @@ static void find_paging(struct walk *walk, uint64_t mm_gva)
 		walk->paging = (struct paging){.root_gpa = at.gpa, .levels = k->paging.levels};
 }
 
-static int name_area(struct walk *walk, const struct area *area)
+static int name_area(struct code_area_walk *walk, const struct area *area)
 {
 	struct vpmu_kernel *k = walk->kernel;
 	struct file_name file;
@@ -52,12 +53,16 @@ static int name_area(struct walk *walk, const struct area *area)
 	return 0;
 }
 
-static void read_head(struct walk *walk, const struct area *area, struct code_area *told)
+static void read_head(struct code_area_walk *walk, const struct area *area, struct code_area *told)
 {
+	bool is_vdso = !area->file_gva && walk->path[0] == '[';
 	struct elf_head head;
 
-	if (!area->file_gva || area->file_gva != walk->file_gva || !walk->paging.levels ||
-	    paging_read(walk->kernel->memory, &walk->paging, walk->head_gva, walk->head, ELF_HEAD_BYTES) < 0 ||
+	if (!is_vdso && (!area->file_gva || area->file_gva != walk->file.file_gva))
+		return;
+	if (is_vdso)
+		walk->file = (struct resident_file){walk->kernel, 0, &walk->paging, area->start_gva};
+	if (resident_file_read(&walk->file, 0, walk->head, ELF_HEAD_BYTES) < 0 ||
 	    elf_head_parse(walk->head, ELF_HEAD_BYTES, &head) < 0)
 		return;
 	elf_head_detach(walk->head, &head);
@@ -68,19 +73,18 @@ static void read_head(struct walk *walk, const struct area *area, struct code_ar
 
 static int see_area(const struct area *area, void *data)
 {
-	struct walk *walk = data;
+	struct code_area_walk *walk = data;
 	struct code_area told = {
 		.start_gva = area->start_gva,
 		.end_gva = area->end_gva,
 		.offset_bytes = area->file_gva ? area->page_offset * PAGE_BYTES : 0,
 		.path = walk->path,
+		.walk = walk,
 	};
 	int r;
 
-	if (area->file_gva && area->page_offset == 0) {
-		walk->file_gva = area->file_gva;
-		walk->head_gva = area->start_gva;
-	}
+	if (area->file_gva && area->page_offset == 0)
+		walk->file = (struct resident_file){walk->kernel, area->file_gva, &walk->paging, area->start_gva};
 	if (!(area->flags & VM_EXEC))
 		return 0;
 	walk->path[0] = '\0';
@@ -90,6 +94,17 @@ static int see_area(const struct area *area, void *data)
 	read_head(walk, area, &told);
 	walk->stopped = walk->fn(&told, walk->data);
 	return walk->stopped ? 1 : 0;
+}
+
+int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),
+		      void *data, size_t *ret_bytes)
+{
+	const struct code_area_walk *walk = area->walk;
+
+	*ret_bytes = 0;
+	if (!walk || !area->head)
+		return -ENOENT;
+	return resident_symbols_each(&walk->file, area->head, fn, data, ret_bytes);
 }
 
 /* Its memory may be another process's by now. */
@@ -121,7 +136,7 @@ static int ask_confined(struct confined *confined, const struct parser_process *
 int code_areas_each(struct vpmu_kernel *k, uint64_t task_gva, int32_t tgid, uint64_t mm_gva,
 		    int (*fn)(const struct code_area *area, void *data), void *data)
 {
-	struct walk walk = {.kernel = k, .fn = fn, .data = data};
+	struct code_area_walk walk = {.kernel = k, .fn = fn, .data = data};
 	int r;
 
 	if (k->confined)
@@ -129,6 +144,7 @@ int code_areas_each(struct vpmu_kernel *k, uint64_t task_gva, int32_t tgid, uint
 	if (!k->types->mm.known)
 		return -EOPNOTSUPP;
 	memory_forget(k->memory);
+	kernel_work_begin(k);
 	r = still_has(k, task_gva, tgid, mm_gva);
 	if (r < 0)
 		return r;

@@ -3,6 +3,7 @@
 #ifndef GUEST_CODE_AREAS_H
 #define GUEST_CODE_AREAS_H
 
+#include "format/elf_dynamic.h"
 #include "guest/kernel.h"
 
 /* Belongs to the walk, and lives during the call. */
@@ -13,6 +14,7 @@ struct code_area {
 	const void *head;	/* ELF_HEAD_BYTES with the file's program headers and no sections (elf_head_detach()); NULL = not in
 				   memory, or not such a file */
 	uint8_t build_id[20], build_id_bytes;
+	const struct code_area_walk *walk; /* NULL: as bytes it came from elsewhere */
 };
 
 /*
@@ -22,6 +24,13 @@ struct code_area {
  */
 int code_areas_each(struct vpmu_kernel *kernel, uint64_t task_gva, int32_t tgid, uint64_t mm_gva,
 		    int (*fn)(const struct code_area *area, void *data), void *data);
+
+/*
+ * During such a call: the symbols of the file that are in the guest's memory. *ret_bytes: how much was read for it, on any path. Errors
+ * as resident_symbols_each()'s.
+ */
+int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),
+		      void *data, size_t *ret_bytes);
 
 /*
  * Areas as bytes, for who parses elsewhere (parser_wire.h): u64 start, u64 end, u64 offset, u32 bytes of the path, u32 bytes of the head

@@ -20,31 +20,6 @@
 #define IMAGE_BYTES_MAX (256u << 20)
 #define NOTES_BYTES_MAX (64u << 10)
 
-int kernel_read(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
-{
-	return paging_read(k->memory, &k->paging, gva, bytes, n);
-}
-
-int kernel_read_large(struct vpmu_kernel *k, uint64_t gva, void *bytes, size_t n)
-{
-	return paging_read_large(k->memory, &k->paging, gva, bytes, n);
-}
-
-int kernel_read_u64(struct vpmu_kernel *k, uint64_t gva, uint64_t *ret)
-{
-	return kernel_read(k, gva, ret, sizeof(*ret));
-}
-
-int kernel_read_u32(struct vpmu_kernel *k, uint64_t gva, uint32_t *ret)
-{
-	return kernel_read(k, gva, ret, sizeof(*ret));
-}
-
-ssize_t kernel_read_string(struct vpmu_kernel *k, uint64_t gva, char *text, size_t room)
-{
-	return paging_read_string(k->memory, &k->paging, gva, text, room);
-}
-
 /* Inside of the image no page tables are needed. */
 static int image_gpa(const struct linux_image *image, uint64_t gva, uint64_t n_bytes,
 		     uint64_t *ret_gpa)
@@ -153,13 +128,15 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_BPF_JIT_KALLSYMS] = "bpf_jit_kallsyms",
 		[KERNEL_BPF_JIT_HARDEN] = "bpf_jit_harden",
 		[KERNEL_SPECIAL_MAPPING_VMOPS] = "special_mapping_vmops",
+		[KERNEL_VMEMMAP_BASE] = "vmemmap_base",
+		[KERNEL_PER_CPU_OFFSET] = "__per_cpu_offset",
 		[KERNEL_CURRENT_TASK] = "current_task",
 		[KERNEL_PCPU_HOT] = "pcpu_hot",
 	};
 	struct vpmu_kernel *k = data;
 
 	k->n_named++;
-	if (!strchr("_bcilmps", symbol->name[0]))
+	if (!strchr("_bcilmpsv", symbol->name[0]))
 		return 0;
 	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
 		if (!k->gva[i] && streq(symbol->name, names[i]))
@@ -251,6 +228,7 @@ int kernel_accept(const struct linux_image *image, void *data)
 		log_debug("the guest's kernel does not say its release");
 	read_build_id(k);
 	kernel_fill_info(k, memory_bytes(k->memory));
+	kernel_work_begin(k);
 	return 0;
 }
 
@@ -284,32 +262,48 @@ int kernel_look_again(struct vpmu_kernel *k, struct vpmu_error *reterr)
 		r = confined_check(k->confined);
 	} else {
 		memory_forget(k->memory);
+		kernel_work_begin(k);
 		r = linux_image_check(k->memory, &k->image);
 	}
 	return r < 0 ? kernel_failed(r, reterr) : 0;
 }
+
+/* Of all that are not the kernel's own: amdgpu and nouveau have some ten thousand each. */
+#define SYMBOLS_MAX	  (1u << 20)
+#define NAMES_BYTES_MAX	  (64u << 20)
 
 struct telling {
 	struct vpmu_kernel *kernel;
 	vpmu_kernel_symbol_fn fn;
 	void *data;
 	int stopped; /* what the caller's function returned */
+	size_t left, left_bytes;
 };
 
 static int tell_symbol(const struct vpmu_kernel_symbol *symbol, void *data)
 {
 	struct telling *telling = data;
+	size_t n = strlen(symbol->name) + 1;
 
+	if (!telling->left || telling->left_bytes < n) {
+		log_warn("the guest's modules have more symbols than can be true; ignoring the rest");
+		return 1;
+	}
+	telling->left--;
+	telling->left_bytes -= n;
 	telling->stopped = telling->fn(symbol, telling->data);
 	return telling->stopped ? 1 : 0;
 }
 
 static int tell_own_symbol(const struct kallsyms_symbol *symbol, void *data)
 {
-	return tell_symbol(&(struct vpmu_kernel_symbol){.gva = symbol->gva,
-							.type = symbol->type,
-							.name = symbol->name},
-			   data);
+	struct telling *telling = data;
+
+	telling->stopped = telling->fn(&(struct vpmu_kernel_symbol){.gva = symbol->gva,
+								    .type = symbol->type,
+								    .name = symbol->name},
+				       telling->data);
+	return telling->stopped ? 1 : 0;
 }
 
 static int tell_module_symbols(const struct module_copy *module, void *data)
@@ -321,7 +315,7 @@ static int tell_module_symbols(const struct module_copy *module, void *data)
 
 int kernel_own_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data)
 {
-	struct telling telling = {k, fn, data, 0};
+	struct telling telling = {k, fn, data, 0, SYMBOLS_MAX, NAMES_BYTES_MAX};
 
 	kallsyms_tables_each(&k->symbols, tell_own_symbol, &telling);
 	return telling.stopped;
@@ -329,7 +323,7 @@ int kernel_own_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *da
 
 int kernel_loaded_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void *data, struct vpmu_error *reterr)
 {
-	struct telling telling = {k, fn, data, 0};
+	struct telling telling = {k, fn, data, 0, SYMBOLS_MAX, NAMES_BYTES_MAX};
 	int r;
 
 	if (!k->gva[KERNEL_MODULES])

@@ -29,6 +29,8 @@ enum kernel_symbol {
 	KERNEL_BPF_JIT_KALLSYMS,
 	KERNEL_BPF_JIT_HARDEN,
 	KERNEL_SPECIAL_MAPPING_VMOPS,
+	KERNEL_VMEMMAP_BASE,
+	KERNEL_PER_CPU_OFFSET,
 	KERNEL_CURRENT_TASK, /* these two are no addresses: see current.c */
 	KERNEL_PCPU_HOT,
 	KERNEL_SYMBOLS,
@@ -46,16 +48,21 @@ struct vpmu_kernel {
 	void *symbol_bytes;
 	uint64_t gva[KERNEL_SYMBOLS];
 	uint32_t n_named;
+	uint64_t work_left; /* what may still be read in this look */
 	char release[65], banner[512], build_id[41];
 	struct kernel_types *types; /* NULL until asked for */
 	struct vpmu_kernel_info info;
 };
 
-/* By the kernel's own page tables. 0, -EFAULT, -ESRCH. */
+/* By the kernel's own page tables. 0, -ESRCH, -EFAULT: also once too much was read since kernel_work_begin(). */
 int kernel_read(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
 int kernel_read_large(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
+/* By those of one of its processes. */
+int kernel_read_of(struct vpmu_kernel *kernel, const struct paging *paging, uint64_t gva, void *bytes, size_t n);
 int kernel_read_u64(struct vpmu_kernel *kernel, uint64_t gva, uint64_t *ret);
 int kernel_read_u32(struct vpmu_kernel *kernel, uint64_t gva, uint32_t *ret);
+ssize_t kernel_read_string(struct vpmu_kernel *kernel, uint64_t gva, char *text, size_t room);
+void kernel_work_begin(struct vpmu_kernel *kernel);
 /* Inside of the image, where no page tables are needed. */
 int kernel_read_image(struct vpmu_kernel *kernel, uint64_t gva, void *bytes, size_t n);
 /* For linux_image_find() in kernel->memory, with @data the kernel: what lies there is one if its symbols can be read. */
@@ -71,6 +78,5 @@ int kernel_own_symbols(struct vpmu_kernel *kernel, vpmu_kernel_symbol_fn fn, voi
 int kernel_loaded_symbols(struct vpmu_kernel *kernel, vpmu_kernel_symbol_fn fn, void *data, struct vpmu_error *reterr);
 /* Puts what a negative errno means in words; returns it. */
 int kernel_failed(int code, struct vpmu_error *reterr);
-ssize_t kernel_read_string(struct vpmu_kernel *kernel, uint64_t gva, char *text, size_t room);
 
 #endif

@@ -67,6 +67,7 @@ int kernel_facts_give(const struct kernel_facts *facts, struct vpmu_kernel *k)
 	memcpy(k->release, facts->release, sizeof(k->release));
 	memcpy(k->banner, facts->banner, sizeof(k->banner));
 	memcpy(k->build_id, facts->build_id, sizeof(k->build_id));
+	kernel_work_begin(k);
 	return 0;
 }
 

@@ -142,6 +142,21 @@ static bool load_file(const struct btf_types *btf, struct kernel_types *t)
 	       t->file.super_dev != NO_MEMBER;
 }
 
+/* Where the pages of files are. The index of a folio was its first page's until 5.16, and is kept there. */
+static void load_pages(const struct btf_types *btf, struct kernel_types *t)
+{
+	t->file.mapping = offset_of(btf, "file", "f_mapping");
+	t->page.mapping_head = offset_of(btf, "address_space", "i_pages.xa_head");
+	t->page.node_shift = offset_of(btf, "xa_node", "shift");
+	t->page.node_slots = offset_of(btf, "xa_node", "slots");
+	t->page.index = offset_of(btf, "folio", "index");
+	if (t->page.index == NO_MEMBER)
+		t->page.index = offset_of(btf, "page", "index");
+	t->page.known = btf_types_size(btf, "page", &t->page.bytes) == 0 && t->page.bytes &&
+			t->file.mapping != NO_MEMBER && t->page.mapping_head != NO_MEMBER &&
+			t->page.node_shift != NO_MEMBER && t->page.node_slots != NO_MEMBER && t->page.index != NO_MEMBER;
+}
+
 static int without_types(const struct vpmu_kernel *k, const char *why, struct vpmu_error *reterr)
 {
 	return error_set(reterr, -EOPNOTSUPP,
@@ -169,6 +184,7 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	bytes = malloc(n + 1);
 	if (!types || !bytes)
 		return error_oom(reterr);
+	kernel_work_begin(k);
 	r = kernel_read_large(k, from, bytes, n);
 	if (r == -ESRCH)
 		return error_set(reterr, r, "the guest is gone");
@@ -182,6 +198,7 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	types->bpf_ksym.start = offset_of(&btf, "bpf_ksym", "start");
 	types->bpf_ksym.name = offset_of(&btf, "bpf_ksym", "name");
 	types->bpf_ksym.link = offset_of(&btf, "bpf_ksym", "lnode");
+	load_pages(&btf, types);
 	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
 	btf_types_deinit(&btf);
 	if (r < 0)

@@ -47,11 +47,15 @@ struct kernel_types {
 		uint32_t anon_name_text, special_name;
 	} area;
 	struct {
-		uint32_t path, inode, mode, user_path; /* of struct file; the last of struct backing_file */
+		uint32_t path, inode, mode, mapping, user_path; /* of struct file; the last of struct backing_file */
 		uint32_t mount_vfs, mount_root, mount_parent, mount_mountpoint;
 		uint32_t dentry_parent, dentry_name, dentry_hashed, dentry_inode;
 		uint32_t inode_number, inode_super, super_dev;
 	} file;
+	struct {
+		bool known; /* all that a file's pages need */
+		uint32_t bytes, index, mapping_head, node_shift, node_slots;
+	} page;
 };
 
 struct kernel_types *kernel_types_free(struct kernel_types *types);

@@ -4,7 +4,7 @@
  * program on the same machine, so the bytes are those of C structures; but the parser may be under the guest's control by now, so who
  * has the rights checks whatever it gets (parser_ask.c).
  *
- *	question	PARSER_FIND … PARSER_CODE_AREAS		->
+ *	question	PARSER_FIND … PARSER_EXPORTED_TABLE		->
  *	reads			<- PARSER_READ, PARSER_WORDS: bytes at a guest-physical address
  *			PARSER_BYTES				->
  *	answer			<- PARSER_PART, any number; PARSER_FACTS, if there is something new; PARSER_DONE
@@ -25,6 +25,7 @@ enum parser_kind {
 	PARSER_MODULES_TABLE, /* the same, for modules and all that comes and goes; by addresses */
 	PARSER_CURRENT,	      /* answer: struct vpmu_bpf_guest */
 	PARSER_CODE_AREAS,    /* struct parser_process; answer: as code_areas_encode() */
+	PARSER_EXPORTED_TABLE, /* struct parser_area; answer: the image of a symbol table, by places in the file */
 	PARSER_BYTES,	      /* int32_t result, then what was read */
 	PARSER_READ = 32,     /* struct parser_read */
 	PARSER_WORDS,	      /* struct parser_read, with n_bytes the number of pages and offset that of the word */
@@ -49,6 +50,12 @@ struct parser_start {
 struct parser_process {
 	uint64_t task_gva, mm_gva;
 	int64_t tgid;
+};
+
+/* One of its code areas. */
+struct parser_area {
+	struct parser_process process;
+	uint64_t start_gva;
 };
 
 struct parser_read {

@@ -15,6 +15,7 @@
 #include "format/vpmu_tasks.h"
 #include "guest/code_areas.h"
 #include "session/guest_tasks.h"
+#include "sym/guest_tables.h"
 #include "util/hash.h"
 #include "util/idtable.h"
 #include "util/intern.h"
@@ -28,6 +29,8 @@
 #define ALL_MAPS_MAX  (128u << 10)
 #define PATHS_BYTES   (8u << 20)
 #define READ_AGAIN_NS 200000000u
+/* Of symbols that lie in the guests' memory: a C library takes 200 KiB, all that a desktop runs some 30 MiB. */
+#define RESIDENT_BYTES (64u << 20)
 /* A session that goes on for months begins anew at a moment when nobody has numbers, once it has so many. */
 #define ENOUGH_TASKS	 8192u
 #define ENOUGH_PROCESSES 2048u
@@ -63,7 +66,7 @@ struct guest_tasks {
 	VEC(struct process) processes;
 	VEC(struct task) tasks;
 	struct idtable process_ids, task_ids;
-	size_t n_maps, path_bytes;
+	size_t n_maps, path_bytes, resident_bytes;
 	bool some_wanted, said_full;
 };
 
@@ -87,7 +90,7 @@ static void drop_all(struct guest_tasks *t)
 	vec_free(&t->tasks);
 	idtable_deinit(&t->process_ids);
 	idtable_deinit(&t->task_ids);
-	t->n_maps = t->path_bytes = 0;
+	t->n_maps = t->path_bytes = t->resident_bytes = 0;
 	t->some_wanted = t->said_full = false;
 }
 
@@ -291,7 +294,28 @@ static int add_map(struct guest_tasks *t, struct process *process, const struct 
 struct reading {
 	struct guest_tasks *tasks;
 	struct process *process;
+	struct vpmu_kernel *kernel;
 };
+
+/* What of the file's symbols is in memory now, may not be when somebody asks for a name. */
+static int take_resident(const struct reading *reading, const struct code_area *area)
+{
+	const struct process *process = reading->process;
+	struct parser_process who = {process->task_gva, process->mm_gva, process->pid};
+	struct guest_tasks *t = reading->tasks;
+	struct symtab *table = NULL;
+	size_t n;
+	int r;
+
+	if (!area->head || t->resident_bytes >= RESIDENT_BYTES ||
+	    !symbolizer_guest_needs_resident(t->symbolizer, process->space, area->start_gva))
+		return 0;
+	r = guest_tables_exported(reading->kernel, &who, area, &table, &n);
+	t->resident_bytes += n;
+	if (r == 0 || r == -ENODATA)
+		symbolizer_guest_resident(t->symbolizer, process->space, area->start_gva, table);
+	return r == -ENOMEM || r == -ESRCH ? r : 0;
+}
 
 static int see_area(const struct code_area *area, void *data)
 {
@@ -300,6 +324,7 @@ static int see_area(const struct code_area *area, void *data)
 	struct guest_tasks *t = reading->tasks;
 	uint32_t path, before = intern_count(t->paths);
 	bool known;
+	int r;
 
 	if (t->path_bytes >= PATHS_BYTES || reading->process->maps.n >= MAPS_MAX || t->n_maps >= ALL_MAPS_MAX) {
 		say_full(t, "memory maps");
@@ -319,13 +344,14 @@ static int see_area(const struct code_area *area, void *data)
 		return 0;
 	memcpy(map.build_id, area->build_id, area->build_id_bytes);
 	map.build_id_bytes = area->build_id_bytes;
-	return add_map(t, reading->process, &map, area->head);
+	r = add_map(t, reading->process, &map, area->head);
+	return r < 0 ? r : take_resident(reading, area);
 }
 
 static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns)
 {
 	struct vpmu_kernel *kernel = symbolizer_guest_kernel(t->symbolizer, process->guest);
-	struct reading reading = {t, process};
+	struct reading reading = {t, process, kernel};
 	int r;
 
 	process->wanted = false;

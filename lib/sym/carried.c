@@ -42,8 +42,10 @@ static int collect(struct collected *c, enum vpmu_table_kind kind, uint32_t gues
 	return vec_push(&c->tables, entry) ? 0 : -ENOMEM;
 }
 
-static int collect_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+static int collect_file(const char *path, const struct build_id *build_id, const struct symtab *table, bool resident,
+			void *data)
 {
+	(void)resident;
 	return collect(data, VPMU_TABLE_FILE, VPMU_NO_GUEST, path, build_id, table);
 }
 
@@ -59,11 +61,12 @@ struct collected_guest {
 	uint32_t guest;
 };
 
-static int collect_user_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+static int collect_user_file(const char *path, const struct build_id *build_id, const struct symtab *table,
+			     bool resident, void *data)
 {
 	const struct collected_guest *of = data;
 
-	return collect(of->collected, VPMU_TABLE_GUEST_FILE, of->guest, path, build_id, table);
+	return collect(of->collected, resident ? VPMU_TABLE_GUEST_RESIDENT : VPMU_TABLE_GUEST_FILE, of->guest, path, build_id, table);
 }
 
 static int collect_user_files(struct vpmu_symbolizer *s, struct collected *c)
@@ -108,8 +111,9 @@ int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pag
 int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_table *table)
 {
 	bool of_guest = table->kind == VPMU_TABLE_GUEST_KERNEL || table->kind == VPMU_TABLE_GUEST_IMAGE ||
-			table->kind == VPMU_TABLE_GUEST_FILE;
+			table->kind == VPMU_TABLE_GUEST_FILE || table->kind == VPMU_TABLE_GUEST_RESIDENT;
 	struct files *files;
+	uint32_t file;
 	struct build_id build_id = {};
 	struct symtab *copy;
 	int r;
@@ -139,6 +143,15 @@ int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_ta
 			return files_set_table(files, table->path, &build_id, copy);
 		symtab_free(copy);
 		return table->guest == VPMU_NO_GUEST ? 0 : -ENOMEM;
+	case VPMU_TABLE_GUEST_RESIDENT:
+		files = guests_symbols_user_files(s->guests, table->guest);
+		file = files ? files_add(files, table->path, &build_id) : FILES_FAILED;
+		if (file != FILES_FAILED) {
+			files_set_resident(files, file, copy);
+			return 0;
+		}
+		symtab_free(copy);
+		return table->guest == VPMU_NO_GUEST ? 0 : -ENOMEM;
 	}
 	log_debug("ignoring a symbol table of kind %u, made by a newer version", table->kind);
 	symtab_free(copy);
@@ -150,11 +163,13 @@ struct each_file {
 	void *data;
 };
 
-static int tell_file(const char *path, const struct build_id *build_id, const struct symtab *table, void *data)
+static int tell_file(const char *path, const struct build_id *build_id, const struct symtab *table, bool resident,
+		     void *data)
 {
 	const struct each_file *each = data;
 
 	(void)table;
+	(void)resident;
 	if (build_id->n)
 		each->fn(path, build_id->bytes, build_id->n, each->data);
 	return 0;

@@ -28,6 +28,9 @@ struct file {
 	struct lines *lines;
 	void *head; /* of a guest's file: its first page, an ELF file of its own (elf_head_detach()) */
 	bool asked, asked_lines; /* loading was tried */
+	struct symtab *resident; /* of a guest's file: what was in memory; NULL = not known, or it is the table */
+	bool is_resident;	 /* the table is that */
+	bool knows_resident;
 };
 
 struct files {
@@ -65,6 +68,7 @@ static void free_all(struct files *f)
 		named_table_deinit(&file->table);
 		lines_free(file->lines);
 		free(file->head);
+		symtab_free(file->resident);
 	}
 }
 
@@ -151,6 +155,24 @@ void files_set_head(struct files *f, uint32_t id, const void *bytes, size_t n)
 		return;
 	memcpy(file->head, bytes, ELF_HEAD_BYTES);
 	elf_head_detach(file->head, &head);
+}
+
+bool files_needs_resident(const struct files *f, uint32_t id)
+{
+	const struct file *file = &f->files.items[id];
+
+	return !file->knows_resident && !file->table.table;
+}
+
+void files_set_resident(struct files *f, uint32_t id, struct symtab *table)
+{
+	struct file *file = &f->files.items[id];
+
+	symtab_free(file->resident);
+	file->resident = table;
+	file->knows_resident = true;
+	if (table && !file->table.table)
+		file->asked = false; /* it was looked for in vain */
 }
 
 static void set_hex(struct files *f, struct file *file)
@@ -274,6 +296,12 @@ static void load(struct files *f, struct file *file)
 	if (r == 0)
 		r = elf_symbols(symbols.elf ? &symbols : &runtime, runtime.elf ? &runtime : &symbols,
 				ELF_FILE_OFFSETS, 0, &table);
+	if (r < 0 && file->resident) {
+		log_debug("'%s': the symbols that the guest had in memory", file->path);
+		table = take_ptr(file->resident);
+		file->is_resident = true;
+		r = 0;
+	}
 	if (r == 0)
 		named_table_set(&file->table, table);
 	else
@@ -324,13 +352,13 @@ void files_frame(struct files *f, uint32_t id, bool lines, struct vpmu_frame *fr
 
 int files_each(struct files *f,
 	       int (*fn)(const char *path, const struct build_id *build_id, const struct symtab *table,
-			 void *data),
+			 bool resident, void *data),
 	       void *data)
 {
 	int r = 0;
 
 	vec_for_each(file, &f->files)
 		if (file->path && file->asked && r == 0)
-			r = fn(file->path, &file->build_id, file->table.table, data);
+			r = fn(file->path, &file->build_id, file->table.table, file->is_resident, data);
 	return r;
 }

@@ -35,6 +35,13 @@ void files_forget(struct files *files);
 /* The first page of the file as it was in memory (format/elf_head.h); copied. */
 void files_set_head(struct files *files, uint32_t file, const void *head, size_t n_bytes);
 
+/*
+ * The symbols that a process in a guest had of its file in memory; taken over; NULL = there are none. They are used where no others are found. files_needs_resident():
+ * nobody has told yet.
+ */
+bool files_needs_resident(const struct files *files, uint32_t file);
+void files_set_resident(struct files *files, uint32_t file, struct symtab *table);
+
 /* What the recording says of @path as a whole: for its files without a build-id of their own. */
 int files_set_build_id(struct files *files, const char *path, const struct build_id *build_id);
 
@@ -45,10 +52,10 @@ int files_set_table(struct files *files, const char *path, const struct build_id
 /* Fills in all of *frame that depends on the file and the offset in it. frame->dso_offset is set. @lines: the source line too. */
 void files_frame(struct files *files, uint32_t file, bool lines, struct vpmu_frame *frame);
 
-/* Every file that was asked for; @table is NULL if it has no symbols. Stops when @fn returns non-zero, returns that. */
+/* Every file that was asked for; @table is NULL if it has no symbols; @resident: as files_set_resident()'s. Stops when @fn returns non-zero, returns that. */
 int files_each(struct files *files,
 	       int (*fn)(const char *path, const struct build_id *build_id, const struct symtab *table,
-			 void *data),
+			 bool resident, void *data),
 	       void *data);
 
 #endif

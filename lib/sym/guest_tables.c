@@ -17,6 +17,7 @@
 /* Kernels have 100 to 200 thousand symbols, in some 7 MB; modules a tenth of it. */
 #define KERNEL_BYTES_MAX  (32u << 20)
 #define MODULES_BYTES_MAX (16u << 20)
+#define EXPORTED_BYTES_MAX (16u << 20) /* of one file */
 
 /* ---- out of memory ---- */
 
@@ -69,19 +70,60 @@ static int read_modules(struct vpmu_kernel *k, struct symtab **ret_table, struct
 	return symtab_builder_finish(builder, NULL, 0, ret_table);
 }
 
+static int add_exported(const struct elf_dynamic_symbol *symbol, void *data)
+{
+	return symtab_builder_add(data, symbol->offset_bytes, symbol->n_bytes, symbol->binding, symbol->name,
+				  strlen(symbol->name), NULL, 0);
+}
+
+static int read_exported(const struct code_area *area, struct symtab **ret_table, size_t *ret_bytes)
+{
+	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
+	int r;
+
+	*ret_bytes = 0;
+	if (!builder)
+		return -ENOMEM;
+	r = code_area_symbols(area, add_exported, builder, ret_bytes);
+	if (r == -ENOMEM || r == -ESRCH)
+		return r;
+	return symtab_builder_count(builder) ? symtab_builder_finish(builder, NULL, 0, ret_table) : -ENODATA;
+}
+
 /* ---- from a parser ---- */
 
 /* symtab_open() checks all that a lookup relies on. */
-static int ask(struct confined *confined, uint32_t kind, size_t most_bytes, struct symtab **ret_table,
-	       struct vpmu_error *reterr)
+static int ask_about(struct confined *confined, uint32_t kind, const void *bytes, size_t n, size_t most_bytes,
+		     struct symtab **ret_table, struct vpmu_error *reterr)
 {
 	struct parser_answer answer = {.most_bytes = most_bytes};
-	int r = confined_ask(confined, kind, NULL, 0, &answer, reterr);
+	int r = confined_ask(confined, kind, bytes, n, &answer, reterr);
 
 	if (r == 0)
 		r = symtab_open(answer.bytes.text, answer.bytes.n, false, ret_table);
 	strbuf_deinit(&answer.bytes);
 	return r == -EBADMSG ? error_set(reterr, r, "the guest's symbols are not told right") : r;
+}
+
+static int ask(struct confined *confined, uint32_t kind, size_t most_bytes, struct symtab **ret_table,
+	       struct vpmu_error *reterr)
+{
+	return ask_about(confined, kind, NULL, 0, most_bytes, ret_table, reterr);
+}
+
+int guest_tables_exported(struct vpmu_kernel *k, const struct parser_process *process, const struct code_area *area,
+			  struct symtab **ret_table, size_t *ret_bytes)
+{
+	struct parser_area question = {*process, area->start_gva};
+	int r;
+
+	if (!k->confined)
+		return read_exported(area, ret_table, ret_bytes);
+	*ret_bytes = 0;
+	r = ask_about(k->confined, PARSER_EXPORTED_TABLE, &question, sizeof(question), EXPORTED_BYTES_MAX, ret_table, NULL);
+	if (r == 0)
+		symtab_image(*ret_table, ret_bytes);
+	return r;
 }
 
 int guest_tables_kernel(struct vpmu_kernel *k, struct symtab **ret_table, struct vpmu_error *reterr)

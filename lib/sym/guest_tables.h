@@ -10,12 +10,21 @@
 #define SYM_GUEST_TABLES_H
 
 #include <vpmu/introspect.h>
+#include "guest/code_areas.h"
+#include "guest/parser_wire.h"
 #include "sym/symtab.h"
 
 /* Both are read out of memory here, or asked for where the kernel is confined. Errors: as vpmu_kernel_each_symbol(); -EIO. */
 int guest_tables_kernel(struct vpmu_kernel *kernel, struct symtab **ret_table, struct vpmu_error *reterr);
 /* What is loaded now. Empty for a kernel without type information. */
 int guest_tables_modules(struct vpmu_kernel *kernel, struct symtab **ret_table, struct vpmu_error *reterr);
+
+/*
+ * The functions that the file in @area exports, by their places in it, as far as they are in memory (guest/resident_symbols.h). During a
+ * walk of code_areas_each() through @process. *ret_bytes: what it took, on any path. -ENODATA: none. @kernel may be confined, too.
+ */
+int guest_tables_exported(struct vpmu_kernel *kernel, const struct parser_process *process, const struct code_area *area,
+			  struct symtab **ret_table, size_t *ret_bytes);
 
 /* A table that others may have too. */
 struct shared_table;

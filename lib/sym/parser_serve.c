@@ -222,6 +222,46 @@ static int answer_areas(struct parser *p, struct vpmu_error *reterr)
 	return r < 0 ? r : parser_send_parts(p->link, out.text, out.n);
 }
 
+struct exported {
+	struct parser *parser;
+	struct parser_area area;
+	int result;
+};
+
+static int tell_exported(const struct code_area *area, void *data)
+{
+	_cleanup_(symtab_freep) struct symtab *table = NULL;
+	struct exported *exported = data;
+	struct parser *p = exported->parser;
+	size_t n;
+
+	if (area->start_gva != exported->area.start_gva)
+		return 0;
+	exported->result = guest_tables_exported(&p->kernel, &exported->area.process, area, &table, &n);
+	if (exported->result == 0) {
+		const void *image = symtab_image(table, &n);
+
+		exported->result = parser_send_parts(p->link, image, n);
+	}
+	return 1;
+}
+
+static int answer_exported(struct parser *p, struct vpmu_error *reterr)
+{
+	struct exported exported = {.parser = p, .result = -ENODATA};
+	const struct parser_process *process = &exported.area.process;
+	int r;
+
+	if (p->question_bytes != sizeof(exported.area))
+		return -EPROTO;
+	memcpy(&exported.area, p->question, sizeof(exported.area));
+	r = kernel_types_load(&p->kernel, reterr);
+	if (r == 0)
+		r = code_areas_each(&p->kernel, process->task_gva, (int32_t)process->tgid, process->mm_gva, tell_exported,
+				    &exported);
+	return r < 0 ? r : exported.result;
+}
+
 static int answer(struct parser *p, uint32_t kind, struct vpmu_error *reterr)
 {
 	if (kind != PARSER_FIND && kind != PARSER_RESUME && !p->kernel.memory)
@@ -237,6 +277,8 @@ static int answer(struct parser *p, uint32_t kind, struct vpmu_error *reterr)
 		return answer_current(p, reterr);
 	case PARSER_CODE_AREAS:
 		return answer_areas(p, reterr);
+	case PARSER_EXPORTED_TABLE:
+		return answer_exported(p, reterr);
 	default:
 		return -EPROTO;
 	}

@@ -213,6 +213,36 @@ uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const s
 	return space == SPACES_FAILED || !set_owner(s, space, owner) ? UINT32_MAX : space;
 }
 
+static struct files *mapped_file(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address, uint32_t *ret_file)
+{
+	uint32_t owner = owner_of(s, space);
+	struct mapping mapping;
+
+	if (!owner || !spaces_find(s->guest_spaces, space, address, &mapping))
+		return NULL;
+	*ret_file = mapping.file;
+	return guests_symbols_user_files(s->guests, owner - 1);
+}
+
+bool symbolizer_guest_needs_resident(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address)
+{
+	uint32_t file;
+	struct files *files = mapped_file(s, space, address, &file);
+
+	return files && files_needs_resident(files, file);
+}
+
+void symbolizer_guest_resident(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, struct symtab *table)
+{
+	uint32_t file;
+	struct files *files = mapped_file(s, space, address, &file);
+
+	if (files)
+		files_set_resident(files, file, table);
+	else
+		symtab_free(table);
+}
+
 bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address)
 {
 	struct mapping mapping;

@@ -18,6 +18,7 @@
 #include <vpmu/guest.h>
 #include <vpmu/symbolize.h>
 #include "format/perf_record.h"
+#include "sym/symtab.h"
 #include "util/cleanup.h"
 #include "util/strbuf.h"
 
@@ -80,6 +81,12 @@ uint32_t symbolizer_space_map(struct vpmu_symbolizer *s, uint32_t space, const s
 uint32_t symbolizer_guest_space(struct vpmu_symbolizer *s, uint32_t guest);
 uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const struct perf_mmap_record *map,
 			      const void *head);
+/*
+ * The file at @address of such a space, and the symbols of it that the process has in memory: needed if nobody has told yet, and used where
+ * no better ones are found. @table is taken over; NULL = it has none.
+ */
+bool symbolizer_guest_needs_resident(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
+void symbolizer_guest_resident(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, struct symtab *table);
 /*
  * Guest @guest has ended: nothing is looked for in its memory any more. symbolizer_forget_gone(): nobody will ask about samples of those that
  * have ended, so their tables go too.

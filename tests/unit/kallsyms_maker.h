@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef KALLSYMS_MADE
 #define KALLSYMS_MADE  2600
+#endif
 #define KALLSYMS_LONG  200
 #define KALLSYMS_BYTES (128u << 10)
 

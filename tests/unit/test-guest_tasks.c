@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <vpmu/vpmu.h>
 
+#include "format/vpmu_section.h"
 #include "format/vpmu_tasks.h"
 #include "session/guest_tasks.h"
 #include "sym/elf_file.h"
@@ -237,6 +238,59 @@ TEST(this_machines_files_are_not_the_guests)
 	CHECK_EQ(same.n, section.n);
 	CHECK_EQ(memcmp(same.text, section.text, same.n), 0);
 	free_side(&side);
+}
+
+static struct symtab *one_symbol(uint64_t offset, const char *name)
+{
+	struct symtab_builder *builder = symtab_builder_new();
+	struct symtab *table;
+
+	CHECK_EQ(symtab_builder_add(builder, offset, 16, 'g', name, strlen(name), NULL, 0), 0);
+	CHECK_EQ(symtab_builder_finish(builder, NULL, 0, &table), 0);
+	symtab_builder_free(builder);
+	return table;
+}
+
+static int take_table(const struct vpmu_section_table *table, void *data)
+{
+	CHECK_EQ(table->kind, VPMU_TABLE_GUEST_RESIDENT);
+	return symbolizer_add_table(data, table);
+}
+
+TEST(what_the_guest_had_in_memory_names_what_nothing_else_names)
+{
+	if (under_valgrind())
+		skip("valgrind does not know openat2(2)");
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+	_strbuf_ struct strbuf section = {}, tables = {};
+	uint64_t at = 0x7f0000000000, offset = own_offset(free_side);
+	struct side live = new_side(), elsewhere = new_side();
+	char path[128];
+
+	CHECK_EQ(elf_file_open("/proc/self/exe", &file), 0);
+	write_section(&section, "/tool", &file.build_id, at);
+	CHECK_EQ(guest_tasks_load(live.tasks, section.text, section.n), 0);
+	CHECK_EQ(frame_of(&live, at + offset).status, VPMU_FRAME_NO_SYMBOLS);
+	CHECK(symbolizer_guest_needs_resident(live.symbolizer, 1, at));
+	symbolizer_guest_resident(live.symbolizer, 1, at, one_symbol(offset, "exported"));
+	CHECK(!symbolizer_guest_needs_resident(live.symbolizer, 1, at));
+	CHECK_STR(frame_of(&live, at + offset).symbol, "exported");
+	CHECK_EQ(frame_of(&live, at + offset + 16).status, VPMU_FRAME_NO_SYMBOL);
+	/* It travels, and gives way to what is better where it is read. */
+	CHECK_EQ(symbolizer_save_tables(live.symbolizer, NULL, 0, &tables), 0);
+	CHECK_EQ(guest_tasks_load(elsewhere.tasks, section.text, section.n), 0);
+	CHECK_EQ(vpmu_section_tables_decode(tables.text, tables.n, take_table, elsewhere.symbolizer), 0);
+	CHECK_STR(frame_of(&elsewhere, at + offset).symbol, "exported");
+	free_side(&elsewhere);
+	elsewhere = new_side();
+	CHECK_EQ(guest_tasks_load(elsewhere.tasks, section.text, section.n), 0);
+	CHECK_EQ(vpmu_section_tables_decode(tables.text, tables.n, take_table, elsewhere.symbolizer), 0);
+	snprintf(path, sizeof(path), "%s/tool", directory);
+	copy_own(path);
+	CHECK_EQ(vpmu_symbolizer_guest_file(elsewhere.symbolizer, VPMU_NO_GUEST, VPMU_GUEST_ROOT, directory, 0, NULL), 0);
+	CHECK_STR(frame_of(&elsewhere, at + offset).symbol, "free_side");
+	free_side(&live);
+	free_side(&elsewhere);
 }
 
 TEST(numbers_that_lead_nowhere_are_damage)
