@@ -232,7 +232,7 @@ static void leave_line(struct arbiter *arbiter, size_t at)
 
 static bool makes_sense(const struct arbiter_request *request)
 {
-	if (request->n_events < 1 || request->n_events > ARBITER_EVENTS_MAX || request->priority < -100 ||
+	if (request->n_events < 1 || request->n_events > ARBITER_EVENTS_MAX || request->priority < ARBITER_PRIORITY_METRICS ||
 	    request->priority > 100)
 		return false;
 	for (size_t i = 0; i < request->n_events; i++)

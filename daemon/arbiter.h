@@ -53,8 +53,12 @@ struct grant {
 	const char *why; /* a static string; NULL if GRANTED */
 };
 
+/* Behind all sessions, whatever their owners choose: counting for clients, and behind it for metrics. */
+#define ARBITER_PRIORITY_COUNTERS (-101)
+#define ARBITER_PRIORITY_METRICS  (-102)
+
 struct arbiter_request {
-	int priority;	  /* -100 … 100; vpmud's own always-on session has -50 */
+	int priority;	  /* of sessions: -100 … 100; vpmud's own always-on session has -50 */
 	bool node_wide;
 	bool takes_back;  /* wants what it lost as soon as it is free again */
 	size_t n_events;  /* 1 … ARBITER_EVENTS_MAX */

@@ -11,7 +11,7 @@ static double running_percent(const struct vpmu_count *count)
 	return count->status == VPMU_COUNT_UNAVAILABLE ? 0 : 100;
 }
 
-struct json_object *count_row_json(const char *guest, const struct vpmu_count *count)
+struct json_object *count_row_json(const char *guest, const struct vpmu_count *count, const char *note)
 {
 	struct json_object *row = json_new_object();
 
@@ -35,7 +35,7 @@ struct json_object *count_row_json(const char *guest, const struct vpmu_count *c
 		json_put(row, "ratio", json_object_new_double(count->ratio));
 	}
 	json_put_string(row, "status", vpmu_count_status_name(count->status));
-	if (count->why)
-		json_put_string(row, "why", count->why);
+	if (count->why || note)
+		json_put_string(row, "why", count->why ? count->why : note);
 	return row;
 }

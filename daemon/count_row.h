@@ -6,6 +6,7 @@
 #include <vpmu/count.h>
 #include "client/json.h"
 
-struct json_object *count_row_json(const char *guest, const struct vpmu_count *count);
+/* @note: what there is to say of it if it says nothing itself; NULL = nothing. */
+struct json_object *count_row_json(const char *guest, const struct vpmu_count *count, const char *note);
 
 #endif

@@ -31,6 +31,8 @@ struct stream {
 	char *events; /* NULL = the usual ones */
 	uint32_t interval_ms;
 	bool shared, opened;
+	struct count_grants grants;
+	struct gauge *gauge; /* the readings' */
 	struct readings *readings;
 	sd_event_source *timer;
 	VEC(struct subscriber *) subscribers;
@@ -60,6 +62,7 @@ static void stream_destroy(void *data)
 		free(*pattern);
 	vec_free(&stream->patterns);
 	vec_free(&stream->subscribers);
+	count_grants_give_back(&stream->grants);
 	json_object_put(stream->rows);
 	free((gid_t *)stream->peer.groups);
 	free(stream->events);
@@ -77,6 +80,7 @@ static void stream_end(struct stream *stream)
 	streams->streams.n = kept;
 	stream->streams = NULL;
 	stream->timer = sd_event_source_disable_unref(stream->timer);
+	count_grants_give_back(&stream->grants);
 	readings_free(stream->readings); /* which lets go of the stream */
 }
 
@@ -124,7 +128,8 @@ static void on_read(const struct reading *reading, void *data)
 	if (!stream->rows)
 		stream->rows = json_object_new_array();
 	for (size_t i = 0; i < reading->counts.n; i++)
-		json_append(stream->rows, count_row_json(reading->name, &reading->counts.items[i]));
+		json_append(stream->rows, count_row_json(reading->name, &reading->counts.items[i],
+							 count_grants_note(reading->grants, &reading->counts.items[i])));
 }
 
 static struct json_object *interval_json(uint64_t start_ns, uint64_t end_ns, struct json_object *rows)
@@ -281,7 +286,10 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	if (r >= 0)
 		r = copy_request(stream, request);
 	if (r >= 0)
-		r = gauge_counters_new(stream->events, NULL, &opts.gauge);
+		r = count_grants_ask(manager->arbiter, stream->events, ARBITER_PRIORITY_COUNTERS, &stream->grants);
+	if (r >= 0)
+		r = gauge_counters_new(stream->events, NULL, &stream->grants, &opts.gauge);
+	stream->gauge = opts.gauge;
 	if (r >= 0)
 		r = readings_new(&opts, &stream->readings);
 	if (r < 0) {
@@ -384,6 +392,18 @@ void count_streams_reload(struct count_streams *streams)
 			readings_reconsider(stream->readings);
 		else
 			deny(stream);
+	}
+}
+
+void count_streams_grant_changed(struct count_streams *streams, uint64_t request, size_t event, const struct grant *grant)
+{
+	if (!streams)
+		return;
+	vec_for_each (stream, &streams->streams) {
+		if (!count_grants_changed(&(*stream)->grants, request, event, grant))
+			continue;
+		gauge_counters_regrant((*stream)->gauge, &(*stream)->grants);
+		(void)readings_read((*stream)->readings); /* if the pool is full, with the next interval's */
 	}
 }
 

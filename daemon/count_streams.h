@@ -10,6 +10,7 @@
 #ifndef DAEMON_COUNT_STREAMS_H
 #define DAEMON_COUNT_STREAMS_H
 
+#include "arbiter.h"
 #include "call.h"
 #include "manager.h"
 
@@ -22,6 +23,9 @@ DEFINE_CLEANUP(struct count_streams *, count_streams_free)
 
 /* After a reload of the configuration: who sees fewer guests than before counts on fewer, who may not look any more gets an error. */
 void count_streams_reload(struct count_streams *streams);
+
+/* The arbiter has told somebody (arbiter_changed_fn). @streams may be NULL. */
+void count_streams_grant_changed(struct count_streams *streams, uint64_t request, size_t event, const struct grant *grant);
 
 struct count_request {
 	const char *const *guests; /* patterns; none = all that the caller may see */

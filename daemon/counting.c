@@ -14,6 +14,8 @@
  * there is no PMU they have no value, and no series.
  */
 #define EVENTS "cycles,instructions,page-faults,cpu-migrations,kvm:exits"
+#define HARDWARE                                                                                                          \
+	(1u << VCPU_GUEST_CYCLES | 1u << VCPU_HOST_CYCLES | 1u << VCPU_GUEST_INSTRUCTIONS | 1u << VCPU_HOST_INSTRUCTIONS)
 #define FRESH_NS 1000000000ull
 
 static const struct {
@@ -47,6 +49,8 @@ struct waiter {
 
 struct counting {
 	struct counting_opts opts;
+	struct count_grants grants;
+	struct gauge *gauge; /* the readings' */
 	struct readings *readings;
 	sd_event_source *timer;
 	uint64_t read_ns;
@@ -134,7 +138,8 @@ static int merge(struct guest_totals *totals, const struct guest_totals *news)
 		if (!to)
 			continue;
 		to->has_times |= from->has_times;
-		to->has_events |= from->has_events;
+		/* A counter may be somebody else's meanwhile: a sum that stands still would be a lie. */
+		to->has_events = (to->has_events & ~HARDWARE) | from->has_events;
 		for (int k = 0; k < VCPU_TIME_COUNT; k++)
 			to->times_ns[k] += from->times_ns[k];
 		for (int k = 0; k < VCPU_EVENT_COUNT; k++)
@@ -249,6 +254,7 @@ static int on_interval(sd_event_source *source, uint64_t usec, void *data)
 int counting_new(const struct counting_opts *opts, struct counting **ret_counting, struct vpmu_error *reterr)
 {
 	struct counting *counting = calloc(1, sizeof(*counting));
+	const char *events = opts->events ? opts->events : EVENTS;
 	struct readings_opts readings_opts = {
 		.jobs = opts->jobs,
 		.domains = opts->domains,
@@ -263,10 +269,14 @@ int counting_new(const struct counting_opts *opts, struct counting **ret_countin
 	if (!counting)
 		return error_oom(reterr);
 	counting->opts = *opts;
-	r = gauge_counters_new(opts->events ? opts->events : EVENTS, opts->proc_path, &readings_opts.gauge);
+	r = count_grants_ask(opts->arbiter, events, ARBITER_PRIORITY_METRICS, &counting->grants);
+	if (r >= 0)
+		r = gauge_counters_new(events, opts->proc_path, &counting->grants, &readings_opts.gauge);
+	counting->gauge = readings_opts.gauge;
 	if (r >= 0)
 		r = readings_new(&readings_opts, &counting->readings);
 	if (r < 0) {
+		count_grants_give_back(&counting->grants);
 		free(counting);
 		return error_errno(reterr, r, "count on", "guests");
 	}
@@ -287,6 +297,7 @@ struct counting *counting_free(struct counting *counting)
 		return NULL;
 	counting->timer = sd_event_source_disable_unref(counting->timer);
 	answer(counting, true);
+	count_grants_give_back(&counting->grants);
 	readings_free(counting->readings);
 	return NULL;
 }
@@ -316,6 +327,14 @@ int counting_ask(struct counting *counting, void (*fn)(bool cancelled, void *dat
 	if (r < 0)
 		counting->waiters.n--;
 	return r;
+}
+
+void counting_grant_changed(struct counting *counting, uint64_t request, size_t event, const struct grant *grant)
+{
+	if (!counting || !count_grants_changed(&counting->grants, request, event, grant))
+		return;
+	gauge_counters_regrant(counting->gauge, &counting->grants);
+	(void)readings_read(counting->readings); /* if the pool is full, with the next interval's */
 }
 
 void counting_error(const struct counting *counting, struct vpmu_error *ret_error)

@@ -10,6 +10,7 @@
 #define DAEMON_COUNTING_H
 
 #include <vpmu/count.h>
+#include "arbiter.h"
 #include "domains.h"
 #include "jobs.h"
 #include "util/vec.h"
@@ -58,6 +59,7 @@ struct counting_opts {
 	sd_event *loop;
 	struct jobs *jobs;
 	struct domains *domains;
+	struct arbiter *arbiter; /* NULL, for tests = all is granted */
 	const char *proc_path; /* for tests; NULL = /proc */
 	const char *events;    /* for tests, whose threads are not real; NULL = those of enum vcpu_event */
 	uint64_t interval_ns;
@@ -80,6 +82,9 @@ const struct guest_totals *counting_guest(const struct counting *counting, uint6
  * this fails; @cancelled: by counting_free(). Errors: -ENOMEM.
  */
 int counting_ask(struct counting *counting, void (*fn)(bool cancelled, void *data), void *data);
+
+/* The arbiter has told somebody (arbiter_changed_fn). @counting may be NULL. */
+void counting_grant_changed(struct counting *counting, uint64_t request, size_t event, const struct grant *grant);
 
 /* Why a guest could not be counted on, the last time that happened; code 0 = it did not. */
 void counting_error(const struct counting *counting, struct vpmu_error *ret_error);

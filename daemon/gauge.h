@@ -12,6 +12,7 @@
 #include <vpmu/clock.h>
 #include <vpmu/count.h>
 #include <vpmu/exits.h>
+#include "count_grants.h"
 
 /* What was read of one guest since the reading before. Belongs to the gauge, valid during the call. */
 struct reading {
@@ -20,6 +21,7 @@ struct reading {
 	bool last;	  /* the guest is gone: what it did at the end */
 	/* of the gauge's kind: */
 	struct vpmu_counts counts;
+	const struct count_grants *grants; /* what it was counted with */
 	struct vpmu_exits *exits; /* names addresses; rows.guest means nothing here */
 	struct vpmu_exit_rows rows; /* what is missing is that of the whole set */
 	struct vpmu_clock_times times;
@@ -49,8 +51,18 @@ struct gauge {
 	void (*free)(struct gauge *gauge);
 };
 
-/* @proc_path: NULL = /proc; must outlive the gauge. Each -ENOMEM. */
-int gauge_counters_new(const char *events, const char *proc_path, struct gauge **ret_gauge);
+/*
+ * @proc_path: NULL = /proc; must outlive the gauge. @grants: what of @events may be counted with, copied; NULL, for tests = all.
+ * Each -ENOMEM.
+ */
+int gauge_counters_new(const char *events, const char *proc_path, const struct count_grants *grants,
+		       struct gauge **ret_gauge);
+/*
+ * In the loop: from the end of the next reading on, others are. Not sooner, so that nothing is lost that was counted until then. Without
+ * memory those of before stay.
+ */
+void gauge_counters_regrant(struct gauge *gauge, const struct count_grants *grants);
+
 /* @keys: as vpmu_exits_opts.keys. */
 int gauge_exits_new(unsigned int keys, const char *proc_path, struct gauge **ret_gauge);
 int gauge_clock_new(const char *proc_path, struct gauge **ret_gauge);

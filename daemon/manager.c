@@ -63,6 +63,7 @@ static int start_counting(struct manager *manager, struct vpmu_error *reterr)
 		.loop = manager->loop,
 		.jobs = manager->jobs,
 		.domains = manager->domains,
+		.arbiter = manager->arbiter,
 		.interval_ns = metrics_interval_ns(manager->config),
 		.fn = on_counted,
 		.data = manager,
@@ -191,6 +192,8 @@ static void on_grant_changed(uint64_t request, size_t event, const struct grant 
 
 	sessions_grant_changed(manager->sessions, request, event, grant);
 	always_on_grant_changed(manager->always_on, request, event, grant);
+	counting_grant_changed(manager->counting, request, event, grant);
+	count_streams_grant_changed(manager->count_streams, request, event, grant);
 }
 
 /* Who shares out the counters, and who uses them. */
@@ -304,10 +307,10 @@ struct manager *manager_free(struct manager *manager)
 	if (!manager)
 		return NULL;
 	server_free(manager->server);
-	always_on_free(manager->always_on);
+	/* The arbiter tells these of changes: not when they are gone. */
+	manager->always_on = always_on_free(manager->always_on);
 	store_free(manager->store);
-	sessions_free(manager->sessions);
-	arbiter_free(manager->arbiter);
+	manager->sessions = sessions_free(manager->sessions);
 	subscriptions_free(manager->subscriptions);
 	guest_views_free(manager->guest_views);
 	kernels_free(manager->kernels);
@@ -315,10 +318,11 @@ struct manager *manager_free(struct manager *manager)
 	service_free(manager->service);
 	preload_free(manager->preload);
 	abilities_free(manager->abilities);
-	count_streams_free(manager->count_streams);
+	manager->count_streams = count_streams_free(manager->count_streams);
 	accounts_free(manager->accounts);
 	metrics_free(manager->metrics);
-	counting_free(manager->counting);
+	manager->counting = counting_free(manager->counting);
+	arbiter_free(manager->arbiter);
 	jobs_free(manager->jobs);
 	domains_free(manager->domains);
 	access_free(manager->access);

@@ -11,9 +11,9 @@
  *	sessions     the sessions that clients started			uses arbiter, runner
  *	always_on    the session that samples all guests		uses arbiter, runner -> store
  *	store	     profiles on disk, by guest and minute
- *	counting     counters on all guests, for metrics and Counters
+ *	counting     counters on all guests, for metrics		uses arbiter
  *	accounts     exits and clocks of all guests, for metrics
- *	count_streams  counters, exits and clocks for clients, interval by interval
+ *	count_streams  counters, exits and clocks for clients, interval by interval	uses arbiter
  *	metrics	     OpenMetrics text
  *	abilities    what this machine can do
  *	preload	     what sessions would wait for

@@ -33,6 +33,7 @@
 #include <vpmu/common.h>
 #include <vpmu/error.h>
 #include <vpmu/guest.h>
+#include <vpmu/session.h>
 
 struct vpmu_counters_opts {
 	size_t sz;
@@ -97,6 +98,20 @@ VPMU_BEGIN_DECLS
 VPMU_API int vpmu_counters_new(const struct vpmu_counters_opts *opts,
 			       struct vpmu_counters **ret_counters, struct vpmu_error *reterr);
 VPMU_API struct vpmu_counters *vpmu_counters_free(struct vpmu_counters *counters);
+
+/*
+ * What each vCPU thread will be counted with, KVM's statistics and times aside; NULL beyond the end.
+ * A hardware event has a counter for each side: excludes_guest tells the host's. Rates are 0.
+ */
+VPMU_API const struct vpmu_event_info *vpmu_counters_event(const struct vpmu_counters *counters,
+							   size_t i);
+
+/*
+ * vpmu_counters_withhold - do not open counter @i (of vpmu_counters_event()), which is wanted
+ * elsewhere: its rows are VPMU_COUNT_UNAVAILABLE and say @why (a copy, of 159 bytes at most).
+ * Errors: -EINVAL (there is no such counter, or there is a guest already).
+ */
+VPMU_API int vpmu_counters_withhold(struct vpmu_counters *counters, size_t i, const char *why);
 
 /*
  * vpmu_counters_add_guest - count on the vCPU threads of @guest, those of now and those to come.

@@ -24,6 +24,12 @@ void count_plan_deinit(struct count_plan *plan)
 
 /* ---- counters ---- */
 
+void count_counter_withhold(struct count_counter *counter, int code, const char *why)
+{
+	counter->withheld_code = code;
+	snprintf(counter->withheld, sizeof(counter->withheld), "%s", why);
+}
+
 /* Of the sides in @sides those that user and kernel mode filters leave. */
 static unsigned int sides_in_mode(const struct perf_event_attr *attr, unsigned int sides)
 {
@@ -45,7 +51,9 @@ static bool add_side(struct count_plan *plan, const struct event_spec *spec, boo
 	attr->exclude_host = guest;
 	attr->exclude_guest = !guest;
 	counter.sides = sides_in_mode(attr, guest ? VPMU_SIDES_GUEST : VPMU_SIDES_HOST);
-	counter.would_block_guests = guest && mediated;
+	if (guest && mediated) /* see plan.c */
+		count_counter_withhold(&counter, -EOPNOTSUPP,
+				       "it would keep guests from starting: KVM's mediated vPMU is on here");
 	return vec_push(&plan->counters, counter);
 }
 
@@ -258,6 +266,18 @@ static int add_named(struct count_plan *plan, const char *list, bool mediated,
 	return count_plan_add(plan, specs, n, mediated) < 0 ? error_oom(reterr) : 0;
 }
 
+static void describe(struct count_plan *plan)
+{
+	vec_for_each (counter, &plan->counters)
+		counter->info = (struct vpmu_event_info){
+			.name = counter->spec.name,
+			.is_clock = counter->spec.is_clock,
+			.excludes_guest = counter->spec.attr.exclude_guest,
+			.is_hardware = counter->spec.is_hardware,
+			.is_tracepoint = counter->spec.is_tracepoint,
+		};
+}
+
 int count_plan_init(struct count_plan *plan, const char *events, struct vpmu_error *reterr)
 {
 	const char *module;
@@ -273,5 +293,6 @@ int count_plan_init(struct count_plan *plan, const char *events, struct vpmu_err
 		r = error_oom(reterr);
 	if (r < 0)
 		count_plan_deinit(plan);
+	describe(plan);
 	return r;
 }

@@ -11,6 +11,7 @@
 #ifndef SESSION_COUNT_PLAN_H
 #define SESSION_COUNT_PLAN_H
 
+#include <vpmu/session.h>
 #include "host/event.h"
 #include "util/vec.h"
 
@@ -19,9 +20,11 @@
 
 struct count_counter {
 	struct event_spec spec; /* attr as it is opened */
+	struct vpmu_event_info info; /* for vpmu_counters_event() */
 	unsigned int sides;
 	size_t base; /* the counter that this one is a proportion of, or COUNT_NO_BASE */
-	bool would_block_guests; /* never to be opened: see plan.c on mediated vPMUs */
+	char withheld[160]; /* not "": why it is never to be opened, as its rows say */
+	int withheld_code;
 };
 
 struct count_group {
@@ -42,6 +45,9 @@ struct count_plan {
 /* @events: NULL = the default. Errors: those of event_parse_list(). */
 int count_plan_init(struct count_plan *plan, const char *events, struct vpmu_error *reterr);
 void count_plan_deinit(struct count_plan *plan);
+
+/* It is not to be opened: @why, and what perf_event_open() might have said. */
+void count_counter_withhold(struct count_counter *counter, int code, const char *why);
 
 /* How many values a thread has: one a counter, then one a statistic. */
 static inline size_t count_plan_values(const struct count_plan *plan)

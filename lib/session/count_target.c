@@ -86,9 +86,8 @@ static int open_alone(struct count_target *target, const struct count_plan *plan
 	size_t failed;
 	int r;
 
-	if (counter->would_block_guests) {
-		no_value(&target->slots[i], whys, -EOPNOTSUPP,
-			 "it would keep guests from starting: KVM's mediated vPMU is on here");
+	if (counter->withheld[0]) {
+		no_value(&target->slots[i], whys, counter->withheld_code, counter->withheld);
 		return 0;
 	}
 	r = open_group(target, plan, &alone, &failed);
@@ -107,11 +106,13 @@ static int open_alone(struct count_target *target, const struct count_plan *plan
 static int open_members(struct count_target *target, const struct count_plan *plan,
 			struct intern *whys, const struct count_group *members)
 {
-	bool blocked = plan->counters.items[members->counters[0]].would_block_guests;
+	bool withheld = false;
 	size_t failed;
 	int r = -EINVAL;
 
-	if (members->n > 1 && !blocked)
+	for (size_t i = 0; i < members->n; i++)
+		withheld |= plan->counters.items[members->counters[i]].withheld[0] != '\0';
+	if (members->n > 1 && !withheld)
 		r = open_group(target, plan, members, &failed);
 	if (r == 0 || r == -ESRCH || r == -ENOMEM)
 		return r;

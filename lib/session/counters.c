@@ -73,6 +73,20 @@ VPMU_API int vpmu_counters_new(const struct vpmu_counters_opts *user_opts,
 	return 0;
 }
 
+VPMU_API const struct vpmu_event_info *vpmu_counters_event(const struct vpmu_counters *counters,
+							   size_t i)
+{
+	return i < counters->plan.counters.n ? &counters->plan.counters.items[i].info : NULL;
+}
+
+VPMU_API int vpmu_counters_withhold(struct vpmu_counters *counters, size_t i, const char *why)
+{
+	if (i >= counters->plan.counters.n || counters->roster.guests.n)
+		return -EINVAL;
+	count_counter_withhold(&counters->plan.counters.items[i], -EBUSY, why);
+	return 0;
+}
+
 /* ---- threads that come and go ---- */
 
 static struct count_target *find_target(const struct vpmu_counters *counters, uint32_t index,

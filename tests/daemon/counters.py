@@ -63,6 +63,21 @@ def one_interval():
         guest.end()
 
 
+def counters_that_are_refused_say_why():
+    with Vpmud(FAST) as vpmud, vpmud.client() as client:
+        if client.call("Capabilities").get("hardware_counters"):
+            raise Skip("this machine has hardware counters for all")
+        guest = Guest(client)
+        rows = client.call("Counters", guests=[guest.name], events="cycles,page-faults", interval_ms=200)["rows"]
+        cycles = [row for row in rows if row["event"] == "cycles"]
+        assert [row["side"] for row in cycles] == ["guest", "host"], rows
+        for row in cycles:
+            assert row["status"] == "unavailable" and row["value"] is None, row
+            assert row["why"] == "this machine has no hardware counters", row
+        assert [row for row in rows if row["event"] == "page-faults" and row["value"]], rows
+        guest.end()
+
+
 def intervals_follow_each_other():
     with Vpmud(FAST) as vpmud, vpmud.client() as client:
         guest = Guest(client)

@@ -109,9 +109,9 @@ TEST(a_mediated_vpmu_leaves_the_host_s_side)
 {
 	struct count_plan plan = plan_of("cycles,cpu-clock", true);
 
-	CHECK(plan.counters.items[0].would_block_guests);
-	CHECK(!plan.counters.items[1].would_block_guests);
-	CHECK(!plan.counters.items[2].would_block_guests);
+	CHECK(plan.counters.items[0].withheld[0]);
+	CHECK(!plan.counters.items[1].withheld[0]);
+	CHECK(!plan.counters.items[2].withheld[0]);
 	count_plan_deinit(&plan);
 }
 

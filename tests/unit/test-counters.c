@@ -267,6 +267,31 @@ TEST(what_cannot_be_counted_says_why)
 	vpmu_counters_free(counters);
 }
 
+TEST(what_is_withheld_is_not_opened_and_says_why)
+{
+	VPMU_OPTS(vpmu_counters_opts, opts, .events = "page-faults,cpu-migrations");
+	pid_t busy = busy_child();
+	struct vpmu_vcpu_info vcpu = { .index = 0, .tid = busy };
+	struct vpmu_guest_info info = self_guest(busy, &vcpu);
+	struct vpmu_counters *counters = NULL;
+	struct vpmu_counts counts;
+
+	CHECK_EQ(vpmu_counters_new(&opts, &counters, NULL), 0);
+	CHECK_STR(vpmu_counters_event(counters, 0)->name, "page-faults");
+	CHECK(!vpmu_counters_event(counters, 0)->is_hardware && !vpmu_counters_event(counters, 2));
+	CHECK_EQ(vpmu_counters_withhold(counters, 2, "there is none"), -EINVAL);
+	CHECK_EQ(vpmu_counters_withhold(counters, 1, "others need it"), 0);
+	CHECK_EQ(vpmu_counters_add_guest(counters, &info, NULL), 0);
+	CHECK_EQ(vpmu_counters_withhold(counters, 0, "too late"), -EINVAL);
+	CHECK_EQ(vpmu_counters_start(counters, NULL), 0);
+	counts = read_counts(counters, VPMU_SINCE_START);
+	CHECK_EQ(row(&counts, busy, "cpu-migrations")->status, VPMU_COUNT_UNAVAILABLE);
+	CHECK_STR(row(&counts, busy, "cpu-migrations")->why, "others need it");
+	(void)value(&counts, busy, "page-faults");
+	vpmu_counters_free(counters);
+	end_child(busy);
+}
+
 TEST(misuse_is_refused)
 {
 	VPMU_OPTS(vpmu_counters_opts, opts, .events = "frobnications");

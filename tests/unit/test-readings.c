@@ -77,7 +77,7 @@ static void begin_readings(struct world *world, bool (*wants)(const struct domai
 		.read = on_read, .done = on_done, .gone = on_gone, .release = on_release, .data = world,
 	};
 
-	CHECK_EQ(gauge_counters_new("", fake_dir(), &opts.gauge), 0);
+	CHECK_EQ(gauge_counters_new("", fake_dir(), NULL, &opts.gauge), 0);
 	CHECK_EQ(readings_new(&opts, &world->readings), 0);
 }
 
