@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 
 import vpmud

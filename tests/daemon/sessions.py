@@ -264,6 +264,7 @@ def many_cycles():
             wait_until("none is left", lambda: not sessions(client))
 
         run(cycles // 4)
+        time.sleep(1)  # for threads that have said their last word, and are not gone yet
         before = usage()
         run(cycles)
         # What was on its way out when the first look was taken may be gone by now.
