@@ -51,7 +51,7 @@ struct bpf_iter__task_file {
 
 #pragma clang attribute pop
 
-const volatile __s32 vpmu_tgid;
+__s32 vpmu_tgid; /* whose files */
 
 struct vpmu_bpf_slot vpmu_slots[VPMU_BPF_MAX_SLOTS];
 __u32 vpmu_n_slots;

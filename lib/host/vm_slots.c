@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,25 +75,65 @@ static int take_slots(const struct vpmu_slots_bpf *bpf, struct vm_slot slots[VM_
 	return n;
 }
 
-struct loading {
-	struct vpmu_slots_bpf *bpf;
-	pid_t pid;
-};
+/* ---- the program, loaded ---- */
+
+/* Its results are in variables of its own: one reads at a time. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vpmu_slots_bpf *loaded;
+static unsigned int n_keepers;
 
 static int load_with(void *data, const char *btf_path)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path);
-	struct loading *loading = data;
+	struct vpmu_slots_bpf **ret_bpf = data, *bpf = vpmu_slots_bpf__open_opts(&opts);
 	int r;
 
-	loading->bpf = vpmu_slots_bpf__open_opts(&opts);
-	if (!loading->bpf)
+	if (!bpf)
 		return -errno;
-	loading->bpf->rodata->vpmu_tgid = loading->pid;
-	r = vpmu_slots_bpf__load(loading->bpf);
-	if (r < 0) {
-		vpmu_slots_bpf__destroy(loading->bpf);
-		loading->bpf = NULL;
+	r = vpmu_slots_bpf__load(bpf);
+	if (r < 0)
+		vpmu_slots_bpf__destroy(bpf);
+	else
+		*ret_bpf = bpf;
+	return r;
+}
+
+static void unload_if_unused(void)
+{
+	if (n_keepers)
+		return;
+	vpmu_slots_bpf__destroy(loaded);
+	loaded = NULL;
+}
+
+void vm_slots_keep(void)
+{
+	pthread_mutex_lock(&lock);
+	n_keepers++;
+	pthread_mutex_unlock(&lock);
+}
+
+void vm_slots_leave(void)
+{
+	pthread_mutex_lock(&lock);
+	n_keepers--;
+	unload_if_unused();
+	pthread_mutex_unlock(&lock);
+}
+
+static int read_with(struct vpmu_slots_bpf *bpf, pid_t pid, struct vm_slot slots[VM_SLOTS_MAX],
+		     uint64_t cr3[VM_ROOTS_MAX], unsigned int *ret_n_roots)
+{
+	int r;
+
+	bpf->bss->vpmu_tgid = pid;
+	bpf->bss->vpmu_n_slots = bpf->bss->vpmu_n_machines = bpf->bss->vpmu_n_roots = 0;
+	r = run(bpf, pid);
+	if (r == 0)
+		r = take_slots(bpf, slots);
+	if (r >= 0) {
+		*ret_n_roots = MIN(bpf->bss->vpmu_n_roots, (uint32_t)VM_ROOTS_MAX);
+		memcpy(cr3, bpf->bss->vpmu_roots, *ret_n_roots * sizeof(*cr3));
 	}
 	return r;
 }
@@ -100,22 +141,16 @@ static int load_with(void *data, const char *btf_path)
 int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
 		  unsigned int *ret_n_roots)
 {
-	struct loading loading = { .pid = pid };
-	struct vpmu_slots_bpf *bpf;
-	int r;
+	int r = 0;
 
+	pthread_mutex_lock(&lock);
 	bpf_load_begin();
-	r = bpf_load_twice(load_with, &loading);
-	bpf = loading.bpf;
+	if (!loaded)
+		r = bpf_load_twice(load_with, &loaded);
 	if (r == 0)
-		r = run(bpf, pid);
-	if (r == 0)
-		r = take_slots(bpf, slots);
-	if (r >= 0) {
-		*ret_n_roots = MIN(bpf->bss->vpmu_n_roots, (uint32_t)VM_ROOTS_MAX);
-		memcpy(cr3, bpf->bss->vpmu_roots, *ret_n_roots * sizeof(*cr3));
-	}
-	vpmu_slots_bpf__destroy(bpf);
+		r = read_with(loaded, pid, slots, cr3, ret_n_roots);
+	unload_if_unused();
 	bpf_load_end();
+	pthread_mutex_unlock(&lock);
 	return r;
 }

@@ -25,4 +25,11 @@ struct vm_slot {
 int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM_ROOTS_MAX],
 		  unsigned int *ret_n_roots);
 
+/*
+ * To load the program takes some ten milliseconds, most of it for the kernel's types: as long as somebody keeps it, it is loaded once
+ * for all reads of this process. Any thread.
+ */
+void vm_slots_keep(void);
+void vm_slots_leave(void);
+
 #endif

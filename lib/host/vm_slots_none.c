@@ -10,3 +10,11 @@ int vm_slots_read(pid_t pid, struct vm_slot slots[VM_SLOTS_MAX], uint64_t cr3[VM
 	(void)pid, (void)slots, (void)cr3, (void)ret_n_roots;
 	return -EOPNOTSUPP;
 }
+
+void vm_slots_keep(void)
+{
+}
+
+void vm_slots_leave(void)
+{
+}

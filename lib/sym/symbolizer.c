@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "format/elf_head.h"
+#include "host/vm_slots.h"
 #include "sym/symbolizer_private.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -54,7 +55,10 @@ int symbolizer_new(const struct vpmu_symbolizer_opts *opts, struct vpmu_symboliz
 	if (!opts_valid(opts, sizeof(known)))
 		return error_set(reterr, -EINVAL, "symbolizer options of a newer library");
 	opts_take(&known, opts);
-	if (!s || init_env(&s->env, &known) < 0)
+	if (!s)
+		return error_oom(reterr);
+	vm_slots_keep(); /* each guest whose kernel is looked for has its slots read */
+	if (init_env(&s->env, &known) < 0)
 		return error_oom(reterr);
 	s->kernel = kernel_new(&s->env);
 	s->files = files_new(&s->env);
@@ -78,6 +82,7 @@ struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
 	spaces_free(s->guest_spaces);
 	vec_free(&s->owners);
 	guests_symbols_free(s->guests);
+	vm_slots_leave();
 	intern_free(s->env.strings);
 	free(s->env.kallsyms_path);
 	free(s->env.cache_dir);

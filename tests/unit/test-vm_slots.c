@@ -74,6 +74,30 @@ TEST(slots_are_where_they_were_put)
 	close(kvm);
 }
 
+/* What one read left is not what the next one finds. */
+TEST(reads_share_the_program_and_nothing_else)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+	uint8_t *ram;
+
+	if (kvm < 0)
+		skip("no /dev/kvm");
+	vm_slots_keep();
+	CHECK_EQ(read_own(), -ENOENT);
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0)
+		skip("KVM makes no virtual machine");
+	ram = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(ram != MAP_FAILED);
+	add_slot(vm, 1, 0, 0x1000, ram, 0x8000);
+	CHECK_EQ(read_own(), 1);
+	CHECK_EQ(slots[0].gpa, 0x1000);
+	close(vm);
+	CHECK_EQ(read_own(), -ENOENT);
+	vm_slots_leave();
+	close(kvm);
+}
+
 TEST(a_process_without_a_machine_has_none)
 {
 	CHECK_EQ(read_own(), -ENOENT);
