@@ -25,6 +25,7 @@ struct tree {
 	struct idtable table;	/* of nodes, by parent and frame */
 	VEC(uint32_t) order;	/* scratch for sorting */
 	const struct vpmu_row *row;
+	bool callees;
 	struct strbuf *out;
 };
 
@@ -57,7 +58,7 @@ static void add_chain(struct tree *tree, const struct vpmu_chain *chain)
 	size_t i = 0;
 
 	tree->nodes.items[0].weight += chain->weight;
-	/* The row itself is the innermost frame; what is of interest is who called it. */
+	/* The row itself is the first frame; what is of interest is who called it, or what it called. */
 	if (chain->n_frames && tree->row->keys[VPMU_KEY_SYMBOL])
 		i = 1;
 	for (; i < chain->n_frames; i++) {
@@ -196,13 +197,13 @@ static void print_callers(struct tree *tree, uint32_t parent, unsigned int inden
 	if (rest && rest >= small) {
 		begin_line(tree, indent);
 		add_percent(tree, rest);
-		strbuf_addf(tree->out, "%zu other callers\n", n_rest);
+		strbuf_addf(tree->out, "%zu other %s\n", n_rest, tree->callees ? "callees" : "callers");
 	}
 }
 
-bool calltree_print(const struct vpmu_report *report, size_t i, unsigned int indent, struct strbuf *out)
+bool calltree_print(const struct vpmu_report *report, size_t i, bool callees, unsigned int indent, struct strbuf *out)
 {
-	struct tree tree = { .row = vpmu_report_row(report, i), .out = out };
+	struct tree tree = { .row = vpmu_report_row(report, i), .callees = callees, .out = out };
 	size_t before = out->n, n_chains;
 	const struct vpmu_chain *chains;
 

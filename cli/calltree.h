@@ -22,10 +22,10 @@
 #define CALLTREE_MIN_PERCENT 0.05
 
 /*
- * Appends the tree of row @i, indented by @indent. Percentages are of the row's half, like the
+ * Appends the tree of row @i, indented by @indent. @callees: the report is of those. Percentages are of the row's half, like the
  * row's own. False if there is none: nothing called it, the row is too small, or the report has
  * no chains.
  */
-bool calltree_print(const struct vpmu_report *report, size_t i, unsigned int indent, struct strbuf *out);
+bool calltree_print(const struct vpmu_report *report, size_t i, bool callees, unsigned int indent, struct strbuf *out);
 
 #endif

@@ -30,7 +30,7 @@ struct report_args {
 	const char *sort, *event;
 	uint64_t limit;
 	double min_percent;
-	bool children, chains, lines;
+	bool children, chains, callees, lines;
 };
 
 #define FIELD(name) offsetof(struct report_args, name)
@@ -45,6 +45,8 @@ static const struct option_spec report_options[] = {
 	  .help = "a row counts its own samples only (default)" },
 	{ .letter = 'g', .name = "chains", .set = option_flag, .max = 1, .offset = FIELD(chains),
 	  .help = "show call chains: callers under what they called" },
+	{ .name = "callees", .set = option_flag, .max = 1, .offset = FIELD(callees), .alternative = true,
+	  .help = "show call chains the other way: what was called under its caller (with --children)" },
 	{ .name = "no-chains", .set = option_flag, .max = 0, .offset = FIELD(chains), .alternative = true,
 	  .help = "no call chains (default)" },
 	{ .letter = 'n', .name = "limit", .arg = "N", .set = option_u64, .max = UINT32_MAX,
@@ -193,9 +195,10 @@ static enum status run_report(const void *opaque, const struct name_list *operan
 	_input_ struct input input = {};
 	_strbuf_ struct strbuf sort = {};
 	struct name_list guests;
-	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = args->chains || args->children);
+	VPMU_OPTS(vpmu_profile_opts, profile_opts, .chains = args->chains || args->children || args->callees);
 	VPMU_OPTS(vpmu_report_opts, opts, .sort = sort_keys(args, &sort, &profile_opts.lines),
-		  .sides = args->side.sides, .children = args->children, .chains = args->chains,
+		  .sides = args->side.sides, .children = args->children || args->callees,
+		  .chains = args->chains || args->callees, .callees = args->callees,
 		  .limit = args->limit, .min_percent = args->min_percent);
 	enum status status;
 

@@ -51,12 +51,12 @@ static void add_row(struct table *table, const struct vpmu_row *row, const bool 
 }
 
 /* Rows of the half, from @i on; returns where the other half begins. */
-static size_t print_half(const struct vpmu_report *report, size_t i, bool of_guest, bool children,
+static size_t print_half(const struct vpmu_report *report, size_t i, bool of_guest, const struct vpmu_report_opts *opts,
 			 struct report_unnamed *unnamed)
 {
 	_table_ struct table table = {};
 	_strbuf_ struct strbuf out = {};
-	bool shown[VPMU_KEY_COUNT] = {};
+	bool shown[VPMU_KEY_COUNT] = {}, children = opts->children;
 	double left_out = vpmu_report_weight(report, of_guest) ? 100 : 0;
 	const struct vpmu_row *row;
 	size_t n = 0;
@@ -76,7 +76,7 @@ static size_t print_half(const struct vpmu_report *report, size_t i, bool of_gue
 		row = vpmu_report_row(report, i + k);
 		add_row(&table, row, shown, children);
 		table_print_row(&table, &out);
-		if (calltree_print(report, i + k, 10, &out))
+		if (calltree_print(report, i + k, opts->callees, 10, &out))
 			strbuf_addc(&out, '\n');
 		if (out.n > 65536)
 			output_write(&out);
@@ -113,7 +113,7 @@ void report_text(const struct vpmu_report *report, const struct vpmu_report_opts
 		}
 		strbuf_addc(&head, '\n');
 		output_write(&head);
-		i = print_half(report, i, half, opts->children, unnamed);
+		i = print_half(report, i, half, opts, unnamed);
 	}
 }
 

@@ -50,6 +50,7 @@ struct vpmu_report_opts {
 	bool chains;	     /* for vpmu_report_chains() */
 	size_t limit;	     /* rows per half, 0 = all */
 	double min_percent;  /* leave out rows below */
+	bool callees;	     /* chains go the other way: from the row's symbol to what it called. With children, always */
 };
 
 /* Frames are shared between chains, so this is an array of pointers: frames[0]->symbol is the innermost one. */
@@ -208,7 +209,8 @@ VPMU_API struct vpmu_report *vpmu_report_free(struct vpmu_report *report);
 VPMU_API const struct vpmu_row *vpmu_report_row(const struct vpmu_report *report, size_t i);
 
 /*
- * vpmu_report_chains - the call chains of row @i, heaviest first: from the row's symbol outward, without what it called.
+ * vpmu_report_chains - the call chains of row @i, heaviest first: from the row's symbol outward, without what it called; or
+ * inward, without what called it (vpmu_report_opts.callees). Of a recursion the innermost call is taken, or the outermost one.
  * They last until this is called again (all rows' chains at once would take more memory than the profile). NULL and 0
  * if the report was made without chains, or when memory runs out.
  */

@@ -320,6 +320,7 @@ VPMU_API int vpmu_report_new(const struct vpmu_profile *profile,
 	if (!report)
 		return error_oom(reterr);
 	opts_take(&report->opts, opts);
+	report->opts.children |= report->opts.callees;
 	r = parse_keys(report->opts.sort ?: DEFAULT_SORT, &report->keys, reterr);
 	if (r < 0)
 		return r;

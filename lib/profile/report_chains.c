@@ -3,7 +3,8 @@
  * The call chains of rows. A row's chains start at its own symbol, the innermost call of it, and
  * go outward: who called it. In a report without children that is whole stacks; with children
  * every suffix of every stack belongs to some row, and all of them spelled out would dwarf the
- * profile.
+ * profile. A report of callees has the prefixes instead, up to the outermost call of the row's
+ * symbol, and they are spelled out from there inward.
  *
  * So a row only has references, twelve bytes each, into the profile: which entry, and where in
  * its stack the row's symbol is. They are collected in one walk over the entries. What they refer
@@ -74,7 +75,7 @@ struct cell {
 
 /*
  * Refers to entry @k of the grouping's order from the row of each symbol on its stack, at the
- * innermost call.
+ * innermost call; the outermost one where callees are wanted.
  */
 static void refer(const struct vpmu_report *report, struct report_chains *c, struct cell *line,
 		  uint32_t k, size_t *next)
@@ -86,7 +87,8 @@ static void refer(const struct vpmu_report *report, struct report_chains *c, str
 
 	if (frames != &e->leaf)
 		at = (uint32_t)(frames - report->view.stack_frames);
-	for (uint32_t i = 0; i < (report->opts.children ? n : 1); i++) {
+	for (uint32_t k1 = 0; k1 < (report->opts.children ? n : 1); k1++) {
+		uint32_t i = report->opts.callees ? n - 1 - k1 : k1;
 		struct cell *cell = &line[g->frame_groups[frames[i]]];
 
 		if (cell->entry_group1 != g->group_of[k] + 1 || cell->last_entry1 == k + 1)
@@ -94,8 +96,8 @@ static void refer(const struct vpmu_report *report, struct report_chains *c, str
 		cell->last_entry1 = k + 1;
 		c->references[next[cell->row]++] = (struct reference){
 			.entry = g->order[k],
-			.at = at == LEAF_ALONE ? LEAF_ALONE : at + i,
-			.n = n - i,
+			.at = at == LEAF_ALONE || report->opts.callees ? at : at + i,
+			.n = report->opts.callees ? i + 1 : n - i,
 		};
 	}
 }
@@ -243,7 +245,7 @@ static int heavier(const void *pa, const void *pb)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
-static bool spell_out(struct report_chains *c)
+static bool spell_out(struct report_chains *c, bool inward)
 {
 	size_t n = 0;
 
@@ -259,7 +261,7 @@ static bool spell_out(struct report_chains *c)
 			.frames = c->pointers.items + c->pointers.n,
 		};
 		for (uint32_t k = 0; k < one->n; k++)
-			c->pointers.items[c->pointers.n++] = &c->frames[one->frames[k]];
+			c->pointers.items[c->pointers.n++] = &c->frames[one->frames[inward ? one->n - 1 - k : k]];
 	}
 	return true;
 }
@@ -287,7 +289,7 @@ VPMU_API const struct vpmu_chain *vpmu_report_chains(const struct vpmu_report *r
 	}
 	if (c->counted.n > 1)
 		qsort(c->counted.items, c->counted.n, sizeof(*c->counted.items), heavier);
-	if (!spell_out(c))
+	if (!spell_out(c, report->opts.callees))
 		return NULL;
 	*ret_n = c->chains.n;
 	return c->chains.items;

@@ -187,6 +187,27 @@ TEST(chains_go_outward_from_the_rows_symbol)
 	vpmu_profile_free(p);
 }
 
+TEST(callees_go_inward_from_the_outermost_call)
+{
+	struct vpmu_profile *p = profile_new();
+	uint32_t main_ = user(p, "main"), f = user(p, "f"), g = user(p, "g");
+	const uint32_t again[] = {g, f, g, f, main_}, once[] = {g, f, main_};
+	VPMU_OPTS(vpmu_report_opts, opts, .sort = "symbol", .chains = true, .callees = true);
+	struct vpmu_report *r;
+
+	put(p, VPMU_NO_GUEST, VPMU_NO_VCPU, VPMU_SIDE_HOST_USER, again, 5, 3);
+	put(p, VPMU_NO_GUEST, VPMU_NO_VCPU, VPMU_SIDE_HOST_USER, once, 3, 2);
+	put(p, VPMU_NO_GUEST, VPMU_NO_VCPU, VPMU_SIDE_HOST_USER, &g, 1, 1);
+
+	r = report(p, &opts);
+	CHECK_STR(rows(r), "g=6/6 f=5/0 main=5/0");
+	CHECK_STR(chains(r, 0), "3:g<f<g 3:g"); /* here "<" is "called" */
+	CHECK_STR(chains(r, 1), "3:f<g<f<g 2:f<g");
+	CHECK_STR(chains(r, 2), "3:main<f<g<f<g 2:main<f<g");
+	vpmu_report_free(r);
+	vpmu_profile_free(p);
+}
+
 TEST(chains_of_limited_rows_in_several_groups_are_their_own)
 {
 	struct vpmu_profile *p = profile_new();
