@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <vpmu/introspect.h>
 
 #include "abilities.h"
 #include "access.h"
@@ -306,6 +307,7 @@ struct manager *manager_free(struct manager *manager)
 {
 	if (!manager)
 		return NULL;
+	vpmu_parser_use(NULL, NULL); /* nobody waits for a parser that hangs */
 	server_free(manager->server);
 	/* The arbiter tells these of changes: not when they are gone. */
 	manager->always_on = always_on_free(manager->always_on);

@@ -134,7 +134,8 @@ VPMU_API int vpmu_kernel_each_mapping(struct vpmu_kernel *kernel, pid_t pid, vpm
  * fails with -EIO then, and is tried again with growing pauses.
  *
  * @path, @argv: how to start a program that calls vpmu_parser_main() at once, such as "/proc/self/exe" with an option that says so;
- * both must stay. NULL: parse in this process, which is the default. For the whole process, before guests are looked at.
+ * both must stay. NULL: an end to it: what is under way fails, soon, and what is asked for later, with -ESHUTDOWN.
+ * Without any call all is parsed in this process. For the whole process, before guests are looked at.
  * Sessions (vpmu/session.h) and vpmu_kernel_open() do so then; of a kernel that was opened so only vpmu_kernel_info()
  * is to be had, the other functions here give -EOPNOTSUPP.
  */

@@ -9,11 +9,9 @@
 #include "guest/file_names.h"
 #include "guest/kernel_types.h"
 #include "guest/resident_symbols.h"
-#include "util/cursor.h"
 #include "util/strbuf.h"
 
 #define VM_EXEC	   0x4
-#define PATH_BYTES 4608
 /* Of one process: it may have 65530 areas, and each a path of its own. */
 #define ANSWER_BYTES_MAX (32u << 20)
 
@@ -24,8 +22,8 @@ struct code_area_walk {
 	struct paging paging; /* of the process; levels 0 = not to be had */
 	/* What was mapped from its beginning last: its other parts follow. */
 	struct resident_file file;
-	char path[PATH_BYTES]; /* of the area that is told */
-	char head[PAGE_BYTES];
+	char path[CODE_AREA_PATH_BYTES]; /* of the area that is told */
+	char head[ELF_HEAD_BYTES];
 	int stopped;
 };
 
@@ -151,70 +149,4 @@ int code_areas_each(struct vpmu_kernel *k, uint64_t task_gva, int32_t tgid, uint
 	find_paging(&walk, mm_gva);
 	r = areas_each(k, mm_gva, see_area, &walk);
 	return walk.stopped ? walk.stopped : r;
-}
-
-/* ---- as bytes ---- */
-
-void code_areas_encode(const struct code_area *area, struct strbuf *out)
-{
-	uint64_t places[] = {area->start_gva, area->end_gva, area->offset_bytes};
-	uint32_t sizes[] = {(uint32_t)strlen(area->path), 0, area->build_id_bytes};
-	struct elf_head head;
-
-	/* What is behind the program headers nobody needs. */
-	if (area->head && elf_head_parse(area->head, ELF_HEAD_BYTES, &head) == 0)
-		sizes[1] = (uint32_t)elf_head_bytes(&head);
-	strbuf_add(out, (const char *)places, sizeof(places));
-	strbuf_add(out, (const char *)sizes, sizeof(sizes));
-	strbuf_add(out, area->path, sizes[0]);
-	strbuf_add(out, area->head, sizes[1]);
-	strbuf_add(out, (const char *)area->build_id, sizes[2]);
-}
-
-/* Of one area; the strings are copied to where they end in a NUL, and in zeroes. */
-static int decode(struct cursor *c, struct code_area *ret, char path[PATH_BYTES], char head[ELF_HEAD_BYTES])
-{
-	uint32_t path_bytes, head_bytes, id_bytes;
-	const void *path_at, *head_at, *id_at;
-	struct elf_head parsed;
-
-	*ret = (struct code_area){.start_gva = cursor_u64(c), .end_gva = cursor_u64(c), .offset_bytes = cursor_u64(c)};
-	path_bytes = cursor_u32(c);
-	head_bytes = cursor_u32(c);
-	id_bytes = cursor_u32(c);
-	if (path_bytes >= PATH_BYTES || head_bytes > ELF_HEAD_BYTES || id_bytes > sizeof(ret->build_id))
-		return -EBADMSG;
-	path_at = cursor_bytes(c, path_bytes);
-	head_at = cursor_bytes(c, head_bytes);
-	id_at = cursor_bytes(c, id_bytes);
-	if (c->failed || ret->end_gva <= ret->start_gva || memchr(path_at, '\0', path_bytes))
-		return -EBADMSG;
-	memcpy(path, path_at, path_bytes);
-	path[path_bytes] = '\0';
-	ret->path = path;
-	memcpy(ret->build_id, id_at, id_bytes);
-	ret->build_id_bytes = (uint8_t)id_bytes;
-	memset(head, 0, ELF_HEAD_BYTES);
-	memcpy(head, head_at, head_bytes);
-	if (head_bytes && elf_head_parse(head, ELF_HEAD_BYTES, &parsed) == 0) {
-		elf_head_detach(head, &parsed);
-		ret->head = head;
-	}
-	return 0;
-}
-
-int code_areas_decode(const void *bytes, size_t n, int (*fn)(const struct code_area *area, void *data), void *data)
-{
-	struct cursor c = cursor_of(bytes, n);
-	char path[PATH_BYTES], head[ELF_HEAD_BYTES];
-	int r = 0;
-
-	for (unsigned int i = 0; r == 0 && cursor_left(&c); i++) {
-		struct code_area area;
-
-		r = i < AREAS_MAX ? decode(&c, &area, path, head) : -EBADMSG;
-		if (r == 0)
-			r = fn(&area, data);
-	}
-	return r;
 }

@@ -6,6 +6,8 @@
 #include "format/elf_dynamic.h"
 #include "guest/kernel.h"
 
+#define CODE_AREA_PATH_BYTES 4608 /* with the NUL */
+
 /* Belongs to the walk, and lives during the call. */
 struct code_area {
 	uint64_t start_gva, end_gva;

@@ -121,7 +121,7 @@ int confine_nursery(void)
 		ALLOW_CALL(clone),	 ALLOW_CALL(clone3), ALLOW_CALL(wait4),	      ALLOW_CALL(kill),
 		ALLOW_CALL(recvmsg),	 ALLOW_CALL(close),  ALLOW_CALL(dup3),	      ALLOW_CALL(dup2),
 		ALLOW_CALL(prctl),	 ALLOW_CALL(gettid), ALLOW_CALL(prlimit64),   ALLOW_CALL(set_robust_list),
-		ALLOW_CALL(getpid),	 ALLOW_CALL(rseq),   ALLOW_CALL(rt_sigaction), ALLOW_CALL(rt_sigprocmask),
+		ALLOW_CALL(clock_nanosleep), ALLOW_CALL(getpid), ALLOW_CALL(rseq),   ALLOW_CALL(rt_sigaction), ALLOW_CALL(rt_sigprocmask),
 		KILL,
 	};
 

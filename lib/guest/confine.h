@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#define CONFINE_CPU_S	    30
+#define CONFINE_CPU_S	    60
 #define CONFINE_MEMORY_BYTES (1ull << 30) /* address space, of which the program's own is a tenth; BTF may take 64 MiB */
 
 /* No capabilities, no way to get any, nobody's user where it was root. Negative errno: it still could do something. */

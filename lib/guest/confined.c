@@ -12,15 +12,22 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-/* A cold look into a guest of many gigabytes takes seconds; all else is a matter of milliseconds. */
-#define FIND_NS	     20000000000ull
-#define QUESTION_NS  5000000000ull
+/*
+ * All of these take milliseconds, a first look a tenth of a second; on machines that are busy with other things more. A cold look
+ * into a guest whose page tables nobody knows goes through all of its memory. Maps are asked for by a thread that has rings to empty.
+ */
+#define FIND_NS		 20000000000ull
+#define FIND_EACH_GIB_NS 250000000ull
+#define FIND_MAX_NS	 120000000000ull
+#define QUESTION_NS	 5000000000ull
+#define AREAS_NS	 500000000ull
 #define IDLE_NS	     3000000000ull
 /* A guest that makes parsers fail gets one only so often. */
 #define PAUSE_NS     1000000000ull
 #define PAUSE_MAX_NS 300000000000ull
-/* It is ended when it has used most of its CPU time (CONFINE_CPU_S), by way of how often it was asked. */
-#define QUESTIONS_MAX 2000
+/* One that was at work for so long makes room for a new one, before its CPU time (CONFINE_CPU_S) is used up. */
+#define WORK_MAX_NS 20000000000ull
+#define POLL_MS	    100
 
 struct confined {
 	struct kernel_places places; /* only memories[facts.place] once the kernel is found */
@@ -29,10 +36,9 @@ struct confined {
 	pid_t guest;
 	int fd; /* -1: no parser */
 	pid_t parser;
-	unsigned int n_questions;
-	uint64_t used_ns, pause_ns, not_before_ns;
+	uint64_t used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
 	uint64_t until_ns; /* of the question */
-	bool late;
+	bool late, hung_up;
 };
 
 static uint64_t now_ns(void)
@@ -54,7 +60,9 @@ static int wait_for(struct confined *c, short events)
 	c->late = now >= c->until_ns;
 	if (c->late)
 		return -ETIMEDOUT;
-	n = poll(&wait, 1, (int)((c->until_ns - now) / 1000000) + 1);
+	if (parser_processes_stopped())
+		return -ESHUTDOWN;
+	n = poll(&wait, 1, (int)MIN((c->until_ns - now) / 1000000 + 1, (uint64_t)POLL_MS));
 	return n < 0 && errno != EINTR ? -errno : 0;
 }
 
@@ -66,7 +74,8 @@ static int receive(void *data, void *opaque, size_t n)
 	while (n) {
 		ssize_t got = recv(c->fd, bytes, n, 0);
 
-		if (got == 0)
+		c->hung_up = got == 0 || (got < 0 && errno == ECONNRESET);
+		if (c->hung_up)
 			return -EPIPE;
 		if (got < 0) {
 			int r = errno == EAGAIN || errno == EINTR ? wait_for(c, POLLIN) : -errno;
@@ -94,6 +103,7 @@ static int send_all(void *data, const void *opaque, size_t n)
 		if (got < 0) {
 			int r = errno == EAGAIN || errno == EINTR ? wait_for(c, POLLOUT) : -errno;
 
+			c->hung_up = r == -EPIPE;
 			if (r < 0)
 				return r;
 			continue;
@@ -110,7 +120,7 @@ static void end(struct confined *c, char how[PARSER_HOW_BYTES])
 {
 	how[0] = '\0';
 	if (c->fd >= 0)
-		parser_process_end(take_fd(&c->fd), c->parser, how);
+		parser_process_end(take_fd(&c->fd), c->parser, c->hung_up, how);
 }
 
 /* Once for each guest in a row: it is tried again for as long as the guest is there. */
@@ -132,13 +142,18 @@ static int failed(struct confined *c, int code, struct vpmu_error *reterr)
 	end(c, how);
 	if (code == -ENOMEM)
 		return error_oom(reterr);
+	if (code == -ESHUTDOWN)
+		return error_set(reterr, code, "guests' memory is not parsed any more");
 	if (late)
 		snprintf(how, sizeof(how), "took too long");
 	else if (code == -EBADMSG || code == -E2BIG || !how[0])
 		snprintf(how, sizeof(how), "gave an answer that cannot be right");
 	snprintf(text, sizeof(text), "the process that parses the memory of guest process %d %s", c->guest, how);
+	if (now_ns() - c->failed_ns > 2 * PAUSE_MAX_NS)
+		c->pause_ns = 0;
 	c->pause_ns = c->pause_ns ? MIN(c->pause_ns * 2, PAUSE_MAX_NS) : PAUSE_NS;
-	c->not_before_ns = now_ns() + c->pause_ns;
+	c->failed_ns = now_ns();
+	c->not_before_ns = c->failed_ns + c->pause_ns;
 	tell(c->guest, text);
 	return error_set(reterr, -EIO, "%s", text);
 }
@@ -178,12 +193,24 @@ static int ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, u
 	       struct parser_answer *answer)
 {
 	const struct parser_link link = {receive, send_all, c};
+	uint64_t begun_ns = now_ns();
+	int r;
 
-	c->used_ns = now_ns();
-	c->until_ns = c->used_ns + budget_ns;
+	c->until_ns = begun_ns + budget_ns;
 	c->late = false;
-	c->n_questions++;
-	return parser_ask(&link, &c->places, kind, bytes, n, answer);
+	r = parser_ask(&link, &c->places, kind, bytes, n, answer);
+	c->used_ns = now_ns();
+	c->worked_ns += c->used_ns - begun_ns;
+	return r;
+}
+
+static uint64_t find_budget_ns(const struct confined *c)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < c->places.n; i++)
+		bytes += memory_bytes(c->places.memories[i]);
+	return MIN(FIND_NS + (bytes >> 30) * FIND_EACH_GIB_NS, FIND_MAX_NS);
 }
 
 /* A new parser, told what there is: it looks for the kernel, or takes what is known. */
@@ -201,9 +228,10 @@ static int begin(struct confined *c, struct vpmu_error *reterr)
 	r = parser_process_start(&c->fd, &c->parser, reterr);
 	if (r < 0)
 		return r;
-	c->n_questions = 0;
-	r = ask(c, c->has_facts ? PARSER_RESUME : PARSER_FIND, start.text, start.n,
-		c->has_facts ? QUESTION_NS : FIND_NS, &answer);
+	c->worked_ns = 0;
+	c->hung_up = false;
+	r = c->has_facts ? ask(c, PARSER_RESUME, start.text, start.n, QUESTION_NS, &answer)
+			 : ask(c, PARSER_FIND, start.text, start.n, find_budget_ns(c), &answer);
 	strbuf_deinit(&answer.bytes);
 	if (r < 0)
 		return failed(c, r, reterr);
@@ -223,20 +251,19 @@ int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n,
 	char how[PARSER_HOW_BYTES];
 	int r = 0;
 
-	if (c->n_questions >= QUESTIONS_MAX)
+	if (c->worked_ns > WORK_MAX_NS)
 		end(c, how);
 	if (c->fd < 0)
 		r = begin(c, reterr);
 	if (r < 0)
 		return r;
-	r = ask(c, kind, bytes, n, QUESTION_NS, answer);
+	r = ask(c, kind, bytes, n, kind == PARSER_CODE_AREAS ? AREAS_NS : QUESTION_NS, answer);
 	if (r == 0 && answer->has_facts && answer->facts.place != c->facts.place)
 		r = -EBADMSG;
 	if (r < 0)
 		return failed(c, r, reterr);
 	if (answer->has_facts)
 		c->facts = answer->facts;
-	c->pause_ns = 0;
 	return answer->result < 0 ? error_set(reterr, answer->result, "%s", answer->text) : 0;
 }
 

@@ -32,7 +32,7 @@ static struct {
 	uint64_t pause_ns, not_before_ns, started_ns;
 } nursery = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
-static atomic_bool used;
+static atomic_bool used, stopped;
 
 static uint64_t now_ns(void)
 {
@@ -45,6 +45,11 @@ static uint64_t now_ns(void)
 bool parser_processes_used(void)
 {
 	return used;
+}
+
+bool parser_processes_stopped(void)
+{
+	return stopped;
 }
 
 /* ---- the nursery, with the lock held ---- */
@@ -69,7 +74,8 @@ VPMU_API void vpmu_parser_use(const char *path, const char *const argv[])
 	nursery.path = path;
 	nursery.argv = argv;
 	nursery.pause_ns = nursery.not_before_ns = 0;
-	used = path != NULL;
+	used |= path != NULL;
+	stopped = !path;
 	pthread_mutex_unlock(&nursery.lock);
 }
 
@@ -110,6 +116,8 @@ static int need_nursery(struct vpmu_error *reterr)
 
 	if (nursery.fd >= 0)
 		return 0;
+	if (!nursery.path)
+		return error_set(reterr, -ESHUTDOWN, "guests' memory is not parsed any more");
 	if (now_ns() < nursery.not_before_ns)
 		return error_set(reterr, -EAGAIN, "the process that starts those that parse guests' memory failed a moment ago");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -191,9 +199,9 @@ int parser_process_start(int *ret_fd, pid_t *ret_pid, struct vpmu_error *reterr)
 	return r;
 }
 
-void parser_process_end(int fd, pid_t pid, char how[PARSER_HOW_BYTES])
+void parser_process_end(int fd, pid_t pid, bool hung_up, char how[PARSER_HOW_BYTES])
 {
-	const struct nursery_question question = {.kind = NURSERY_END, .pid = pid};
+	const struct nursery_question question = {.kind = NURSERY_END, .pid = pid, .hung_up = hung_up};
 	nursery_answer status = 0;
 
 	how[0] = '\0';

@@ -17,19 +17,22 @@
 enum nursery_kind { NURSERY_START = 1, NURSERY_END };
 struct nursery_question {
 	uint32_t kind;
-	int32_t pid; /* NURSERY_END */
+	int32_t pid;	 /* NURSERY_END */
+	uint32_t hung_up; /* it has closed its socket: it ends by itself, or is about to */
 };
 /* NURSERY_START: a pid or a negative errno. NURSERY_END: how it ended, as waitpid() says; -1 if it had to be killed. */
 typedef int32_t nursery_answer;
 
 /* Is parsing to be done in such processes? What vpmu_parser_use() was told. */
 bool parser_processes_used(void);
+/* Is it over with? Who waits for a parser looks from time to time. */
+bool parser_processes_stopped(void);
 
 /* *ret_fd: a socket to the new parser. Errors: -EAGAIN (the nursery failed a moment ago), what starting it gave. */
 int parser_process_start(int *ret_fd, pid_t *ret_pid, struct vpmu_error *reterr);
 
-/* Ends it, if it did not end by itself. @how: what happened, in words; "" if nothing was wrong with it. */
+/* Ends it, if it did not end by itself. @hung_up: reading from it gave an end. @how: what happened, in words; "" if nothing was wrong with it. */
 #define PARSER_HOW_BYTES 64
-void parser_process_end(int fd, pid_t pid, char how[PARSER_HOW_BYTES]);
+void parser_process_end(int fd, pid_t pid, bool hung_up, char how[PARSER_HOW_BYTES]);
 
 #endif

@@ -100,7 +100,7 @@ static int ask_about(struct confined *confined, uint32_t kind, const void *bytes
 	int r = confined_ask(confined, kind, bytes, n, &answer, reterr);
 
 	if (r == 0)
-		r = symtab_open(answer.bytes.text, answer.bytes.n, false, ret_table);
+		r = answer.bytes.n ? symtab_open(answer.bytes.text, answer.bytes.n, false, ret_table) : -EBADMSG;
 	strbuf_deinit(&answer.bytes);
 	return r == -EBADMSG ? error_set(reterr, r, "the guest's symbols are not told right") : r;
 }

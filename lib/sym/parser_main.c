@@ -6,12 +6,20 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <vpmu/introspect.h>
 
 #include "guest/confine.h"
 #include "guest/parser_process.h"
 #include "sym/parser_serve.h"
 #include "util/macro.h"
+
+/* Sanitizers have something to say. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
 
 /* ---- a parser ---- */
 
@@ -53,10 +61,16 @@ static int be_parser(int fd)
 
 	prctl(PR_SET_NAME, "vpmud-parser", 0, 0, 0);
 	close(STDIN_FILENO); /* of the nursery: nobody else may tell it what to do */
+	if (!SANITIZED) {
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+	}
 	return confine_parser() < 0 || parser_serve(&link) < 0;
 }
 
 /* ---- the nursery ---- */
+
+#define HANG_UP_MS 1000
 
 /* *ret_fd: -1 if none came with it. 0 = the other side hung up. */
 static ssize_t take_question(struct nursery_question *question, int *ret_fd)
@@ -79,11 +93,17 @@ static ssize_t take_question(struct nursery_question *question, int *ret_fd)
 }
 
 /* Not one of ours, or there is none any more: 0. */
-static nursery_answer end(pid_t pid)
+static nursery_answer end(pid_t pid, bool hung_up)
 {
+	static const struct timespec nap = {.tv_nsec = 1000000};
 	int status = 0;
 	pid_t ended = pid > 0 ? waitpid(pid, &status, WNOHANG) : -1;
 
+	/* One that dies closes its socket a moment before it can be waited for. */
+	for (unsigned int i = 0; i < HANG_UP_MS && hung_up && ended == 0; i++) {
+		nanosleep(&nap, NULL);
+		ended = waitpid(pid, &status, WNOHANG);
+	}
 	if (ended != 0)
 		return ended == pid ? status : 0;
 	kill(pid, SIGKILL);
@@ -110,7 +130,7 @@ VPMU_API int vpmu_parser_main(void)
 				return be_parser(fd);
 			answer = pid < 0 ? -errno : pid;
 		} else {
-			answer = end(question.pid);
+			answer = end(question.pid, question.hung_up);
 		}
 		if (fd >= 0)
 			close(fd);

@@ -318,8 +318,9 @@ static int serve_one(struct parser *p)
 		if (r < 0)
 			return r;
 	}
-	snprintf(done.text, sizeof(done.text), "%.*s", (int)sizeof(done.text) - 1,
-		 error.text[0] ? error.text : strerror(-done.result));
+	if (done.result < 0)
+		snprintf(done.text, sizeof(done.text), "%.*s", (int)sizeof(done.text) - 1,
+			 error.text[0] ? error.text : strerror(-done.result));
 	return parser_send(p->link, PARSER_DONE, &done, sizeof(done));
 }
 
