@@ -53,7 +53,7 @@ struct config {
 	/* [limits] */
 	uint32_t max_connections, max_connections_per_user; /* 256, 64 */
 	uint32_t max_sessions, max_sessions_per_user;	    /* 64, 8 */
-	uint32_t max_subscriptions_per_user;		    /* 32: calls that stream, Subscribe, Counters, Top, Record */
+	uint32_t max_subscriptions_per_user;		    /* 32: calls that stream, Subscribe, Counters, Exits, Time, Top, Record */
 	uint64_t max_request_bytes;			    /* 1M, 4K … 16M */
 	uint64_t max_queued_bytes;			    /* 32M, 64K … 1G: replies that wait to be read; all of a user's connections
 							       together. Beyond that the client is dropped at once */

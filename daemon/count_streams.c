@@ -6,10 +6,10 @@
 #include <time.h>
 
 #include "access.h"
-#include "count_row.h"
 #include "count_streams.h"
 #include "domains.h"
 #include "readings.h"
+#include "stream_reply.h"
 #include "userdb.h"
 #include "util/error.h"
 #include "util/macro.h"
@@ -36,7 +36,7 @@ struct stream {
 	struct readings *readings;
 	sd_event_source *timer;
 	VEC(struct subscriber *) subscribers;
-	struct json_object *rows; /* the job's */
+	struct stream_reply reply; /* the job's */
 };
 
 struct count_streams {
@@ -63,7 +63,7 @@ static void stream_destroy(void *data)
 	vec_free(&stream->patterns);
 	vec_free(&stream->subscribers);
 	count_grants_give_back(&stream->grants);
-	json_object_put(stream->rows);
+	stream_reply_deinit(&stream->reply);
 	free((gid_t *)stream->peer.groups);
 	free(stream->events);
 	free(stream);
@@ -115,6 +115,8 @@ static bool wants(const struct domain *domain, void *data)
 
 	if (!access_may_see(stream->streams->manager->access, &stream->peer, domain->name, domain->uuid))
 		return false;
+	if (stream->reply.what == STREAM_EXITS && domain->guest.accel == VPMU_ACCEL_TCG)
+		return false; /* it has none */
 	vec_for_each(pattern, &stream->patterns)
 		if (domain_matches(domain, *pattern))
 			return true;
@@ -125,36 +127,22 @@ static void on_read(const struct reading *reading, void *data)
 {
 	struct stream *stream = data;
 
-	if (!stream->rows)
-		stream->rows = json_object_new_array();
-	for (size_t i = 0; i < reading->counts.n; i++)
-		json_append(stream->rows, count_row_json(reading->name, &reading->counts.items[i],
-							 count_grants_note(reading->grants, &reading->counts.items[i])));
-}
-
-static struct json_object *interval_json(uint64_t start_ns, uint64_t end_ns, struct json_object *rows)
-{
-	struct json_object *interval = json_new_object();
-
-	json_put_big(interval, "start_ns", start_ns);
-	json_put_big(interval, "end_ns", end_ns);
-	json_put(interval, "rows", json_object_get(rows));
-	return interval;
+	stream_reply_add(&stream->reply, reading);
 }
 
 /* Tells one subscriber. Returns whether that was the last it wanted. */
-static bool tell(struct subscriber *subscriber, bool last, uint64_t start_ns, uint64_t end_ns, struct json_object *rows)
+static bool tell(struct subscriber *subscriber, bool last, uint64_t start_ns, struct json_object *interval)
 {
 	if (!last && subscriber->since_ns > start_ns)
 		return false;
 	if (!last && call_queued_bytes(subscriber->call) > QUEUED_MAX)
 		return false;
 	if (last || subscriber->left == 1) {
-		(void)call_reply(subscriber->call, interval_json(start_ns, end_ns, rows));
+		(void)call_reply(subscriber->call, json_object_get(interval));
 		return true;
 	}
 	subscriber->left--;
-	(void)call_reply_more(subscriber->call, interval_json(start_ns, end_ns, rows));
+	(void)call_reply_more(subscriber->call, json_object_get(interval));
 	return false;
 }
 
@@ -187,14 +175,14 @@ static void on_opened(void *data)
 static void on_done(uint64_t start_ns, uint64_t end_ns, void *data)
 {
 	struct stream *stream = data;
-	struct json_object *rows = stream->rows ? stream->rows : json_object_new_array();
+	struct json_object *interval =
+		stream_reply_take(&stream->reply, stream->streams->manager, &stream->peer, start_ns, end_ns);
 	bool last = readings_guests(stream->readings) == 0;
 
-	stream->rows = NULL;
 	for (size_t i = stream->subscribers.n; i-- > 0;)
-		if (tell(stream->subscribers.items[i], last, start_ns, end_ns, rows))
+		if (tell(stream->subscribers.items[i], last, start_ns, interval))
 			drop_subscriber(stream, i);
-	json_object_put(rows);
+	json_object_put(interval);
 	if (!stream->subscribers.n)
 		stream_end(stream);
 }
@@ -248,6 +236,8 @@ static bool same_peer(const struct peer *a, const struct peer *b)
 static int copy_request(struct stream *stream, const struct count_request *request)
 {
 	stream->interval_ms = request->interval_ms;
+	stream->reply.what = request->what;
+	stream->reply.keys = request->keys;
 	if (request->events && !(stream->events = strdup(request->events)))
 		return -ENOMEM;
 	for (size_t i = 0; i < request->n_guests; i++) {
@@ -259,6 +249,23 @@ static int copy_request(struct stream *stream, const struct count_request *reque
 		}
 	}
 	return 0;
+}
+
+/* Counters may cost others theirs: the arbiter is asked. */
+static int gauge_for(struct stream *stream, struct arbiter *arbiter, struct gauge **ret_gauge)
+{
+	int r;
+
+	if (stream->reply.what == STREAM_EXITS)
+		return gauge_exits_new(stream->reply.keys, NULL, ret_gauge);
+	if (stream->reply.what == STREAM_TIME)
+		return gauge_clock_new(NULL, ret_gauge);
+	r = count_grants_ask(arbiter, stream->events, ARBITER_PRIORITY_COUNTERS, &stream->grants);
+	if (r >= 0)
+		r = gauge_counters_new(stream->events, NULL, &stream->grants, ret_gauge);
+	if (r >= 0)
+		stream->gauge = *ret_gauge;
+	return r;
 }
 
 static int stream_new(struct count_streams *streams, const struct peer *peer, const struct count_request *request,
@@ -286,10 +293,7 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	if (r >= 0)
 		r = copy_request(stream, request);
 	if (r >= 0)
-		r = count_grants_ask(manager->arbiter, stream->events, ARBITER_PRIORITY_COUNTERS, &stream->grants);
-	if (r >= 0)
-		r = gauge_counters_new(stream->events, NULL, &stream->grants, &opts.gauge);
-	stream->gauge = opts.gauge;
+		r = gauge_for(stream, manager->arbiter, &opts.gauge);
 	if (r >= 0)
 		r = readings_new(&opts, &stream->readings);
 	if (r < 0) {
@@ -315,6 +319,7 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 static bool same(const struct stream *stream, const struct peer *peer, const struct count_request *request)
 {
 	if (!stream->shared || !same_peer(&stream->peer, peer) || stream->interval_ms != request->interval_ms ||
+	    stream->reply.what != request->what || stream->reply.keys != request->keys ||
 	    stream->patterns.n != request->n_guests || !stream->events != !request->events ||
 	    (stream->events && !streq(stream->events, request->events)))
 		return false;

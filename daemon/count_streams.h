@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Calls of Counters in progress. Each has counters of its own on the guests that it means, and a timer; streams of one user
- * with equal parameters share them, so that ten dashboards cost what one does. A stream follows guests that come and go, and
+ * Calls of Counters, Exits and Time in progress. Each has counters, or an account, of its own on the guests that it means, and a
+ * timer; streams of one user with equal parameters share them, so that ten dashboards cost what one does. A stream follows guests that come and go, and
  * ends when none is left.
  *
  * Nobody gets counts from before his call: who joins a stream has his first reply after the interval that begins next. A client
@@ -13,6 +13,7 @@
 #include "arbiter.h"
 #include "call.h"
 #include "manager.h"
+#include "stream_reply.h"
 
 struct count_streams;
 
@@ -28,9 +29,11 @@ void count_streams_reload(struct count_streams *streams);
 void count_streams_grant_changed(struct count_streams *streams, uint64_t request, size_t event, const struct grant *grant);
 
 struct count_request {
+	enum stream_what what;
+	unsigned int keys; /* of Exits: bits by enum vpmu_exit_key */
 	const char *const *guests; /* patterns; none = all that the caller may see */
 	size_t n_guests;
-	const char *events; /* NULL = the usual ones, "" = only times */
+	const char *events; /* of Counters: NULL = the usual ones, "" = only times */
 	uint32_t interval_ms;
 	uint64_t intervals; /* INT64_MAX = without end, for as long as it matters */
 };

@@ -18,6 +18,8 @@ static const struct method methods[] = {
 	{ "Export", RIGHT_READ, method_export, .streams = true },
 	/* methods_counters.c */
 	{ "Counters", RIGHT_READ, method_counters, .streams = true },
+	{ "Exits", RIGHT_READ, method_exits, .streams = true },
+	{ "Time", RIGHT_READ, method_time, .streams = true },
 	{ "Metrics", RIGHT_READ, method_metrics },
 	/* methods_about.c */
 	{ "Capabilities", RIGHT_READ, method_capabilities },

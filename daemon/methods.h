@@ -17,6 +17,8 @@ int method_export(struct call *call, struct manager *manager);
 int method_top(struct call *call, struct manager *manager);
 /* methods_counters.c */
 int method_counters(struct call *call, struct manager *manager);
+int method_exits(struct call *call, struct manager *manager);
+int method_time(struct call *call, struct manager *manager);
 int method_metrics(struct call *call, struct manager *manager);
 /* methods_about.c */
 int method_capabilities(struct call *call, struct manager *manager);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Counters and Metrics. */
+/* Counters, Exits, Time and Metrics. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "access.h"
 #include "accounts.h"
+#include "client/meter_shapes.h"
 #include "count_streams.h"
 #include "counting.h"
 #include "domains.h"
@@ -20,25 +21,30 @@
 /* ---- Counters ---- */
 
 /* What can be said before anything is opened: each pattern means a guest that runs and that the caller may see. */
-static int check_guest(struct call *call, struct manager *manager, const char *pattern)
+static int check_guest(struct call *call, struct manager *manager, const char *pattern, enum stream_what what)
 {
-	const struct domain *domain, *idle = NULL;
+	const struct domain *domain, *idle = NULL, *emulated = NULL;
 	struct vpmu_error error;
 
 	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++) {
 		if (!domain_matches(domain, pattern) ||
 		    !access_may_see(manager->access, call_peer(call), domain->name, domain->uuid))
 			continue;
-		if (domain->running)
+		if (!domain->running)
+			idle = domain;
+		else if (what == STREAM_EXITS && domain->guest.accel == VPMU_ACCEL_TCG)
+			emulated = domain;
+		else
 			return 0;
-		idle = domain;
 	}
-	if (idle)
+	if (emulated)
+		error_set(&error, -EOPNOTSUPP, "guest '%s' is emulated (TCG): it has no VM exits", emulated->name);
+	else if (idle)
 		error_set(&error, -ENOENT, "guest '%s' does not run (%s)", idle->name, idle->state);
 	else
 		error_set(&error, -ENOENT, "there is no guest '%s'", pattern);
 	(void)call_fail_with(call, &error, pattern);
-	return -ENOENT;
+	return error.code;
 }
 
 static int check_any(struct call *call, struct manager *manager)
@@ -55,11 +61,11 @@ static int check_any(struct call *call, struct manager *manager)
 	return -ENOENT;
 }
 
-int method_counters(struct call *call, struct manager *manager)
+/* Guests and intervals, which all of these have; then the call is answered. */
+static int start_stream(struct call *call, struct manager *manager, struct count_request *request)
 {
 	int64_t interval_ms = call_int(call, "interval_ms", 1000), intervals = call_int(call, "intervals", INT64_MAX);
 	_free_ const char **guests = NULL;
-	struct count_request request = { .events = call_string(call, "events") };
 	int r;
 
 	if (interval_ms < INTERVAL_MS_MIN || interval_ms > INTERVAL_MS_MAX)
@@ -67,18 +73,58 @@ int method_counters(struct call *call, struct manager *manager)
 				      INTERVAL_MS_MAX);
 	if (intervals < 1)
 		return call_bad_value(call, "intervals", "at least one interval");
-	r = guest_patterns(call, "guests", &guests, &request.n_guests);
+	r = guest_patterns(call, "guests", &guests, &request->n_guests);
 	if (r <= 0)
 		return r;
-	for (size_t i = 0; i < request.n_guests; i++)
-		if (check_guest(call, manager, guests[i]) < 0)
+	for (size_t i = 0; i < request->n_guests; i++)
+		if (check_guest(call, manager, guests[i], request->what) < 0)
 			return 0;
-	if (!request.n_guests && check_any(call, manager) < 0)
+	if (!request->n_guests && check_any(call, manager) < 0)
 		return 0;
-	request.guests = guests;
-	request.interval_ms = (uint32_t)interval_ms;
-	request.intervals = call_wants_more(call) ? (uint64_t)intervals : 1;
-	return count_streams_add(manager->count_streams, call, &request);
+	request->guests = guests;
+	request->interval_ms = (uint32_t)interval_ms;
+	request->intervals = call_wants_more(call) ? (uint64_t)intervals : 1;
+	return count_streams_add(manager->count_streams, call, request);
+}
+
+int method_counters(struct call *call, struct manager *manager)
+{
+	struct count_request request = { .what = STREAM_COUNTERS, .events = call_string(call, "events") };
+
+	return start_stream(call, manager, &request);
+}
+
+/* ---- Exits, Time ---- */
+
+int method_exits(struct call *call, struct manager *manager)
+{
+	struct count_request request = { .what = STREAM_EXITS };
+	_free_ const char **by = NULL;
+	size_t n = 0;
+	int r = call_strings(call, "by", &by, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		unsigned int keys = shape_keys(by[i]);
+
+		if (!keys)
+			return call_bad_value(call, "by",
+					      "'%s' is none of reason, msr, port, mmio, cpuid, hypercall, fault, vector, symbol, user, nested",
+					      by[i]);
+		request.keys |= keys;
+	}
+	/* Of guests of guests, what they cost is told by all of their exits. */
+	if (!request.keys || request.keys & SHAPE_NESTED_KEYS)
+		request.keys |= 1u << VPMU_EXIT_REASON;
+	return start_stream(call, manager, &request);
+}
+
+int method_time(struct call *call, struct manager *manager)
+{
+	struct count_request request = { .what = STREAM_TIME };
+
+	return start_stream(call, manager, &request);
 }
 
 /* ---- Metrics ---- */

@@ -4,11 +4,14 @@
 Exits and vCPUs' time out of vpmud: as metrics and as streams, of a guest that leaves itself a known number of times (tests/lab/fast,
 primes). Where KVM does not tell of exits these are its events. usage: exits.py STORY, with LAB, the lab's build directory.
 """
+import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 
 from vpmud import Skip, Vpmud, main, wait_until
 
@@ -109,6 +112,109 @@ def switched_off():
             return counts(metrics_of(client), guest).get("cpuid", 0) >= CPUID
 
         wait_until("its exits are there", are_counted)
+
+
+def intervals(client, method, guest, rounds, **parameters):
+    """The replies of a stream that was heard before, while and after the guest did its rounds."""
+    client.send(method, {"guests": [guest.name], "interval_ms": 200, **parameters}, more=True)
+    replies = [client.receive()]
+    for _ in range(rounds):
+        guest.round()
+    over_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    while int(replies[-1]["parameters"]["end_ns"]) < over_ns:
+        replies.append(client.receive())
+    assert all(reply.get("continues") for reply in replies), replies[-1]
+    replies = [reply["parameters"] for reply in replies]
+    for one, other in zip(replies, replies[1:]):
+        assert one["end_ns"] == other["start_ns"], (one["end_ns"], other["start_ns"])
+    return replies
+
+
+def rows_of(replies, key):
+    return [row for reply in replies for row in reply["rows"] if row["key"] == key]
+
+
+def total(rows):
+    return sum(int(row["count"]) for row in rows)
+
+
+def by_key():
+    with Primes() as guest, Vpmud(FAST) as vpmud, vpmud.client() as client:
+        wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        replies = intervals(client, "Exits", guest, 2, by=["reason", "msr", "port", "cpuid"])
+        silent = replies[-1]["silent"]
+        assert {row["guest"] for reply in replies for row in reply["rows"]} == {guest.name}
+        assert not any(int(replies[-1][name]) for name in ("missed", "unfit", "lost_entries", "lost_exits")), replies[-1]
+        assert total(rows_of(replies, "port")) == 2 * PORT
+        assert total(rows_of(replies, "msr")) == 2 * MSR
+        assert total(row for row in rows_of(replies, "cpuid") if row["cpuid"] == "0x40000000") == 2 * CPUID
+        pmu = [row for row in rows_of(replies, "msr") if row["msr"] == "0x186"]
+        assert pmu and all(row["pmu"] == "eventsel" and row["write"] for row in pmu), pmu
+        assert (not rows_of(replies, "reason")) == (silent is not None), silent
+        assert not rows_of(replies, "user"), "nobody asked for these"
+
+
+def as_vpmu_says():
+    """vpmu exits by itself, over the same stretch of time."""
+    with Primes() as guest, Vpmud(FAST) as vpmud, vpmud.client() as client:
+        wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        with open("exits.err", "w+") as said, open("exits.json", "w+") as out:
+            vpmu = subprocess.Popen([os.environ["VPMU"], "exits", "-v", "--json", guest.name], stdout=out, stderr=said)
+            wait_until("it accounts", lambda: "accounting the exits" in open("exits.err").read())
+            replies = intervals(client, "Exits", guest, 1)
+            vpmu.send_signal(signal.SIGINT)
+            assert vpmu.wait() == 0, open("exits.err").read()
+        mine, vpmus = {}, {}
+        for row in (row for reply in replies for row in reply["rows"]):
+            what = row["key"], row["reason"], row.get(row["key"]), row.get("write")
+            mine[what] = mine.get(what, 0) + int(row["count"])
+        for row in json.load(open("exits.json"))["rows"]:
+            vpmus[row["key"], row["reason"], row.get(row["key"]), row.get("write")] = row["count"]
+        # Interrupts come all the time.
+        known = {what: count for what, count in mine.items() if count in (CPUID, 5003, 3001, 1009, 401, 307, HALTS)}
+        assert len(known) >= 3 and known.items() <= vpmus.items(), (known, vpmus)
+
+
+def times():
+    with Primes() as guest, Vpmud(FAST) as vpmud, vpmud.client() as client:
+        wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        for reply in intervals(client, "Time", guest, 1):
+            vcpu, = reply["vcpus"]
+            known = {part: int(vcpu[f"{part}_ns"]) for part in PARTS if vcpu[f"{part}_ns"] is not None}
+            assert sum(known.values()) == int(vcpu["wall_ns"]) > 0, vcpu
+            length = int(reply["end_ns"]) - int(reply["start_ns"])
+            assert abs(int(vcpu["wall_ns"]) - length) < length / 2, reply
+
+
+def wrong_calls():
+    with Vpmud(FAST) as vpmud, vpmud.client() as client:
+        assert client.refused("Exits", guests=[], by=["reason", "moon"])[1]["parameter"] == "by"
+        assert client.refused("Exits", guests=[], interval_ms=1)[1]["parameter"] == "interval_ms"
+        assert client.refused("Exits", guests=["nobody"])[0] == "GuestNotFound"
+        assert client.refused("Time", guests=["nobody"])[0] == "GuestNotFound"
+        assert client.refused("Time", guests=[], intervals=0)[1]["parameter"] == "intervals"
+
+
+def programs_of(vpmud):
+    """How many it has attached; it loads others to look at guests' kernels."""
+    directory = f"/proc/{vpmud.process.pid}/fd"
+    n = 0
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            n += "bpf_link" in os.readlink(f"{directory}/{name}")
+    return n
+
+
+def programs_go_with_who_asked():
+    with Primes() as guest, Vpmud(FAST + "exits = no\ntime = no") as vpmud, vpmud.client() as client:
+        wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        assert programs_of(vpmud) == 0
+        for method in "Exits", "Time":
+            with vpmud.client() as another:
+                another.send(method, {"guests": [guest.name], "interval_ms": 100}, more=True)
+                another.receive()
+                assert programs_of(vpmud)
+            wait_until("its programs are gone", lambda: programs_of(vpmud) == 0)
 
 
 main(globals())
