@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guest/kernel_places.h"
+#include "guest/linux_note.h"
 #include "guest/proc_pid.h"
 #include "util/cleanup.h"
 #include "util/error.h"
@@ -115,6 +116,8 @@ static int find_in(struct kernel_places *places, uint32_t i, struct vpmu_kernel 
 	}
 	if (r == -ENOENT)
 		r = linux_image_find(k->memory, kernel_accept, k);
+	if (r == -ENOENT)
+		r = linux_note_find(k->memory, kernel_accept, k);
 	if (r < 0)
 		forget(k);
 	return r;

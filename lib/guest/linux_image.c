@@ -49,8 +49,8 @@ static int part_gpa(struct memory *memory, uint64_t entry, uint64_t *ret_gpa)
 	return first & PTE_PRESENT && !(*ret_gpa & (LARGE_PAGE_BYTES - 1)) ? 0 : -ENOENT;
 }
 
-/* Reads level2_kernel_pgt: -ENOENT if it does not look like it. */
-static int read_image(struct memory *memory, uint64_t table_gpa, struct linux_image *ret)
+/* Reads level2_kernel_pgt: -ENOENT if it does not look like it. Before anything else speaks for it, @min_large pages of 2 MiB must. */
+static int read_image(struct memory *memory, uint64_t table_gpa, size_t min_large, struct linux_image *ret)
 {
 	uint64_t entries[512], part;
 	size_t first = 0, end, large = 0;
@@ -69,7 +69,7 @@ static int read_image(struct memory *memory, uint64_t table_gpa, struct linux_im
 			break;
 	}
 	ret->n_bytes = (end - first) * LARGE_PAGE_BYTES;
-	if (large < 2 || !memory_has(memory, ret->text_gpa, ret->n_bytes))
+	if (large < min_large || !memory_has(memory, ret->text_gpa, ret->n_bytes))
 		return -ENOENT;
 	ret->table_gpa = table_gpa;
 	ret->text_gva = KERNEL_WINDOW + first * LARGE_PAGE_BYTES;
@@ -94,7 +94,7 @@ static int look_at(uint64_t page_gpa, uint64_t word, void *data)
 	    !leads_to_table(search->memory, last[1]))
 		return 0;
 	*seen = above;
-	r = read_image(search->memory, last[0] & PTE_ADDRESS, &image);
+	r = read_image(search->memory, last[0] & PTE_ADDRESS, 2, &image);
 	if (r < 0)
 		return r == -ESRCH ? r : 0;
 	if (++search->tries > TRIES_MAX)
@@ -145,6 +145,23 @@ int linux_image_try_roots(struct memory *memory, const uint64_t *cr3, unsigned i
 	return r == 1 ? 0 : r == 0 || r == -EFAULT ? -ENOENT : r;
 }
 
+int linux_image_read(struct memory *memory, uint64_t above_gpa, struct linux_image *ret)
+{
+	struct linux_image image;
+	uint64_t entry;
+	int r = memory_read(memory, above_gpa + 510 * 8, &entry, sizeof(entry));
+
+	if (r == 0 && !leads_to_table(memory, entry))
+		r = -ENOENT;
+	if (r == 0)
+		r = read_image(memory, entry & PTE_ADDRESS, 0, &image);
+	if (r < 0)
+		return r;
+	image.above_gpa = above_gpa;
+	*ret = image;
+	return 0;
+}
+
 int linux_image_check(struct memory *memory, const struct linux_image *image)
 {
 	struct linux_image now;
@@ -154,7 +171,7 @@ int linux_image_check(struct memory *memory, const struct linux_image *image)
 	if (r == 0 && (last & PTE_ADDRESS) != image->table_gpa)
 		return -ESTALE;
 	if (r == 0)
-		r = read_image(memory, image->table_gpa, &now);
+		r = read_image(memory, image->table_gpa, 0, &now);
 	if (r < 0)
 		return r == -ESRCH ? r : -ESTALE;
 	return now.text_gva == image->text_gva && now.text_gpa == image->text_gpa ? 0 : -ESTALE;

@@ -45,6 +45,9 @@ int linux_image_try_roots(struct memory *memory, const uint64_t *cr3, unsigned i
 int linux_image_find(struct memory *memory,
 		     int (*accept)(const struct linux_image *image, void *data), void *data);
 
+/* What hangs below level3_kernel_pgt at @above_gpa, if that is known to be it. -ENOENT, -EFAULT, -ESRCH. */
+int linux_image_read(struct memory *memory, uint64_t above_gpa, struct linux_image *ret);
+
 /* The kernel's tables still lead there: it is the same boot. 0, -ESTALE, -ESRCH. */
 int linux_image_check(struct memory *memory, const struct linux_image *image);
 
