@@ -18,7 +18,7 @@
 #include "util/hash.h"
 #include "util/macro.h"
 
-#define LINES_READ_MAX (1u << 18)
+#define LINES_READ_MAX (1u << 16)
 #define READS_AFTER    1000 /* that the process is gone */
 #define TABLE_SLOTS    (1u << 13)
 #define LINES_MAX      (TABLE_SLOTS / 2)
