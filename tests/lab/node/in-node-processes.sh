@@ -1,15 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU PROGRAM
+# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU PROGRAM RUNNER
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-image=$1 vpmu=$2 program=$3
+image=$1 vpmu=$2 program=$3 runner=$4
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 
 # The program, and an init that starts it, go behind what is in the guest's file system already.
 mkdir -p $out/root/opt
 cp "$program" $out/root/opt/three
+cp "$runner" $out/root/opt/runner
+for file in $(ldd "$runner" | grep -o '/[^ ]*'); do
+	mkdir -p "$out/root$(dirname "$file")"
+	cp -L "$file" "$out/root$file"
+done
 cp "$here/processes-init" $out/root/init
 (cd $out/root && find . | cpio -o -H newc --quiet) > $out/more.cpio
 cat "$image/guest.cpio" $out/more.cpio > $out/guest.cpio
@@ -30,6 +35,8 @@ say "the guest is up: $(grep -c THREE $out/console) processes"
 say "recorded"
 # The guest's files are here under another root; what the recording carries came out of the guest's memory alone.
 "$vpmu" report -i $out/three.data --sort side,process,dso,symbol --limit 20
+"$vpmu" script -i $out/three.data --json > $out/bare.json
+"$here/check-library.py" $out/bare.json $out/console
 "$vpmu" report -i $out/three.data --guest-root $out/root --sort side,process,dso,symbol --limit 20
 "$vpmu" script -i $out/three.data --guest-root $out/root --json > $out/three.json
 "$here/check-processes.py" $out/three.json $out/console
