@@ -16,6 +16,7 @@
 #include "guest/confined.h"
 #include "guest/current.h"
 #include "guest/kernel_types.h"
+#include "guest/tasks.h"
 #include "util/error.h"
 
 static bool find_pointer(const struct vpmu_kernel *k, uint64_t *ret_offset)
@@ -71,4 +72,19 @@ int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct v
 		.mm_offset = k->types->task.mm,
 	};
 	return 0;
+}
+
+int current_read(struct vpmu_kernel *k, unsigned int cpu, struct guest_task *ret)
+{
+	uint64_t offset, base, gva;
+	int r;
+
+	if (!find_pointer(k, &offset) || !k->gva[KERNEL_PER_CPU_OFFSET])
+		return -EOPNOTSUPP;
+	memory_forget(k->memory);
+	kernel_work_begin(k);
+	r = kernel_read_u64(k, k->gva[KERNEL_PER_CPU_OFFSET] + (uint64_t)cpu * 8, &base);
+	if (r == 0)
+		r = kernel_read_u64(k, base + offset, &gva);
+	return r == 0 ? task_read(k, gva, ret) : r;
 }

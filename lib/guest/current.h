@@ -9,4 +9,11 @@
 /* -EOPNOTSUPP: a kernel that keeps it elsewhere, or has no type information; -ESRCH, -ESTALE, -ENOMEM. */
 int current_describe(struct vpmu_kernel *kernel, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr);
 
+/*
+ * The task that runs on CPU number @cpu of the guest right now: where that CPU's data is, is in the kernel's own table here, as no register
+ * is known. Types must be loaded. Errors: as above; -EFAULT: there is no such CPU.
+ */
+struct guest_task;
+int current_read(struct vpmu_kernel *kernel, unsigned int cpu, struct guest_task *ret);
+
 #endif

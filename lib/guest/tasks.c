@@ -18,7 +18,7 @@ struct walk {
 	unsigned int left;
 };
 
-static int read_task(struct vpmu_kernel *k, uint64_t gva, struct guest_task *ret)
+int task_read(struct vpmu_kernel *k, uint64_t gva, struct guest_task *ret)
 {
 	const struct kernel_types *t = k->types;
 	int r;
@@ -64,7 +64,7 @@ static int walk_list(struct walk *walk, uint64_t head, uint32_t link,
 static int see_thread(struct walk *walk, uint64_t task_gva)
 {
 	struct guest_task task;
-	int r = read_task(walk->kernel, task_gva, &task);
+	int r = task_read(walk->kernel, task_gva, &task);
 
 	return r < 0 ? r : walk->fn(&task, walk->data);
 }

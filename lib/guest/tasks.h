@@ -19,6 +19,9 @@ struct guest_task {
 	char comm[TASK_COMM_BYTES];
 };
 
+/* The task at @gva. -EFAULT, -ESRCH. */
+int task_read(struct vpmu_kernel *kernel, uint64_t gva, struct guest_task *ret);
+
 /*
  * Calls @fn for each, process by process, until it returns non-zero, which is returned. Types must
  * be loaded. Lists that do not lead back to their head end where they stop to make sense. -ESRCH.

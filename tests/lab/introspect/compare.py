@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Holds `vpmu ps` and `vpmu maps` against what a guest says of itself.
+"""Holds `vpmu ps` and `vpmu maps` against what a guest says of itself, and what no command shows (inside.c): which task runs, the
+functions of its C library, the kernel's own note of where it is.
 
-usage: compare.py VPMU TRUTH WORD…
-TRUTH is what the guest's init wrote (guest-init); the WORDs say to vpmu which guest is meant.
+usage: compare.py VPMU INSIDE TRUTH PID
+TRUTH is what the guest's init wrote (guest-init); PID is the process that runs the guest.
 """
+import collections
 import json
 import re
 import subprocess
 import sys
 
-VPMU, TRUTH, GUEST = sys.argv[1], sys.argv[2], sys.argv[3:]
+VPMU, INSIDE, TRUTH, PID = sys.argv[1:]
+GUEST = [f"pid:{PID}"]
 KTHREAD = 0x200000
 
 
@@ -70,6 +73,54 @@ def check_maps():
         yield "no process had any areas"
 
 
-problems = [*check_tasks(), *check_maps()]
+def exports_of(path):
+    """The functions of this machine's own file, which the guest has a copy of, by nm: offset in the file, size, name."""
+    segments = [(int(start, 16), int(offset, 16), int(size, 16)) for offset, start, size in
+                re.findall(r"LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+)", subprocess.run(
+                    ["readelf", "-lW", path], capture_output=True, text=True, check=True).stdout)]
+    for line in subprocess.run(["nm", "-D", "--defined-only", "-S", "--without-symbol-versions", path],
+                               capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split()
+        if len(words) == 4 and words[2] in "TWi":
+            address = int(words[0], 16)
+            offset = next(address - start + offset for start, offset, size in segments if start <= address < start + size)
+            yield offset, int(words[1], 16), words[3]
+
+
+def check_inside():
+    """The runner never leaves its CPU, where others come for moments only; the other CPUs idle most of the time."""
+    runner, its_cpu = section("running")[0].split()
+    lines = [line.split(" ") for line in subprocess.run([INSIDE, PID, str(int(its_cpu) + 1), runner], capture_output=True,
+                                                        text=True, check=True).stdout.splitlines()]
+    tasks = collections.defaultdict(collections.Counter)
+    exported = collections.defaultdict(set)
+    places = {}
+    for kind, *words in lines:
+        if kind == "running":
+            tasks[int(words[0])][(words[1], " ".join(words[2:]))] += 1
+        elif kind == "exported":
+            exported[words[0]].add((int(words[1], 16), int(words[2], 16), words[3]))
+        else:
+            places[kind] = words
+    for cpu, seen in sorted(tasks.items()):
+        print(f"running on CPU {cpu}: {dict(seen)}")
+        wanted = (runner, "runner") if cpu == int(its_cpu) else ("0", f"swapper/{cpu}")
+        if seen[wanted] * 2 < sum(seen.values()):
+            yield f"CPU {cpu} should run {wanted}"
+    if len(tasks) != int(its_cpu) + 1:
+        yield f"the running tasks of {len(tasks)} CPUs are known, of {int(its_cpu) + 1}"
+    if "kernel" not in places or places.get("note") != places["kernel"]:
+        yield f"the kernel is at {places.get('kernel')}, and by its own note at {places.get('note')}"
+    library = next((path for path in exported if "/libc.so" in path), None)
+    if not library:
+        yield f"the C library is not among {list(exported)}"
+        return
+    wanted = set(exports_of(library))
+    print(f"{library}: {len(exported[library])} functions out of the guest's memory")
+    if exported[library] != wanted:
+        yield f"functions of the C library: {sorted(exported[library] ^ wanted)[:10]}"
+
+
+problems = [*check_tasks(), *check_maps(), *check_inside()]
 print("\n".join(problems))
 sys.exit(1 if problems else 0)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Makes the boot files of a guest with a given Debian kernel in DIR/VERSION: vmlinuz, and guest.cpio with busybox, a few
-# modules and guest-init. What is there already stays.
+# modules, programs and guest-init. What is there already stays.
 # usage: image.sh DIR VERSION SUITE
 #
 # SUITE is the release of Debian that has the kernel: bullseye 5.10, bookworm 6.1, trixie 6.12, sid 7. The packages come
@@ -78,6 +78,11 @@ pack() {
 	cp "$busybox" $root/bin/busybox
 	cp "$here/guest-init" $root/init
 	cc -O1 -D_GNU_SOURCE -static -pthread -o $root/bin/areas "$here/areas.c"
+	cc -O1 -D_GNU_SOURCE -o $root/bin/runner "$here/runner.c"
+	for file in $(ldd $root/bin/runner | grep -o '/[^ ]*'); do
+		mkdir -p "$root$(dirname "$file")"
+		cp -L "$file" "$root$file"
+	done
 	chmod +x $root/init
 	for module in $modules; do
 		file=$(find kernel -name "$module.ko*" | head -1)
@@ -99,7 +104,7 @@ busybox=$(command -v busybox) || { echo "image.sh: busybox-static is not install
 	cp "$(find kernel -name 'vmlinuz*' -type f | head -1)" vmlinuz.new
 	mv vmlinuz.new vmlinuz
 }
-if [ ! -e guest.cpio ] || [ "$here/guest-init" -nt guest.cpio ] || [ "$here/areas.c" -nt guest.cpio ] ||
+if [ ! -e guest.cpio ] || [ "$here/guest-init" -nt guest.cpio ] || [ "$here/areas.c" -nt guest.cpio ] || [ "$here/runner.c" -nt guest.cpio ] ||
 	[ "$here/image.sh" -nt guest.cpio ]; then
 	pack
 fi

@@ -57,7 +57,7 @@ grep -q 'bpf_prog_.*_second.\[bpf\]' kallsyms.truth || fail "the guest shows no 
 "$VPMU" list --local > list || fail "vpmu list failed"
 grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list shows another kernel:"; cat list; failed=1; }
 
-python3 "$here/compare.py" "$VPMU" truth "pid:$guest_pid" || failed=1
+python3 "$here/compare.py" "$VPMU" "$INSIDE" truth "$guest_pid" || failed=1
 
 # A guest that is gone is an ordinary error.
 kill -KILL $guest_pid
