@@ -309,6 +309,7 @@ struct manager *manager_free(struct manager *manager)
 		return NULL;
 	vpmu_parser_use(NULL, NULL); /* nobody waits for a parser that hangs */
 	server_free(manager->server);
+	sessions_about_to_end(manager->sessions);
 	/* The arbiter tells these of changes: not when they are gone. */
 	manager->always_on = always_on_free(manager->always_on);
 	store_free(manager->store);

@@ -28,6 +28,7 @@ struct order {
 typedef VEC(struct order) orders;
 
 #define PROFILE_BYTES (32u << 20)
+#define PATIENCE_NS   500000000u
 
 struct runner {
 	atomic_uint refs;
@@ -57,6 +58,7 @@ struct runner {
 	pthread_mutex_t lock;
 	orders orders;
 	bool stop, over;
+	uint64_t stop_ns; /* when it was told to; 0 = it was not */
 	atomic_bool dropped;	      /* nobody waits for what the thread has to say */
 	struct vpmu_session *session; /* may be woken; NULL = not there yet, or no more */
 	struct runner_status status;
@@ -179,6 +181,31 @@ int runner_new(struct jobs *jobs, const struct runner_opts *opts, const struct r
 	return 0;
 }
 
+static void hurry(struct runner *runner)
+{
+	pthread_mutex_lock(&runner->lock);
+	if (runner->session)
+		vpmu_symbolizer_hurry(vpmu_session_symbolizer(runner->session));
+	pthread_mutex_unlock(&runner->lock);
+}
+
+/* Its last addresses get names as long as that takes no longer than PATIENCE_NS from the stop on. */
+static void join(struct runner *runner)
+{
+	uint64_t until_ns = runner->stop_ns + PATIENCE_NS;
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u),
+	};
+
+	if (!runner->has_thread)
+		return;
+	runner->has_thread = false;
+	if (pthread_clockjoin_np(runner->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+		return;
+	hurry(runner);
+	pthread_join(runner->thread, NULL);
+}
+
 struct runner *runner_free(struct runner *runner)
 {
 	if (!runner)
@@ -186,17 +213,17 @@ struct runner *runner_free(struct runner *runner)
 	runner->freed = true;
 	runner->dropped = true;
 	runner_stop(runner);
-	if (runner->has_thread)
-		pthread_join(runner->thread, NULL);
+	/* Nobody will see the names, but for those in a recording. */
+	if (runner->record_fd < 0)
+		hurry(runner);
+	join(runner);
 	return runner_unref(runner);
 }
 
 struct vpmu_profile *runner_finish(struct runner *runner)
 {
 	runner_stop(runner);
-	if (runner->has_thread)
-		pthread_join(runner->thread, NULL);
-	runner->has_thread = false;
+	join(runner);
 	return take_ptr(runner->last);
 }
 
@@ -562,6 +589,8 @@ void runner_stop(struct runner *runner)
 {
 	pthread_mutex_lock(&runner->lock);
 	runner->stop = true;
+	if (!runner->stop_ns)
+		runner->stop_ns = now_ns();
 	if (runner->session)
 		vpmu_session_wake(runner->session);
 	pthread_mutex_unlock(&runner->lock);

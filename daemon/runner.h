@@ -57,7 +57,7 @@ int runner_new(struct jobs *jobs, const struct runner_opts *opts, const struct r
 
 /*
  * Waits for the thread; no callback comes after this, and what was to be cut is dropped. The thread ends at once, unless it is
- * just naming addresses or finishing a recording: stop first and wait for `ended` where that matters.
+ * finishing a recording: from half a second after the stop on, symbols that it had to load are left out.
  */
 struct runner *runner_free(struct runner *runner);
 DEFINE_CLEANUP(struct runner *, runner_free)
@@ -82,7 +82,8 @@ int runner_cut(struct runner *runner, runner_cut_fn fn, void *data);
 
 /*
  * runner_finish - stop here and now, without the loop: what was sampled since the last cut, named, the caller's to free; NULL if there
- * is nothing. Waits for the thread, which may be naming addresses. All that is left to do with the runner then is runner_free().
+ * is nothing. Waits for the thread, which may be naming addresses: from half a second after the stop on, those whose symbols it had to load
+ * stay without. All that is left to do with the runner then is runner_free().
  */
 struct vpmu_profile *runner_finish(struct runner *runner);
 

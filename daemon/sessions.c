@@ -647,16 +647,22 @@ static void end_with_vpmud(struct session *session)
 	finish_stop(session);
 }
 
+void sessions_about_to_end(struct sessions *sessions)
+{
+	if (!sessions)
+		return;
+	vec_for_each (session, &sessions->list)
+		if ((*session)->runner)
+			runner_stop((*session)->runner);
+}
+
 struct sessions *sessions_free(struct sessions *sessions)
 {
 	if (!sessions)
 		return NULL;
 	if (sessions->domain_listener > 0)
 		domains_unlisten(sessions->manager->domains, sessions->domain_listener);
-	/* All at once, so that what each has left to do is done side by side. */
-	vec_for_each (session, &sessions->list)
-		if ((*session)->runner)
-			runner_stop((*session)->runner);
+	sessions_about_to_end(sessions);
 	while (sessions->list.n)
 		end_with_vpmud(sessions->list.items[0]);
 	vec_free(&sessions->list);

@@ -77,6 +77,8 @@ struct session_info {
 };
 
 int sessions_new(struct manager *manager, struct sessions **ret_sessions, struct vpmu_error *reterr);
+/* All are told to end, so that what each has left to do is done side by side with that of others. NULL is fine. */
+void sessions_about_to_end(struct sessions *sessions);
 /* Ends all. Those who wait hear of it. */
 struct sessions *sessions_free(struct sessions *sessions);
 DEFINE_CLEANUP(struct sessions *, sessions_free)

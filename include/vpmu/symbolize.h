@@ -98,6 +98,14 @@ VPMU_API int vpmu_symbolizer_guest_file(struct vpmu_symbolizer *symbolizer, uint
 VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *symbolizer, const struct vpmu_sample *sample,
 			       bool lines, struct vpmu_frame *frames, size_t n_frames);
 
+/*
+ * vpmu_symbolizer_hurry - for who has to end: from now on no table is loaded any more, and nobody is asked for one. Addresses whose
+ * table is not there by then get no name (VPMU_FRAME_NO_SYMBOLS), so that vpmu_profile_resolve() and vpmu_session_stop()
+ * take no longer than what is loading just now, and a few milliseconds. Cannot be taken back.
+ * May be called from any thread, while another one uses the symbolizer.
+ */
+VPMU_API void vpmu_symbolizer_hurry(struct vpmu_symbolizer *symbolizer);
+
 /* "ok", "unmapped", "no-symbols", …: the names used in JSON. A static string. */
 VPMU_API const char *vpmu_frame_status_name(enum vpmu_frame_status status);
 

@@ -162,7 +162,7 @@ static bool at_debuginfod(struct search *s)
 {
 	_free_ char *path = NULL;
 
-	return s->env->use_debuginfod && debuginfod_fetch(&s->build_id, &path) == 0 && try_file(s, path, NULL);
+	return s->env->use_debuginfod && debuginfod_fetch(&s->build_id, &s->env->hurry, &path) == 0 && try_file(s, path, NULL);
 }
 
 static bool search_all(struct search *s)

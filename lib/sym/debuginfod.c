@@ -15,6 +15,7 @@ struct library {
 	void *handle;
 	__typeof__(debuginfod_begin) *begin;
 	__typeof__(debuginfod_find_debuginfo) *find_debuginfo;
+	__typeof__(debuginfod_set_progressfn) *set_progressfn;
 	__typeof__(debuginfod_end) *end;
 };
 
@@ -26,11 +27,21 @@ static int open_library(struct library *library)
 	*(void **)&library->begin = dlsym(library->handle, "debuginfod_begin");
 	*(void **)&library->find_debuginfo = dlsym(library->handle, "debuginfod_find_debuginfo");
 	*(void **)&library->end = dlsym(library->handle, "debuginfod_end");
-	return library->begin && library->find_debuginfo && library->end ? 0 : -ENOSYS;
+	*(void **)&library->set_progressfn = dlsym(library->handle, "debuginfod_set_progressfn");
+	return library->begin && library->find_debuginfo && library->end && library->set_progressfn ? 0 : -ENOSYS;
+}
+
+static _Thread_local const atomic_bool *hurry_of_fetch; /* which calls back in its own thread */
+
+/* Called a few times a second; anything but 0 ends it. */
+static int on_progress(debuginfod_client *client, long part, long whole)
+{
+	(void)client, (void)part, (void)whole;
+	return *hurry_of_fetch;
 }
 
 /* The library is not closed again: libcurl leaves threads and handlers behind. */
-int debuginfod_fetch(const struct build_id *build_id, char **ret_path)
+int debuginfod_fetch(const struct build_id *build_id, const atomic_bool *hurry, char **ret_path)
 {
 	struct library library = {};
 	debuginfod_client *client;
@@ -41,6 +52,8 @@ int debuginfod_fetch(const struct build_id *build_id, char **ret_path)
 	client = library.begin();
 	if (!client)
 		return -ENOMEM;
+	hurry_of_fetch = hurry;
+	library.set_progressfn(client, on_progress);
 	fd = library.find_debuginfo(client, build_id->bytes, build_id->n, ret_path);
 	library.end(client);
 	if (fd < 0) {

@@ -4,9 +4,10 @@
 
 #include "sym/debuginfod.h"
 
-int debuginfod_fetch(const struct build_id *build_id, char **ret_path)
+int debuginfod_fetch(const struct build_id *build_id, const atomic_bool *hurry, char **ret_path)
 {
 	(void)build_id;
+	(void)hurry;
 	(void)ret_path;
 	return -ENOSYS;
 }

@@ -286,7 +286,9 @@ static void load(struct files *f, struct file *file)
 	int r = -ENOENT;
 
 	file->asked = true;
-	if (f->of_guest)
+	if (f->env->hurry)
+		r = -ECANCELED;
+	else if (f->of_guest)
 		r = find_guests(f, file, DEBUG_FILE_SYMBOLS, &runtime, &symbols);
 	else if (streq(file->path, "[vdso]"))
 		r = find_vdso(f, file, &runtime);
@@ -317,7 +319,9 @@ static void load_lines(struct files *f, struct file *file)
 	int r = -ENOENT;
 
 	file->asked_lines = true;
-	if (f->of_guest)
+	if (f->env->hurry)
+		r = -ECANCELED;
+	else if (f->of_guest)
 		r = find_guests(f, file, DEBUG_FILE_LINES, &runtime, &debug);
 	else if (is_readable_path(file->path))
 		r = debug_file_find(f->env, file->path, &file->build_id, DEBUG_FILE_LINES, &runtime, &debug);

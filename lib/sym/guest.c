@@ -310,7 +310,7 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 
 	if (lines)
 		guest_files_line(files, g->env->strings, frame);
-	if (is_kernel && guest && guest->live && !guest->looked && !guest_files_any(files))
+	if (is_kernel && guest && guest->live && !guest->looked && !g->env->hurry && !guest_files_any(files))
 		look_into_memory(g, guest);
 	if (is_kernel && guest && (guest->carried.table || guest->kernel)) {
 		has_kernel_table = true;

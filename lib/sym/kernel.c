@@ -197,6 +197,9 @@ static void load(struct kernel *k)
 	int r = -ESTALE;
 
 	k->asked = true;
+	k->missing = VPMU_FRAME_NO_SYMBOLS;
+	if (k->env->hurry)
+		return;
 	kernel_cache_running(&running);
 	if (!k->other && (!k->build_id.n || !running.n || build_id_equal(&k->build_id, &running))) {
 		bool same_build = k->build_id.n && running.n;
@@ -234,7 +237,7 @@ static bool look_again(struct kernel *k)
 {
 	struct symtab *table;
 
-	if (k->origin == KERNEL_TABLE_LIVE)
+	if (k->origin == KERNEL_TABLE_LIVE || k->env->hurry)
 		return false;
 	save(k);
 	k->origin = KERNEL_TABLE_LIVE;

@@ -6,6 +6,7 @@
 #ifndef SYM_NAMED_TABLE_H
 #define SYM_NAMED_TABLE_H
 
+#include <stdatomic.h>
 #include <vpmu/symbolize.h>
 #include "sym/symtab.h"
 #include "util/intern.h"
@@ -18,6 +19,7 @@ struct sym_env {
 	char *perf_cache;	/* perf's build-id cache, ~/.debug; NULL without a home */
 	bool use_debuginfod;
 	bool other_kernel;	/* what is symbolized was recorded under another kernel than this machine's */
+	atomic_bool hurry;	/* nothing is loaded any more: vpmu_symbolizer_hurry() */
 };
 
 struct named_table {

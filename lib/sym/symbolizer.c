@@ -92,6 +92,11 @@ struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
 	return NULL;
 }
 
+VPMU_API void vpmu_symbolizer_hurry(struct vpmu_symbolizer *symbolizer)
+{
+	symbolizer->env.hurry = true;
+}
+
 int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info)
 {
 	return guests_symbols_set(s->guests, index, info->name, info->uuid);

@@ -209,6 +209,24 @@ TEST(this_program_knows_its_own_functions)
 	CHECK_EQ(user_frame(s, SPACE_NONE, address).status, VPMU_FRAME_UNMAPPED);
 }
 
+TEST(in_a_hurry_only_what_is_there_has_names)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(host_kallsyms);
+	uint64_t address = (uintptr_t)a_function_of_this_program;
+	uint32_t space = map_myself(s, a_function_of_this_program, NULL);
+
+	CHECK_STR(kernel_frame(s, 0xffffffff81000048).symbol, "do_idle");
+	vpmu_symbolizer_hurry(s);
+	CHECK_STR(kernel_frame(s, 0xffffffff81000108).symbol, "schedule");
+	CHECK_EQ(user_frame(s, space, address).status, VPMU_FRAME_NO_SYMBOLS);
+	CHECK_CONTAINS(user_frame(s, space, address).dso, "test-symbolizer");
+
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *late = symbolizer_with(host_kallsyms);
+
+	vpmu_symbolizer_hurry(late);
+	CHECK_EQ(kernel_frame(late, 0xffffffff81000048).status, VPMU_FRAME_NO_SYMBOLS);
+}
+
 TEST(this_program_knows_its_own_lines)
 {
 	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(NULL);
