@@ -171,6 +171,12 @@ static void open_node(struct growth *g, uint32_t frame)
 		flame->failed = true;
 }
 
+/* NULL if there are none: the stack is the root alone. */
+static const uint32_t *frames_of(const struct flame *flame, const struct flame_stack *stack)
+{
+	return stack->n ? flame->words.items + stack->first : NULL;
+}
+
 /* From the path of one stack to that of the next: what both begin with stays open. */
 static void walk(struct growth *g, uint32_t root)
 {
@@ -179,7 +185,7 @@ static void walk(struct growth *g, uint32_t root)
 	open_node(g, root);
 	for (size_t i = 0; i < flame->stacks.n && !flame->failed; i++) {
 		const struct flame_stack *stack = &flame->stacks.items[i];
-		const uint32_t *frames = flame->words.items + stack->first;
+		const uint32_t *frames = frames_of(flame, stack);
 		struct flame_node *top;
 		uint32_t n = 0;
 
@@ -205,7 +211,7 @@ static int compare_stacks(const void *pa, const void *pb, void *data)
 {
 	const struct flame *flame = data;
 	const struct flame_stack *a = pa, *b = pb;
-	const uint32_t *fa = flame->words.items + a->first, *fb = flame->words.items + b->first;
+	const uint32_t *fa = frames_of(flame, a), *fb = frames_of(flame, b);
 
 	for (uint32_t i = 0; i < a->n && i < b->n; i++)
 		if (fa[i] != fb[i])
