@@ -112,18 +112,18 @@ function show_path() {
 
 	for (let i = state.zoom; i >= 0; i = graph.parent[i])
 		path.unshift(i);
-	find("path").className = state.zoom ? "zoomed" : "";
 	find("path").replaceChildren(...path.flatMap(i => {
 		const name = graph.frames[graph.frame[i]].name;
 
 		if (i === state.zoom)
-			return [element("b", name), element("span", " " +
-				percent(graph.total[state.measure][i] / graph.total[state.measure][0]) + " of all")];
+			return [element("b", name), element("span", i ? " " +
+				percent(graph.total[state.measure][i] / graph.total[state.measure][0]) + " of all" : " \u00b7 a click on a bar zooms")];
 		const button = element("button", name);
 
 		button.addEventListener("click", () => zoom_to(i));
 		return [button, element("span", " \u203a ")];
 	}));
+	find("path").scrollLeft = find("path").scrollWidth;
 	find("reset").disabled = !state.zoom && !find("search").value;
 }
 
@@ -254,7 +254,16 @@ function reset() {
 function toggle_keys() {
 	find("keys").hidden = !find("keys").hidden;
 	find("help").setAttribute("aria-expanded", !find("keys").hidden);
+	on_resize();
+}
+
+/* What was at the foot of the view stays there, or at its head. */
+function on_resize() {
+	const below = room.offsetHeight - view.scrollTop - high;
+
 	count_rows();
+	if (!state.icicle)
+		view.scrollTop = room.offsetHeight - view.clientHeight - below;
 	redraw();
 }
 
@@ -384,7 +393,8 @@ function show_notes() {
 	if (graph.compares) {
 		const gone = i => graph.total[1][i] === 0;
 
-		notes.push(`${percent(share_of(gone, 0, 0))} of ${graph.measures[0].name} is in frames that ${graph.measures[1].name} does not have`);
+		notes.push(`${percent(share_of(gone, 0, 0))} of ${graph.measures[0].name} is in frames that ${graph.measures[1].name} does not have`,
+			"by chance one unchanged bar in twenty has a colour");
 	}
 	notes.push("vpmu " + graph.version);
 	find("notes").replaceChildren(...notes.map(note => element("p", note)));
@@ -401,8 +411,12 @@ function set_up() {
 	}));
 	find("measure").hidden = graph.measures.length < 2;
 	find("flip").textContent = "Flame";
-	find("keys").replaceChildren(...KEY_TEXTS.flatMap(([keys, text]) =>
-		[...keys.split(" ").map(key => element("kbd", key)), element("span", " " + text + "   ")]));
+	find("keys").replaceChildren(...KEY_TEXTS.map(([keys, text]) => {
+		const line = element("span");
+
+		line.append(...keys.split(" ").flatMap(key => [element("kbd", key), " "]), text);
+		return line;
+	}));
 	read_colours();
 	show_legend();
 	show_notes();
@@ -439,10 +453,7 @@ view.addEventListener("scroll", () => {
 	redraw();
 });
 addEventListener("keydown", on_key);
-addEventListener("resize", () => {
-	count_rows();
-	redraw();
-});
+addEventListener("resize", on_resize);
 find("search").addEventListener("input", () => {
 	show_found();
 	redraw();
