@@ -106,5 +106,6 @@ static __always_inline __u64 guest_hva(struct guest_memory *memory, __u64 gpa)
 
 #define guest_copy(dst, n, hva) bpf_probe_read_user(dst, n, (const void *)(hva))
 #define guest_loop(n, fn, ctx)	bpf_loop(n, fn, ctx, 0)
+#define guest_walk_function	__noinline
 
 #endif

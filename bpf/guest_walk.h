@@ -9,6 +9,8 @@
  *	guest_copy(dst, n, hva)	copies n bytes from there; negative if they cannot be had now
  *	guest_loop(n, fn, ctx)	calls fn(i, ctx) until it returns 1, n times at most
  *	struct guest_memory	whatever guest_hva() wants to know
+ *	guest_walk_function	what a function is that is called from many places: a global one for the kernel's
+ *				verifier, which then looks at it once instead of at each place
  *
  * Frames (System V ABI, x86-64): a function that keeps a frame pointer pushes its caller's rbp and
  * points rbp there. Hence each frame is a pair {caller's rbp, return address}; stacks grow downwards, so
@@ -76,11 +78,15 @@ static inline __attribute__((always_inline)) int guest_may_return(const struct g
 }
 
 /* Finds the page of @gva. Returns 0, with page_gva and page_hva set, or an enum vpmu_bpf_end. */
-static inline __attribute__((always_inline)) int guest_find_page(struct guest_walk *w, __u64 gva)
+guest_walk_function int guest_find_page(struct guest_walk *w, __u64 gva)
 {
-	__u64 table = w->cr3 & PAGE_ADDRESS, entry, hva;
-	__u32 shift = w->levels == 5 ? 48 : 39;
+	__u64 table, entry, hva;
+	__u32 shift;
 
+	if (!w)
+		return VPMU_BPF_END_NO_MAPPING;
+	table = w->cr3 & PAGE_ADDRESS;
+	shift = w->levels == 5 ? 48 : 39;
 	for (int step = 0; step < 5; step++) {
 		hva = guest_hva(&w->memory, table + (gva >> shift & 511) * 8);
 		if (!hva)
@@ -212,7 +218,7 @@ static long guest_walk_step(__u32 i, void *data)
 		return 1;
 	}
 	w->sample.frames[n] = frame[1];
-	w->sample.n_frames = (__u16)(n + 1);
+	w->sample.n_frames = (__u8)(n + 1);
 	w->bp = frame[0];
 	/* Frames rise. This also ends circles. */
 	if (frame[0] && frame[0] - bp - 1 >= FRAME_MAX_BYTES) {

@@ -44,6 +44,8 @@ static inline void guest_loop(uint32_t n, long (*fn)(uint32_t i, void *data), vo
 		;
 }
 
+#define guest_walk_function static inline
+
 #include "bpf/guest_walk.h"
 
 #endif
