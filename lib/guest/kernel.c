@@ -132,14 +132,24 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_PER_CPU_OFFSET] = "__per_cpu_offset",
 		[KERNEL_CURRENT_TASK] = "current_task",
 		[KERNEL_PCPU_HOT] = "pcpu_hot",
+		[KERNEL_HARDIRQ_STACK_PTR] = "hardirq_stack_ptr",
+		[KERNEL_FRED_ENTRY] = "asm_fred_entrypoint_user",
+		[KERNEL_RET_FROM_FORK] = "ret_from_fork",
+		[KERNEL_STEXT] = "_stext",
+		[KERNEL_ETEXT] = "_etext",
+		[KERNEL_ORC_HEADER] = "__start_orc_header",
+		[KERNEL_START_ORC_IPS] = "__start_orc_unwind_ip",
+		[KERNEL_STOP_ORC_IPS] = "__stop_orc_unwind_ip",
+		[KERNEL_START_ORC] = "__start_orc_unwind",
+		[KERNEL_STOP_ORC] = "__stop_orc_unwind",
 	};
 	struct vpmu_kernel *k = data;
 
 	k->n_named++;
-	if (!strchr("_bcilmpsv", symbol->name[0]))
+	if (!strchr("_abchilmprsv", symbol->name[0]))
 		return 0;
 	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
-		if (!k->gva[i] && streq(symbol->name, names[i]))
+		if (symbol->name[0] == names[i][0] && !k->gva[i] && streq(symbol->name, names[i]))
 			k->gva[i] = symbol->gva;
 	return 0;
 }

@@ -40,6 +40,9 @@ static bool load_module(const struct btf_types *btf, struct kernel_types *t)
 	t->module.kallsyms = offset_of(btf, "module", "kallsyms");
 	t->module.syms = offset_of(btf, "module", "syms");
 	t->module.num_syms = offset_of(btf, "module", "num_syms");
+	t->module.num_orcs = offset_of(btf, "module", "arch.num_orcs");
+	t->module.orc_ips = offset_of(btf, "module", "arch.orc_unwind_ip");
+	t->module.orcs = offset_of(btf, "module", "arch.orc_unwind");
 	t->module.has_unload = t->module.source_list != NO_MEMBER && t->module.refcnt != NO_MEMBER;
 	for (size_t i = 0; i < MODULE_PARTS; i++) {
 		char base[32], size[32];
@@ -79,6 +82,11 @@ static bool load_task(const struct btf_types *btf, struct kernel_types *t)
 	t->task.signal = offset_of(btf, "task_struct", "signal");
 	t->task.thread_node = offset_of(btf, "task_struct", "thread_node");
 	t->task.current_in_hot = offset_of(btf, "pcpu_hot", "current_task");
+	t->task.stack = offset_of(btf, "task_struct", "stack");
+	t->task.thread_sp = offset_of(btf, "task_struct", "thread.sp");
+	t->task.hardirq_in_hot = offset_of(btf, "pcpu_hot", "hardirq_stack_ptr");
+	if (btf_types_size(btf, "thread_union", &t->task.stack_bytes) < 0)
+		t->task.stack_bytes = 0;
 	t->task.signal_thread_head = offset_of(btf, "signal_struct", "thread_head");
 	return btf_types_size(btf, "task_struct", &t->task.bytes) == 0 &&
 	       t->task.tasks != NO_MEMBER && t->task.pid != NO_MEMBER &&

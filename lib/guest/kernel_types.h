@@ -19,6 +19,7 @@ struct kernel_types {
 		uint32_t bytes, state, list, name, name_bytes, refcnt, taints, init, exit,
 			source_list, kallsyms;
 		uint32_t syms, num_syms;
+		uint32_t num_orcs, orc_ips, orcs; /* of .arch, with CONFIG_UNWINDER_ORC */
 		struct {
 			uint32_t base, size;
 		} parts[MODULE_PARTS];
@@ -34,6 +35,9 @@ struct kernel_types {
 		uint32_t bytes, tasks, pid, tgid, comm, flags, mm, signal, thread_node;
 		uint32_t signal_thread_head;
 		uint32_t current_in_hot; /* in struct pcpu_hot, 6.2 to 6.14 */
+		uint32_t stack, thread_sp;
+		uint32_t hardirq_in_hot; /* as current_in_hot */
+		uint32_t stack_bytes;	 /* of a task's kernel stack; 0 = not known */
 	} task;
 	struct {
 		uint32_t start, name, link;

@@ -58,6 +58,7 @@ grep -q 'bpf_prog_.*_second.\[bpf\]' kallsyms.truth || fail "the guest shows no 
 grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list shows another kernel:"; cat list; failed=1; }
 
 python3 "$here/compare.py" "$VPMU" "$INSIDE" truth "$guest_pid" || failed=1
+"$SLEEPERS" $guest_pid || { echo "FAILED: kernel stacks were not unwound to their end"; failed=1; }
 
 # A guest that is gone is an ordinary error.
 kill -KILL $guest_pid
