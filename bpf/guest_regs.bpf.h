@@ -75,6 +75,25 @@ static __always_inline int read_svm(struct kvm_vcpu *vcpu, struct guest_walk *w)
 	return -1;
 }
 
+/*
+ * What unwinding by tables takes. The stack pointer is in memory on SVM only: a guest's task is not known elsewhere either, so nobody
+ * asks.
+ */
+static __always_inline void read_stack_registers(struct kvm_vcpu *vcpu, struct vpmu_bpf_stack *stack)
+{
+	struct vcpu_svm *svm = (void *)vcpu;
+
+	stack->sp = 0;
+	if (vpmu_flavour == VPMU_BPF_FLAVOUR_SVM && bpf_core_type_exists(struct vcpu_svm))
+		stack->sp = BPF_CORE_READ(svm, vmcb, save.rsp);
+	stack->bp = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RBP]);
+	stack->ax = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RAX]);
+	stack->dx = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RDX]);
+	stack->di = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RDI]);
+	stack->r10 = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_R10]);
+	stack->r13 = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_R13]);
+}
+
 static __always_inline bool is_cached(__u32 available, __u64 reg)
 {
 	return available >> reg & 1;

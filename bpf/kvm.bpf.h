@@ -105,6 +105,7 @@ struct vmcb_save_area {
 	__u8 cpl;
 	__u64 cr3;
 	__u64 rip;
+	__u64 rsp;
 };
 
 struct vmcb_control_area {
@@ -164,7 +165,12 @@ enum kvm_reg___vpmu {
 	VCPU_REG_CR3___vpmu,
 };
 
+#define VCPU_REGS_RAX	      0
+#define VCPU_REGS_RDX	      2
 #define VCPU_REGS_RBP	      5
+#define VCPU_REGS_RDI	      7
+#define VCPU_REGS_R10	      10
+#define VCPU_REGS_R13	      13
 #define VCPU_REGS_RIP_INDEX   16
 #define EFER_LMA	      (1 << 10)
 #define CR4_LA57	      (1 << 12)

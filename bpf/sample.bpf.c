@@ -24,6 +24,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "guest_regs.bpf.h"
+#include "guest_stack.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -56,12 +57,22 @@ struct {
 	__type(value, __u64);
 } vpmu_misses SEC(".maps");
 
+/* The walk's last member is the record's first. */
+struct scratch {
+	struct guest_stack_copy copy;
+	struct guest_walk walk;
+	struct vpmu_bpf_stack stack;
+	__u8 bytes[GUEST_STACK_BYTES];
+};
+_Static_assert(__builtin_offsetof(struct guest_walk, sample) + sizeof(struct vpmu_bpf_sample) == sizeof(struct guest_walk),
+	       "nothing between sample and stack");
+
 /* Too large for the stack. The kernel runs no second perf program on a CPU before the first is done. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct guest_walk);
+	__type(value, struct scratch);
 } vpmu_walks SEC(".maps");
 
 static __always_inline void count_miss(__u32 session, __u32 why)
@@ -73,17 +84,67 @@ static __always_inline void count_miss(__u32 session, __u32 why)
 		(*n)++;
 }
 
+/* Which of the guest's tasks runs. The walk goes on by the page tables of before. */
+static __always_inline void tell_task(struct guest_walk *w, const struct vpmu_bpf_guest *guest)
+{
+	__u64 cr3 = w->cr3;
+	__u32 levels = w->levels;
+
+	guest_walk_task(w, guest);
+	w->cr3 = cr3;
+	w->levels = levels;
+}
+
+/*
+ * Copies the kernel's stack, and has the walk that follows begin where user mode was left or, if it was not, nowhere. 0: there is no
+ * stack to be had, and all is as it was. Not in line, as the verifier has enough to do.
+ */
+static __noinline __u32 take_stack(struct scratch *s, const struct vpmu_bpf_guest *guest)
+{
+	struct guest_walk *w;
+	__u64 cr3;
+	__u32 n, levels;
+
+	if (!s || !guest)
+		return 0;
+	w = &s->walk;
+	cr3 = w->cr3;
+	levels = w->levels;
+	s->stack.user_ip = 0;
+	n = guest_copy_stack(w, guest, &s->stack, &s->copy, s->bytes);
+	w->cr3 = cr3;
+	w->levels = levels;
+	if (!n)
+		return 0;
+	w->upper = 0;
+	if (!guest_user_registers(w, guest, &s->stack, s->bytes, n))
+		w->bp = 0;
+	return n;
+}
+
+static __always_inline long send(void *ring, struct scratch *s, __u32 n_stack)
+{
+	__u32 n = s->walk.sample.n_frames, bytes = VPMU_BPF_SAMPLE_BYTES(n);
+
+	if (n_stack)
+		bytes = sizeof(struct vpmu_bpf_record) + n_stack;
+	if (n > VPMU_BPF_MAX_ADDRESSES - 1 || bytes > sizeof(struct vpmu_bpf_record) + GUEST_STACK_BYTES)
+		return -1;
+	return bpf_ringbuf_output(ring, &s->walk.sample, bytes, BPF_RB_NO_WAKEUP);
+}
+
 /* Who wants no call chains (VPMU_BPF_COOKIE_CHAINS) gets samples of guests in vpmu_guests only. */
 SEC("perf_event")
 int vpmu_sample(struct bpf_perf_event_data *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), ids = bpf_get_current_pid_tgid();
-	__u32 zero = 0, n, session = VPMU_BPF_COOKIE_SESSION(cookie);
+	__u32 zero = 0, n_stack = 0, session = VPMU_BPF_COOKIE_SESSION(cookie);
 	struct vpmu_bpf_guest_key key = {.session = session, .pid = ids >> 32};
 	struct kvm *kvm = NULL;
 	struct kvm_vcpu *vcpu = current_vcpu(&kvm);
 	const struct vpmu_bpf_guest *guest;
 	struct guest_walk *w;
+	struct scratch *s;
 	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS;
 	void *ring;
 	int miss;
@@ -91,11 +152,12 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	if (!vcpu || BPF_CORE_READ(vcpu, arch.handling_intr_from_guest) !=
 			     (cookie & VPMU_BPF_COOKIE_NMI ? KVM_HANDLING_NMI : KVM_HANDLING_IRQ))
 		return 1;
-	w = bpf_map_lookup_elem(&vpmu_walks, &zero);
+	s = bpf_map_lookup_elem(&vpmu_walks, &zero);
 	guest = bpf_map_lookup_elem(&vpmu_guests, &key);
 	ring = bpf_map_lookup_elem(&vpmu_rings, &session);
-	if (!w || !ring || (!chains && !guest))
+	if (!s || !ring || (!chains && !guest))
 		return 1;
+	w = &s->walk;
 	miss = read_registers(vcpu, w);
 	if (miss >= 0) {
 		count_miss(session, (__u32)miss);
@@ -112,15 +174,17 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	prepare_walk(kvm, w);
 	w->sample.n_frames = 0;
 	w->sample.end = VPMU_BPF_END_COMPLETE;
-	if (chains)
-		guest_walk_frames(w);
 	w->sample.task.gva = 0;
 	if (guest && w->cpu_base)
-		guest_walk_task(w, guest);
-	n = w->sample.n_frames;
-	if (n > VPMU_BPF_MAX_ADDRESSES - 1)
-		return 1;
-	if (bpf_ringbuf_output(ring, &w->sample, VPMU_BPF_SAMPLE_BYTES(n), BPF_RB_NO_WAKEUP) < 0) {
+		tell_task(w, guest);
+	if (chains && guest && w->upper && w->sample.task.gva) {
+		read_stack_registers(vcpu, &s->stack);
+		n_stack = take_stack(s, guest);
+	}
+	if (chains)
+		guest_walk_frames(w);
+	w->sample.has_stack = n_stack != 0;
+	if (send(ring, s, n_stack) < 0) {
 		count_miss(session, VPMU_BPF_MISS_ROOM);
 		return 1;
 	}

@@ -20,7 +20,9 @@ enum vpmu_bpf_end {
 	VPMU_BPF_END_ABSENT = 4,     /* RAM that the host has not got in memory just now */
 	VPMU_BPF_END_BAD_FRAME = 5,  /* the frame pointer is odd, goes down, or to the other half */
 	VPMU_BPF_END_BAD_RETURN = 6, /* no code can be at the return address */
-	VPMU_BPF_END_COUNT = 7,
+	VPMU_BPF_END_NO_UNWIND = 7,  /* the rest are user space's: no unwind table tells of that address */
+	VPMU_BPF_END_NO_STACK = 8,   /* it goes on where no stack was copied */
+	VPMU_BPF_END_COUNT = 9,
 };
 
 /* Why a sample inside a guest was left to the kernel, which records it without a chain. */
@@ -60,6 +62,12 @@ struct vpmu_bpf_guest {
 	__u64 current_offset; /* of the pointer to the running task, from the base of a CPU's own data */
 	__u32 levels;	      /* of page tables */
 	__u32 pid_offset, comm_offset, mm_offset; /* in struct task_struct; tgid is behind pid */
+	/* For kernel stacks to be copied: guest_stack.h. */
+	__u32 stack_bytes;	   /* their size; 0 = they are not */
+	__u32 stack_offset;	   /* in struct task_struct */
+	__u32 stack_padding_bytes; /* between a task's struct pt_regs and the top */
+	__u32 irq_top_bytes;	   /* from where hardirq_stack_ptr points to the top */
+	__u64 hardirq_offset;	   /* of hardirq_stack_ptr, from the base of a CPU's own data; 0 = not known */
 };
 
 /* A guest as a session knows it. */
@@ -90,13 +98,38 @@ struct vpmu_bpf_sample {
 	__u32 cpu;
 	__u8 user; /* 1 = guest user mode, 0 = guest kernel */
 	__u8 end;  /* enum vpmu_bpf_end */
-	__u16 n_frames;
+	__u8 n_frames;
+	__u8 has_stack; /* 1 = what is behind is a struct vpmu_bpf_record: frames are those of user mode, if any */
 	struct vpmu_bpf_task task;
 	__u64 frames[VPMU_BPF_MAX_ADDRESSES - 1];
 };
 _Static_assert(sizeof(struct vpmu_bpf_sample) == 88 + 126 * 8, "both sides agree on the record");
 
 #define VPMU_BPF_SAMPLE_BYTES(n_frames) (88 + (n_frames) * 8)
+
+/* The most of one kernel stack that is copied: all of it. */
+#define VPMU_BPF_STACK_BYTES 16384u
+#define VPMU_BPF_SLICES	     2
+
+/* The registers of a sample in a guest's kernel, and what its stack has: guest_stack.h. */
+struct vpmu_bpf_stack {
+	__u64 sp, bp, ax, dx, di, r10, r13;
+	__u64 task_top_gva; /* the end of the task's stack */
+	__u64 user_ip;	    /* where user mode was left; 0 = not known */
+	struct {
+		__u64 gva, n_bytes;
+	} slices[VPMU_BPF_SLICES]; /* innermost first */
+	__u32 n_slices;
+	__u8 end; /* enum vpmu_bpf_end: why a slice ends before its stack's top */
+	__u8 unused[3];
+};
+_Static_assert(sizeof(struct vpmu_bpf_stack) == 9 * 8 + 2 * 16 + 8, "both sides agree on the record");
+
+/* Behind it follow the slices' bytes. */
+struct vpmu_bpf_record {
+	struct vpmu_bpf_sample sample;
+	struct vpmu_bpf_stack stack;
+};
 
 /* A memory slot of a virtual machine, as slots.bpf.c hands it out. */
 #define VPMU_BPF_MAX_SLOTS 512

@@ -41,8 +41,10 @@ enum vpmu_chain_end {
 	VPMU_CHAIN_ABSENT = 4,	   /* the host had that page of the guest not in memory */
 	VPMU_CHAIN_BAD_FRAME = 5,  /* no frame can be there: code without frame pointers, mostly */
 	VPMU_CHAIN_BAD_RETURN = 6, /* no code can be at the return address */
+	VPMU_CHAIN_NO_UNWIND = 7,  /* the kernel's unwind tables say nothing of that address: generated code, a module that is gone */
+	VPMU_CHAIN_NO_STACK = 8,   /* it goes on where no stack was copied: that of an NMI, or more than there was room for */
 };
-#define VPMU_CHAIN_END_COUNT 7
+#define VPMU_CHAIN_END_COUNT 9
 
 struct vpmu_sample {
 	uint64_t time_ns;    /* of the recording's clock; 0 if the event has no time */

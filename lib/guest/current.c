@@ -9,8 +9,13 @@
  *
  * The symbol of a per-CPU variable is what is to be added to the base. Until 6.14 these count from 0; since 6.15 they are
  * addresses in the kernel's image, and the base makes up for it: the sum is the same.
+ *
+ * hardirq_stack_ptr, where interrupts' stack is, moved along with it. It points at the stack's topmost word since 5.12 (951c2a51ae75,
+ * "x86/irq/64: Adjust the per CPU irq stack pointer by 8"), behind it before. The top of a task's stack has a gap above the registers
+ * in kernels that can use FRED (6.9, CONFIG_X86_FRED; arch/x86/include/asm/thread_info.h, TOP_OF_KERNEL_STACK_PADDING).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "guest/confined.h"
@@ -48,6 +53,26 @@ static int ask_confined(struct confined *confined, struct vpmu_bpf_guest *ret, s
 	return 0;
 }
 
+/* Where kernel stacks are; stack_bytes stays 0 if it is not known. */
+static void describe_stacks(const struct vpmu_kernel *k, struct vpmu_bpf_guest *guest)
+{
+	unsigned int major = 0, minor = 0;
+	bool words = sscanf(k->release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 12));
+
+	if (k->types->task.stack == NO_MEMBER)
+		return;
+	guest->stack_bytes = k->types->task.stack_bytes ? k->types->task.stack_bytes : VPMU_BPF_STACK_BYTES;
+	if (guest->stack_bytes > VPMU_BPF_STACK_BYTES) /* KASAN's */
+		guest->stack_bytes = 0;
+	guest->stack_offset = k->types->task.stack;
+	guest->stack_padding_bytes = k->gva[KERNEL_FRED_ENTRY] ? 16 : 0;
+	guest->irq_top_bytes = words ? 8 : 0;
+	if (k->gva[KERNEL_PCPU_HOT] && k->types->task.hardirq_in_hot != NO_MEMBER)
+		guest->hardirq_offset = k->gva[KERNEL_PCPU_HOT] + k->types->task.hardirq_in_hot;
+	else
+		guest->hardirq_offset = k->gva[KERNEL_HARDIRQ_STACK_PTR];
+}
+
 int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr)
 {
 	int r = kernel_look_again(k, reterr);
@@ -71,6 +96,7 @@ int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct v
 		.comm_offset = k->types->task.comm,
 		.mm_offset = k->types->task.mm,
 	};
+	describe_stacks(k, ret);
 	return 0;
 }
 

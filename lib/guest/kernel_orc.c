@@ -232,6 +232,8 @@ int kernel_orc_look_again(struct kernel_orc *orc, struct vpmu_kernel *k, struct 
 	struct gathering gathering = {.kernel = k};
 	int r = k->confined ? kernel_is_confined(k, reterr) : kernel_types_load(k, reterr);
 
+	if (r == -EOPNOTSUPP) /* nor are modules to be found */
+		return 0;
 	if (r < 0)
 		return r;
 	if (k->types->module.num_orcs == NO_MEMBER || k->types->module.orcs == NO_MEMBER)

@@ -22,7 +22,7 @@ int kernel_orc_load(struct vpmu_kernel *kernel, struct kernel_orc **ret_orc, str
 struct kernel_orc *kernel_orc_free(struct kernel_orc *orc);
 DEFINE_CLEANUP(struct kernel_orc *, kernel_orc_free)
 
-/* The modules that are loaded now. Those of before stay if this fails: -ESRCH, -ESTALE, -ENOMEM, -EOPNOTSUPP. */
+/* The modules that are loaded now; none if the kernel has no type information. Those of before stay if this fails: -ESRCH, -ESTALE, -ENOMEM. */
 int kernel_orc_look_again(struct kernel_orc *orc, struct vpmu_kernel *kernel, struct vpmu_error *reterr);
 
 /* Whether, since the last look, an address was asked for that belongs to no code that was known then. */

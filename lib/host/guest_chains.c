@@ -31,12 +31,28 @@ static int refused(int code, struct vpmu_error *reterr)
 	return code;
 }
 
+static bool stack_is_whole(const struct vpmu_bpf_record *record, size_t n_bytes)
+{
+	uint64_t left = n_bytes - sizeof(*record);
+
+	if (n_bytes < sizeof(*record) || record->stack.n_slices > VPMU_BPF_SLICES)
+		return false;
+	for (uint32_t i = 0; i < record->stack.n_slices; i++) {
+		if (record->stack.slices[i].n_bytes > left)
+			return false;
+		left -= record->stack.slices[i].n_bytes;
+	}
+	return true;
+}
+
 static int on_record(void *data, void *record, size_t n_bytes)
 {
 	const struct guest_chains *chains = data;
 	const struct vpmu_bpf_sample *sample = record;
 
 	if (n_bytes < VPMU_BPF_SAMPLE_BYTES(0) || n_bytes < VPMU_BPF_SAMPLE_BYTES((size_t)sample->n_frames))
+		return 0;
+	if (sample->has_stack && !stack_is_whole(record, n_bytes))
 		return 0;
 	return chains->fn(sample, chains->data);
 }
@@ -103,6 +119,11 @@ int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_
 	if (r < 0)
 		return r;
 	return bpf_map_update_elem(map, &key, guest, BPF_ANY) < 0 ? -errno : 0;
+}
+
+bool guest_chains_take_stacks(const struct guest_chains *chains)
+{
+	return chains->seat.flavour == VPMU_BPF_FLAVOUR_SVM;
 }
 
 int guest_chains_drain(struct guest_chains *chains,

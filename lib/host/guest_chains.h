@@ -33,7 +33,13 @@ int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t even
 /* From now on samples of the guest that process @pid runs tell its task; NULL: not any more. A negative errno. */
 int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_bpf_guest *guest);
 
-/* Hands over what was sampled since the last time. Stops when @fn returns a negative number, and returns that. */
+/* Whether samples of guest kernels may bring their stacks: where the stack pointer is in memory (SVM). */
+bool guest_chains_take_stacks(const struct guest_chains *chains);
+
+/*
+ * Hands over what was sampled since the last time; what has_stack is a whole struct vpmu_bpf_record with its slices. Stops when @fn
+ * returns a negative number, and returns that.
+ */
 int guest_chains_drain(struct guest_chains *chains,
 		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
 

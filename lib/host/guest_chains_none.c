@@ -31,6 +31,12 @@ int guest_chains_know(struct guest_chains *chains, pid_t pid, const struct vpmu_
 	return -EOPNOTSUPP;
 }
 
+bool guest_chains_take_stacks(const struct guest_chains *chains)
+{
+	(void)chains;
+	return false;
+}
+
 int guest_chains_drain(struct guest_chains *chains,
 		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data)
 {

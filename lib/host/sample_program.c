@@ -131,6 +131,7 @@ static int take_seat(struct sample_program *program, struct sample_seat *ret_sea
 	*ret_seat = (struct sample_seat){
 		.program = program,
 		.session = session,
+		.flavour = program->bpf->rodata->vpmu_flavour,
 		.program_fd = bpf_program__fd(program->bpf->progs.vpmu_sample),
 		.guests_fd = bpf_map__fd(program->bpf->maps.vpmu_guests),
 		.misses_fd = bpf_map__fd(program->bpf->maps.vpmu_misses),

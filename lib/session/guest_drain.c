@@ -8,6 +8,7 @@
  */
 #include "host/guest_chains.h"
 #include "session/guest_sample.h"
+#include "session/guest_unwind.h"
 #include "session/session.h"
 #include "util/log.h"
 #include "util/strbuf.h"
@@ -43,6 +44,8 @@ static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
 	struct drain *drain = data;
 	struct target *target = find_target(drain, sample->event_id);
 	union guest_sample_record record;
+	struct guest_chain chain;
+	bool chains = drain->session->plan.chains;
 	bool on_cpu = target && target->cpu >= 0;
 	uint32_t guest, vcpu, task = GUEST_TASK_NONE;
 
@@ -54,8 +57,10 @@ static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
 	if (guest != VPMU_NO_GUEST && sample->task.gva)
 		task = guest_tasks_note(drain->session->tasks, guest, &sample->task, sample->user ? sample->ip : 0,
 					drain->now_ns);
+	if (chains)
+		guest_unwind(guest == VPMU_NO_GUEST ? NULL : drain->session->roster.guests.items[guest]->orc, sample, &chain);
 	guest_sample_write(sample, on_cpu ? (pid_t)sample->pid : target->pid,
-			   on_cpu ? (pid_t)sample->tid : target->tid, drain->session->plan.chains, task, &record);
+			   on_cpu ? (pid_t)sample->tid : target->tid, chains ? &chain : NULL, task, &record);
 	return intake_records(&drain->session->intake, target, &record, record.sample.header.size);
 }
 

@@ -3,12 +3,14 @@
 #include <time.h>
 
 #include "guest/current.h"
+#include "guest/kernel_orc.h"
 #include "host/guest_chains.h"
 #include "session/guest_kernels.h"
 #include "util/log.h"
 
 #define CHECK_NS     1000000000ull
 #define RETRY_NS     10000000000ull /* a guest may be in its firmware yet; twice as long each time */
+#define MODULES_MAX_NS 64000000000ull /* from CHECK_NS on, twice as long each time */
 #define RETRY_MAX_NS 160000000000ull
 #define BEGIN_NS     1000000000ull /* a tenth of that is usual */
 #define BEGIN_GUESTS 8
@@ -26,10 +28,40 @@ static bool has_program(struct vpmu_session *session)
 	return true;
 }
 
+/* Kernel stacks are worth copying if they can be unwound. */
+static void prepare_unwinding(struct vpmu_session *session, struct roster_guest *guest, struct vpmu_kernel *kernel,
+			      struct vpmu_bpf_guest *facts)
+{
+	struct vpmu_error error = {};
+
+	guest->orc = kernel_orc_free(guest->orc);
+	if (facts->stack_bytes && session->plan.walks_guests && guest_chains_take_stacks(session->plan.guest_chains) &&
+	    kernel_orc_load(kernel, &guest->orc, &error) < 0)
+		log_debug("guest '%s': its kernel's call chains are walked by frame pointers: %s", guest->info.name, error.text);
+	if (guest->orc)
+		log_debug("guest '%s': its kernel's call chains are unwound by its tables (ORC)", guest->info.name);
+	else
+		facts->stack_bytes = 0;
+	guest->modules_at_ns = guest->modules_wait_ns = 0;
+}
+
+/* Code that is not known may be that of modules which were loaded meanwhile. */
+static void look_for_modules(struct roster_guest *guest, struct vpmu_kernel *kernel, uint64_t now_ns)
+{
+	if (!guest->orc || !kernel_orc_missed(guest->orc) || now_ns < guest->modules_at_ns)
+		return;
+	(void)kernel_orc_look_again(guest->orc, kernel, NULL);
+	guest->modules_wait_ns = guest->modules_wait_ns ? guest->modules_wait_ns * 2 : CHECK_NS;
+	if (guest->modules_wait_ns > MODULES_MAX_NS)
+		guest->modules_wait_ns = MODULES_MAX_NS;
+	guest->modules_at_ns = now_ns + guest->modules_wait_ns;
+}
+
 /* 0, or what kept us: -EAGAIN: not known yet. */
 static int tell_program(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr)
 {
 	struct vpmu_kernel *kernel = symbolizer_guest_kernel(session->symbolizer, index);
+	struct roster_guest *guest = session->roster.guests.items[index];
 	struct vpmu_bpf_guest facts;
 	int r;
 
@@ -38,10 +70,10 @@ static int tell_program(struct vpmu_session *session, uint32_t index, struct vpm
 	r = current_describe(kernel, &facts, reterr);
 	if (r == 0 && !has_program(session))
 		return 0;
-	if (r == 0)
-		r = guest_chains_know(session->plan.guest_chains, session->roster.guests.items[index]->info.pid,
-				      &facts);
-	return r;
+	if (r < 0)
+		return r;
+	prepare_unwinding(session, guest, kernel, &facts);
+	return guest_chains_know(session->plan.guest_chains, guest->info.pid, &facts);
 }
 
 static void look_for(struct vpmu_session *session, uint32_t index, uint64_t now_ns)
@@ -72,8 +104,10 @@ static void check(struct vpmu_session *session, uint32_t index, uint64_t now_ns)
 	struct vpmu_kernel *kernel = symbolizer_guest_kernel(session->symbolizer, index);
 
 	guest->look_at_ns = now_ns + CHECK_NS;
-	if (kernel && kernel_look_again(kernel, NULL) == 0)
+	if (kernel && kernel_look_again(kernel, NULL) == 0) {
+		look_for_modules(guest, kernel, now_ns);
 		return;
+	}
 	guest_kernels_forget(session, index);
 	symbolizer_guest_look_again(session->symbolizer, index);
 }
@@ -89,6 +123,7 @@ void guest_kernels_forget(struct vpmu_session *session, uint32_t index)
 	if (guest->tasks_known && session->plan.guest_chains)
 		(void)guest_chains_know(session->plan.guest_chains, guest->info.pid, NULL);
 	guest->tasks_known = false;
+	guest->orc = kernel_orc_free(guest->orc);
 }
 
 static bool any_is_looked_for(const struct vpmu_session *session)

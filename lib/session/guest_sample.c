@@ -11,6 +11,8 @@ _Static_assert((int)VPMU_CHAIN_COMPLETE == VPMU_BPF_END_COMPLETE &&
 		       (int)VPMU_CHAIN_ABSENT == VPMU_BPF_END_ABSENT &&
 		       (int)VPMU_CHAIN_BAD_FRAME == VPMU_BPF_END_BAD_FRAME &&
 		       (int)VPMU_CHAIN_BAD_RETURN == VPMU_BPF_END_BAD_RETURN &&
+		       (int)VPMU_CHAIN_NO_UNWIND == VPMU_BPF_END_NO_UNWIND &&
+		       (int)VPMU_CHAIN_NO_STACK == VPMU_BPF_END_NO_STACK &&
 		       (int)VPMU_CHAIN_END_COUNT == VPMU_BPF_END_COUNT,
 	       "the program's ends are the library's");
 
@@ -19,10 +21,9 @@ static bool is_cut(uint64_t word)
 	return word - VPMU_CONTEXT_CUT < VPMU_CHAIN_END_COUNT;
 }
 
-void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, bool chain, uint32_t task,
+void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, const struct guest_chain *chain, uint32_t task,
 			union guest_sample_record *ret)
 {
-	size_t n = MIN(from->n_frames, VPMU_BPF_MAX_ADDRESSES - 1u);
 	uint64_t *end = chain ? ret->sample.chain : &ret->sample.n_chain;
 
 	ret->sample = (struct plan_sample){
@@ -39,13 +40,13 @@ void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid
 		.period = from->period,
 	};
 	if (chain) {
-		ret->sample.n_chain = 2 + n;
+		ret->sample.n_chain = 2 + chain->n;
 		*end++ = from->user ? VPMU_CONTEXT_USER : VPMU_CONTEXT_KERNEL;
 		*end++ = from->ip;
-		memcpy(end, from->frames, n * sizeof(*end));
-		end += n;
-		if (from->end != VPMU_BPF_END_COMPLETE)
-			*end++ = VPMU_CONTEXT_CUT + from->end;
+		memcpy(end, chain->words, chain->n * sizeof(*end));
+		end += chain->n;
+		if (chain->end != VPMU_CHAIN_COMPLETE)
+			*end++ = VPMU_CONTEXT_CUT + chain->end;
 	}
 	if (task != GUEST_TASK_NONE)
 		*end++ = GUEST_SAMPLE_TASK_MARK | task;
@@ -83,6 +84,20 @@ void guest_sample_describe(const struct perf_event_header *record, const struct 
 	sample->space = view.space;
 }
 
+/* Addresses, but for one marker at most, where a kernel's chain goes on in user mode. */
+static bool turn_markers(uint64_t *words, size_t n, bool user)
+{
+	for (size_t i = 2; i < n; i++) {
+		if (words[i] < VPMU_CONTEXT_MAX)
+			continue;
+		if (user || words[i] != VPMU_CONTEXT_USER || i + 1 == n)
+			return false;
+		words[i] = VPMU_CONTEXT_GUEST_USER;
+		user = true;
+	}
+	return true;
+}
+
 size_t guest_sample_read(const struct perf_event_header *record, const uint64_t *words, size_t n,
 			 uint64_t into[GUEST_SAMPLE_WORDS])
 {
@@ -95,6 +110,8 @@ size_t guest_sample_read(const struct perf_event_header *record, const uint64_t 
 		return 0;
 	memcpy(into, words, n * sizeof(*words));
 	into[0] = user ? VPMU_CONTEXT_GUEST_USER : VPMU_CONTEXT_GUEST_KERNEL;
+	if (!turn_markers(into, n, user))
+		return 0;
 	/* One word more, and nothing but the task behind it. */
 	if (guest_sample_task(record) != GUEST_TASK_NONE)
 		end -= sizeof(*words);

@@ -11,6 +11,8 @@
  *
  *	cpumode GUEST_USER: … | n | CONTEXT_USER | ip | return address … | [VPMU_CONTEXT_CUT + why] | [task]
  *
+ * A kernel's chain has CONTEXT_KERNEL, and then CONTEXT_USER where it goes on in user mode.
+ *
  * The last words stand behind the n words of the chain, where perf does not look: one is there if the walk did
  * not reach the outermost frame (inside the chain perf would drop everything because of it), the other if it is known which of
  * the guest's tasks ran: its number (session/guest_tasks.h) under a mark that no address, no marker and no period has. It stands
@@ -22,10 +24,11 @@
 #include "bpf/vpmu_bpf.h"
 #include "format/perf_record.h"
 #include "session/guest_tasks.h"
+#include "session/guest_unwind.h"
 #include "session/plan.h"
 
-/* The marker, the addresses, and the words behind them. */
-#define GUEST_SAMPLE_WORDS (VPMU_BPF_MAX_ADDRESSES + 3)
+/* The markers, the addresses, and the words behind them. */
+#define GUEST_SAMPLE_WORDS (VPMU_BPF_MAX_ADDRESSES + 4)
 
 #define GUEST_SAMPLE_TASK_MARK 0x76706d7500000000u /* "vpmu" */
 
@@ -34,8 +37,8 @@ union guest_sample_record {
 	uint64_t words[(sizeof(struct plan_sample) / sizeof(uint64_t)) + GUEST_SAMPLE_WORDS];
 };
 
-/* @from as a record of the plan's events. @chain: they have room for one. @task: a number, or GUEST_TASK_NONE. */
-void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, bool chain, uint32_t task,
+/* @from as a record of the plan's events. @chain: its chain; NULL = they have no room for one. @task: a number, or GUEST_TASK_NONE. */
+void guest_sample_write(const struct vpmu_bpf_sample *from, pid_t pid, pid_t tid, const struct guest_chain *chain, uint32_t task,
 			union guest_sample_record *ret_record);
 
 /* The task of a sample in our own recordings: its number, GUEST_TASK_NONE if it has none. */

@@ -67,30 +67,33 @@ static void note_chain_hits(struct intake *intake, const struct plan_sample *sam
 	}
 }
 
-/* A guest's chain, as guest_sample_read() gave it. */
-static void note_guest_hits(struct intake *intake, uint32_t guest, const uint64_t *chain, size_t n)
+/* A guest's chain, as guest_sample_read() gave it. @space: of its user addresses; SPACE_NONE = not known. */
+static void note_guest_hits(struct intake *intake, uint32_t guest, uint32_t space, const uint64_t *chain, size_t n)
 {
-	for (size_t i = 1; i < n; i++)
-		if (chain[i] < VPMU_CONTEXT_MAX)
-			hits_guest(&intake->hits, guest, chain[0] == VPMU_CONTEXT_GUEST_USER, chain[i]);
+	bool user = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (chain[i] >= VPMU_CONTEXT_MAX)
+			user = chain[i] == VPMU_CONTEXT_GUEST_USER;
+		else if (user && space != SPACE_NONE)
+			hits_guest_user(&intake->hits, space, chain[i]);
+		else
+			hits_guest(&intake->hits, guest, user, chain[i]);
+	}
 }
 
 static void note_guest_hit(struct intake *intake, const struct plan_sample *sample, uint32_t guest,
 			   enum vpmu_side side, const uint64_t *guest_chain, size_t n_guest_chain)
 {
-	struct guest_task_view task;
+	struct guest_task_view task = {.space = SPACE_NONE};
 	bool user = side == VPMU_SIDE_GUEST_USER;
 
-	if (user && guest_tasks_at(intake->tasks, guest_sample_task(&sample->header), &task)) {
+	(void)guest_tasks_at(intake->tasks, guest_sample_task(&sample->header), &task);
+	if (user && task.space != SPACE_NONE)
 		hits_guest_user(&intake->hits, task.space, sample->ip);
-		for (size_t i = 1; i < n_guest_chain; i++)
-			if (guest_chain[i] < VPMU_CONTEXT_MAX)
-				hits_guest_user(&intake->hits, task.space, guest_chain[i]);
-		return;
-	}
-	hits_guest(&intake->hits, guest, user, sample->ip);
-	if (n_guest_chain)
-		note_guest_hits(intake, guest, guest_chain, n_guest_chain);
+	else
+		hits_guest(&intake->hits, guest, user, sample->ip);
+	note_guest_hits(intake, guest, task.space, guest_chain, n_guest_chain);
 }
 
 static void note_hit(struct intake *intake, const struct plan_sample *sample, uint32_t guest, enum vpmu_side side,

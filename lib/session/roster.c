@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest/kernel_orc.h"
 #include "session/roster.h"
 #include "util/cleanup.h"
 #include "util/macro.h"
@@ -15,6 +16,7 @@ static struct roster_guest *guest_free(struct roster_guest *guest)
 		return NULL;
 	if (guest->proc_fd >= 0)
 		close(guest->proc_fd);
+	kernel_orc_free(guest->orc);
 	free((char *)guest->info.name);
 	free((char *)guest->info.uuid);
 	free((char *)guest->info.exe);

@@ -13,6 +13,8 @@
 #include "session/tasks.h"
 #include "util/vec.h"
 
+struct kernel_orc;
+
 struct roster_guest {
 	struct vpmu_guest_info
 		info; /* strings and vcpus are owned; proc_fd tells whether it lives */
@@ -26,6 +28,8 @@ struct roster_guest {
 	bool told_gone;		       /* the symbolizer knows that it is dead */
 	bool tasks_known;	       /* guest_kernels.c's, as the next two: samples tell their task */
 	uint64_t look_at_ns, retry_ns;
+	struct kernel_orc *orc; /* the kernel's unwind tables; NULL = not known, or it has none */
+	uint64_t modules_at_ns, modules_wait_ns; /* when to look for more of them */
 	struct tasks threads;			 /* when last looked at */
 	uint32_t looks_unsettled, looks_at_same; /* follow.c's */
 };

@@ -55,7 +55,8 @@ VPMU_API const char *vpmu_chain_end_name(enum vpmu_chain_end end)
 		[VPMU_CHAIN_COMPLETE] = "complete",	[VPMU_CHAIN_DEPTH] = "depth",
 		[VPMU_CHAIN_NO_MAPPING] = "no-mapping", [VPMU_CHAIN_NO_MEMORY] = "no-memory",
 		[VPMU_CHAIN_ABSENT] = "absent",		[VPMU_CHAIN_BAD_FRAME] = "bad-frame",
-		[VPMU_CHAIN_BAD_RETURN] = "bad-return",
+		[VPMU_CHAIN_BAD_RETURN] = "bad-return", [VPMU_CHAIN_NO_UNWIND] = "no-unwind",
+		[VPMU_CHAIN_NO_STACK] = "no-stack",
 	};
 
 	return NAME_OF(names, end);

@@ -1,15 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The walk along a guest's frames (bpf/guest_walk.h) on guest memory that is all made up: a head with the registers, and behind it
- * the RAM, page tables included.
+ * The walk along a guest's frames (bpf/guest_walk.h) and the copy of its kernel's stack (bpf/guest_stack.h) on guest memory that is all made
+ * up: a head with the registers, and behind it the RAM, page tables included.
  */
 #include "bpf/guest_ram.h"
+#include "bpf/guest_stack.h"
 #include "fuzz.h"
 
 struct head {
 	uint64_t cr3, bp, absent_gpa, ip;
 	uint8_t lower, five_levels, reserved[6];
 };
+
+/* Bits of the same head stand for what is known of the kernel. */
+static void copy_stack(struct guest_walk *walk, const struct head *head)
+{
+	struct vpmu_bpf_guest guest = {
+		.kernel_cr3 = head->cr3,
+		.levels = head->five_levels & 2 ? 5 : 4,
+		.stack_bytes = VPMU_BPF_STACK_BYTES,
+		.stack_offset = (__u32)head->absent_gpa,
+		.hardirq_offset = head->ip,
+		.irq_top_bytes = head->five_levels & 4 ? 8 : 0,
+		.stack_padding_bytes = head->five_levels & 8 ? 16 : 0,
+	};
+	struct vpmu_bpf_stack stack = {.sp = head->bp};
+	uint8_t *bytes = malloc(GUEST_STACK_BYTES);
+	struct guest_stack_copy copy;
+	uint64_t all = 0;
+	uint32_t n;
+
+	HOLDS(bytes);
+	walk->sample.task.gva = head->ip;
+	walk->sample.task.mm_gva = 1;
+	walk->memory.reads = 0;
+	n = guest_copy_stack(walk, &guest, &stack, &copy, bytes);
+	HOLDS(n <= GUEST_STACK_BYTES && stack.n_slices <= VPMU_BPF_SLICES);
+	for (uint32_t i = 0; i < stack.n_slices; i++)
+		all += stack.slices[i].n_bytes;
+	HOLDS(all == n);
+	HOLDS(walk->memory.reads <= GUEST_STACK_STEPS * 6);
+	(void)guest_user_registers(walk, &guest, &stack, bytes, n);
+	touch(bytes, n);
+	free(bytes);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					.mm_offset = (__u32)(head.ip >> 16),
 				});
 	HOLDS(walk.memory.reads <= (VPMU_BPF_MAX_ADDRESSES + 5) * 12);
+	copy_stack(&walk, &head);
 	free(walk.memory.ram);
 	return 0;
 }

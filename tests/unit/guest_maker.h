@@ -35,9 +35,12 @@ static inline void ram_put(uint64_t gpa, uint64_t value)
 	memcpy(ram + gpa, &value, 8);
 }
 
-static inline void guest_make(const struct kallsyms_form *form, unsigned int levels)
+#define MADE_MORE_MAX 10
+
+/* @more: further symbols, up to MADE_MORE_MAX; NULL = none. */
+static inline void guest_make_with(const struct kallsyms_form *form, unsigned int levels, const struct kallsyms_extra *more)
 {
-	static const struct kallsyms_extra extra[] = {
+	struct kallsyms_extra extra[5 + MADE_MORE_MAX] = {
 		{"Tlinux_banner", MADE_TEXT_GVA + MADE_BANNER_AT},
 		{"Dinit_top_pgt", MADE_TEXT_GVA + MADE_ROOT_AT},
 		{"r__start_notes", MADE_TEXT_GVA + MADE_NOTES_AT},
@@ -48,6 +51,10 @@ static inline void guest_make(const struct kallsyms_form *form, unsigned int lev
 	struct kallsyms_form with_extra = *form;
 	uint64_t first = (MADE_TEXT_GVA & 0x3fffffff) >> 21, root = MADE_TEXT_GPA + MADE_ROOT_AT;
 
+	for (size_t i = 0; more && more[i].name; i++) {
+		CHECK(i < MADE_MORE_MAX);
+		extra[4 + i] = more[i];
+	}
 	memset(ram, 0, sizeof(ram));
 	with_extra.extra = extra;
 	make_kallsyms(&with_extra, MADE_TEXT_GVA + MADE_SYMBOLS_AT, MADE_TEXT_GVA,
@@ -63,6 +70,11 @@ static inline void guest_make(const struct kallsyms_form *form, unsigned int lev
 	ram_put(root + 511 * 8, (levels == 5 ? MADE_LEVEL4_GPA : MADE_LEVEL3_GPA) | TABLE_ENTRY);
 	if (levels == 5)
 		ram_put(MADE_LEVEL4_GPA + 511 * 8, MADE_LEVEL3_GPA | TABLE_ENTRY);
+}
+
+static inline void guest_make(const struct kallsyms_form *form, unsigned int levels)
+{
+	guest_make_with(form, levels, NULL);
 }
 
 /* Writes `ram` to an unlinked file; its path. The descriptor is *ret_fd. */

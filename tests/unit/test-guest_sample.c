@@ -6,12 +6,20 @@ static struct vpmu_bpf_sample a_sample(unsigned int n, enum vpmu_bpf_end end)
 {
 	struct vpmu_bpf_sample sample = {
 		.event_id = 7, .time_ns = 1234, .ip = 0x401005, .period = 1001001, .cpu = 1, .user = 1,
-		.end = (__u8)end, .n_frames = (__u16)n,
+		.end = (__u8)end, .n_frames = (__u8)n,
 	};
 
 	for (unsigned int i = 0; i < n; i++)
 		sample.frames[i] = 0x402000 + i;
 	return sample;
+}
+
+static struct guest_chain chain_of(const struct vpmu_bpf_sample *sample)
+{
+	struct guest_chain chain;
+
+	guest_unwind(NULL, sample, &chain);
+	return chain;
 }
 
 static size_t read_back(const union guest_sample_record *record, uint64_t *chain)
@@ -22,11 +30,12 @@ static size_t read_back(const union guest_sample_record *record, uint64_t *chain
 TEST(what_is_written_is_read_back)
 {
 	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);
+	struct guest_chain written = chain_of(&sample);
 	uint64_t chain[GUEST_SAMPLE_WORDS];
 	struct vpmu_coverage coverage = {};
 	union guest_sample_record record;
 
-	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
 	CHECK_EQ(record.sample.header.misc, PERF_RECORD_MISC_GUEST_USER);
 	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 5 * 8);
 	CHECK_EQ(record.sample.pid, 10);
@@ -45,12 +54,13 @@ TEST(what_is_written_is_read_back)
 TEST(a_cut_chain_says_why_where_perf_does_not_look)
 {
 	struct vpmu_bpf_sample sample = a_sample(126, VPMU_BPF_END_DEPTH);
+	struct guest_chain written = chain_of(&sample);
 	uint64_t chain[GUEST_SAMPLE_WORDS];
 	struct vpmu_coverage coverage = {};
 	union guest_sample_record record;
 
 	sample.user = 0;
-	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
 	CHECK_EQ(record.sample.n_chain, 128);
 	CHECK_EQ(record.sample.header.size, sizeof(record.sample) + 129 * 8);
 	CHECK_EQ(read_back(&record, chain), 129);
@@ -61,13 +71,42 @@ TEST(a_cut_chain_says_why_where_perf_does_not_look)
 	CHECK_EQ(coverage.truncated_chains, 1);
 }
 
-TEST(chains_of_the_kernel_are_left_alone)
+TEST(a_kernels_chain_may_go_on_in_user_mode)
 {
-	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);
+	struct vpmu_bpf_sample sample = a_sample(0, VPMU_BPF_END_COMPLETE);
+	struct guest_chain written = {.words = {0xffffffff81000010, VPMU_CONTEXT_USER, 0x401000, 0x402000}, .n = 4};
 	uint64_t chain[GUEST_SAMPLE_WORDS];
 	union guest_sample_record record;
 
-	guest_sample_write(&sample, 10, 11, true, GUEST_TASK_NONE, &record);
+	sample.user = 0;
+	sample.ip = 0xffffffff81000000;
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
+	CHECK_EQ(record.sample.chain[3], VPMU_CONTEXT_USER); /* what perf takes */
+	CHECK_EQ(read_back(&record, chain), 6);
+	CHECK_EQ(chain[0], VPMU_CONTEXT_GUEST_KERNEL);
+	CHECK_EQ(chain[3], VPMU_CONTEXT_GUEST_USER);
+	CHECK_EQ(chain[5], 0x402000);
+	/* Nothing behind it, another marker, or from user mode: none of ours. */
+	written.n = 2;
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
+	CHECK_EQ(read_back(&record, chain), 0);
+	written = (struct guest_chain){.words = {VPMU_CONTEXT_KERNEL, 1}, .n = 2};
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
+	CHECK_EQ(read_back(&record, chain), 0);
+	written.words[0] = VPMU_CONTEXT_USER;
+	sample.user = 1;
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
+	CHECK_EQ(read_back(&record, chain), 0);
+}
+
+TEST(chains_of_the_kernel_are_left_alone)
+{
+	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);
+	struct guest_chain written = chain_of(&sample);
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	union guest_sample_record record;
+
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
 	record.sample.header.misc = PERF_RECORD_MISC_USER;
 	CHECK_EQ(read_back(&record, chain), 0);
 	/* An unpatched kernel's chain of a guest sample: two markers. */
@@ -85,23 +124,25 @@ TEST(chains_of_the_kernel_are_left_alone)
 TEST(a_task_stands_behind_everything)
 {
 	struct vpmu_bpf_sample sample = a_sample(126, VPMU_BPF_END_DEPTH);
+	struct guest_chain written = chain_of(&sample);
 	uint64_t chain[GUEST_SAMPLE_WORDS];
 	union guest_sample_record record;
 
-	guest_sample_write(&sample, 10, 11, true, 77, &record);
+	guest_sample_write(&sample, 10, 11, &written, 77, &record);
 	CHECK(record.sample.header.size <= sizeof(record));
 	CHECK_EQ(guest_sample_task(&record.sample.header), 77);
 	CHECK_EQ(read_back(&record, chain), 129);
 	CHECK_EQ(chain[128], VPMU_CONTEXT_CUT + VPMU_CHAIN_DEPTH);
 	sample.end = VPMU_BPF_END_COMPLETE;
-	guest_sample_write(&sample, 10, 11, true, 0, &record);
+	written = chain_of(&sample);
+	guest_sample_write(&sample, 10, 11, &written, 0, &record);
 	CHECK_EQ(guest_sample_task(&record.sample.header), 0);
 	CHECK_EQ(read_back(&record, chain), 128);
 	/* Without chains the kernel's samples end with the period. */
-	guest_sample_write(&sample, 10, 11, false, GUEST_TASK_NONE, &record);
+	guest_sample_write(&sample, 10, 11, NULL, GUEST_TASK_NONE, &record);
 	CHECK_EQ(record.sample.header.size, offsetof(struct plan_sample, n_chain));
 	CHECK_EQ(guest_sample_task(&record.sample.header), GUEST_TASK_NONE);
-	guest_sample_write(&sample, 10, 11, false, 5, &record);
+	guest_sample_write(&sample, 10, 11, NULL, 5, &record);
 	CHECK_EQ(record.sample.header.size, offsetof(struct plan_sample, n_chain) + 8);
 	CHECK_EQ(guest_sample_task(&record.sample.header), 5);
 	record.sample.header.misc = PERF_RECORD_MISC_USER;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bpf/guest_stack.h on made-up memory: which parts of which stacks are copied, and that whatever cannot be had leaves a reason and nothing
+ * worse.
+ */
+#include "guest_pages.h"
+#include "bpf/guest_stack.h"
+#include "unit/test.h"
+
+#define CPU_BASE  0xffff888000100000u
+#define TASK	  0xffff888000300000u
+#define STACK	  0xffffc90000010000u
+#define IRQ_STACK 0xffffc90000200000u /* stacks that interrupts come on need not be aligned to their size */
+#define SIZE	  16384u
+#define TOP	  (STACK + SIZE)
+
+static const struct vpmu_bpf_guest facts = {
+	.kernel_cr3 = PAGE(1), .levels = 4, .stack_bytes = SIZE, .stack_offset = 0x20, .irq_top_bytes = 8, .hardirq_offset = 0x40,
+};
+
+struct copy {
+	struct guest_walk *walk;
+	struct vpmu_bpf_stack stack;
+	struct guest_stack_copy copy;
+	uint8_t bytes[GUEST_STACK_BYTES];
+	uint32_t n;
+};
+
+/* A process that was in user mode at 0x401000, with @sp on whichever stack; every word of a stack is its address but for those. */
+static struct copy *new_copy(uint64_t sp)
+{
+	struct copy *c = calloc(1, sizeof(*c));
+	struct guest_walk *w = c->walk = new_guest();
+
+	map_page(w, CPU_BASE, PAGE(32), 12);
+	map_page(w, TASK, PAGE(33), 12);
+	for (unsigned int i = 0; i < SIZE / 4096; i++) {
+		map_page(w, STACK + PAGE(i), PAGE(40 + i), 12);
+		map_page(w, IRQ_STACK + PAGE(i), PAGE(50 + i), 12);
+	}
+	for (uint64_t at = 0; at < SIZE; at += 8) {
+		put(w, PAGE(40) + at, STACK + at);
+		put(w, PAGE(50) + at, IRQ_STACK + at);
+	}
+	put(w, PAGE(33) + 0x20, STACK);
+	put(w, PAGE(32) + 0x40, IRQ_STACK + SIZE - 8);
+	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_IP, 0x401000);
+	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_CS, 0x33);
+	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_BP, 0x7ffd1000);
+	w->cpu_base = CPU_BASE;
+	w->sample.task.gva = TASK;
+	w->sample.task.mm_gva = TASK;
+	c->stack.sp = sp;
+	return c;
+}
+
+static void take(struct copy *c, const struct vpmu_bpf_guest *guest)
+{
+	c->n = guest_copy_stack(c->walk, guest, &c->stack, &c->copy, c->bytes);
+}
+
+static void free_copy(struct copy *c)
+{
+	free_guest(c->walk);
+	free(c);
+}
+
+static uint64_t word(const struct copy *c, uint64_t at)
+{
+	uint64_t value;
+
+	memcpy(&value, c->bytes + at, 8);
+	return value;
+}
+
+#define CHECK_SLICE(c, i, from, n)                                                                 \
+	do {                                                                                       \
+		CHECK_EQ((c)->stack.slices[i].gva, from);                                          \
+		CHECK_EQ((c)->stack.slices[i].n_bytes, n);                                         \
+	} while (0)
+
+TEST(a_tasks_stack_is_copied_from_the_stack_pointer_to_its_top)
+{
+	struct copy *c = new_copy(TOP - 5000);
+
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+	CHECK_EQ(c->stack.n_slices, 1);
+	CHECK_SLICE(c, 0, TOP - 5000, 5000);
+	CHECK_EQ(c->n, 5000);
+	CHECK_EQ(word(c, 0), TOP - 5000);
+	CHECK_EQ(word(c, 4992), TOP - 8);
+	CHECK_EQ(c->stack.task_top_gva, TOP);
+	free_copy(c);
+}
+
+TEST(a_full_stack_fits)
+{
+	struct copy *c = new_copy(STACK);
+
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+	CHECK_SLICE(c, 0, STACK, SIZE);
+	CHECK_EQ(word(c, 0), STACK);
+	free_copy(c);
+}
+
+TEST(from_the_interrupts_stack_the_task_that_was_interrupted_is_found)
+{
+	for (uint32_t words = 0; words <= 1; words++) {
+		struct copy *c = new_copy(IRQ_STACK + SIZE - 256);
+		struct vpmu_bpf_guest guest = facts;
+
+		guest.irq_top_bytes = words ? 8 : 0;
+		put(c->walk, PAGE(32) + 0x40, IRQ_STACK + SIZE - guest.irq_top_bytes);
+		put(c->walk, PAGE(54) - 8, TOP - 1024);
+		take(c, &guest);
+		CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+		CHECK_EQ(c->stack.n_slices, 2);
+		CHECK_SLICE(c, 0, IRQ_STACK + SIZE - 256, 256);
+		CHECK_SLICE(c, 1, TOP - 1024, 1024);
+		CHECK_EQ(word(c, 256), TOP - 1024);
+		CHECK(guest_user_registers(c->walk, &guest, &c->stack, c->bytes, c->n));
+		CHECK_EQ(c->stack.user_ip, 0x401000);
+		free_copy(c);
+	}
+}
+
+TEST(two_stacks_that_do_not_fit_are_cut)
+{
+	struct copy *c = new_copy(IRQ_STACK);
+
+	put(c->walk, PAGE(54) - 8, STACK + 16);
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_NO_STACK);
+	CHECK_SLICE(c, 0, IRQ_STACK, SIZE);
+	CHECK(c->n <= GUEST_STACK_BYTES);
+	CHECK(!guest_user_registers(c->walk, &facts, &c->stack, c->bytes, c->n));
+	free_copy(c);
+}
+
+TEST(a_stack_that_nobody_knows_is_not_copied)
+{
+	static const uint64_t elsewhere[] = {0, 8, STACK - 8, TOP, IRQ_STACK - 8, IRQ_STACK + SIZE, UINT64_MAX};
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++) {
+		struct copy *c = new_copy(elsewhere[i]);
+
+		take(c, &facts);
+		CHECK_EQ(c->n, 0);
+		CHECK_EQ(c->stack.n_slices, 0);
+		free_copy(c);
+	}
+}
+
+TEST(what_is_not_there_cuts_the_copy_with_its_reason)
+{
+	struct copy *c = new_copy(TOP - 5000);
+
+	c->walk->memory.absent_gpa = PAGE(43);
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_ABSENT);
+	CHECK_SLICE(c, 0, TOP - 5000, 5000 - 4096);
+	CHECK(!guest_user_registers(c->walk, &facts, &c->stack, c->bytes, c->n));
+	c->walk->memory.absent_gpa = PAGE(33);
+	take(c, &facts);
+	CHECK_EQ(c->n, 0);
+	free_copy(c);
+}
+
+TEST(user_mode_goes_on_where_it_was_left)
+{
+	struct copy *c = new_copy(TOP - 512);
+	struct vpmu_bpf_guest guest = facts;
+
+	take(c, &guest);
+	CHECK(guest_user_registers(c->walk, &guest, &c->stack, c->bytes, c->n));
+	CHECK_EQ(c->stack.user_ip, 0x401000);
+	CHECK_EQ(c->walk->bp, 0x7ffd1000);
+	put(c->walk, PAGE(44) - PT_REGS_BYTES + PT_REGS_CS, 0x10); /* it was the kernel that was interrupted */
+	take(c, &guest);
+	CHECK(!guest_user_registers(c->walk, &guest, &c->stack, c->bytes, c->n));
+	put(c->walk, PAGE(44) - PT_REGS_BYTES + PT_REGS_CS, 0x33);
+	guest.stack_padding_bytes = 16; /* they lie lower */
+	take(c, &guest);
+	CHECK(!guest_user_registers(c->walk, &guest, &c->stack, c->bytes, c->n));
+	c->walk->sample.task.mm_gva = 0;
+	take(c, &facts);
+	CHECK(!guest_user_registers(c->walk, &facts, &c->stack, c->bytes, c->n));
+	free_copy(c);
+}
+
+int main(void)
+{
+	return test_main();
+}
