@@ -7,9 +7,10 @@ image=$1 vpmu=$2 program=$3 runner=$4
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 
-# The program, and an init that starts it, go behind what is in the guest's file system already.
+# The programs, and an init that starts them, go behind what is in the guest's file system already.
 mkdir -p $out/root/opt
 cp "$program" $out/root/opt/three
+cp "$(dirname "$program")/callers" $out/root/opt/callers
 cp "$runner" $out/root/opt/runner
 for file in $(ldd "$runner" | grep -o '/[^ ]*'); do
 	mkdir -p "$out/root$(dirname "$file")"
@@ -40,6 +41,7 @@ say "recorded"
 "$vpmu" report -i $out/three.data --guest-root $out/root --sort side,process,dso,symbol --limit 20
 "$vpmu" script -i $out/three.data --guest-root $out/root --json > $out/three.json
 "$here/check-processes.py" $out/three.json $out/console
+"$here/check-chains.py" $out/three.json
 
 say "without call chains"
 "$vpmu" record three -d 4s -o $out/flat.data

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Which of a guest's processes was sampled, and where in its program: a Debian guest in the emulated node (truth.sh), whose kernel
-# was moved by KASLR, runs three processes of a known static program. Nothing is told to vpmu but, for the program's symbols,
-# where its file is, and then, on this machine, which debuginfod to ask: the build-id is out of the guest's memory.
+# was moved by KASLR, runs three processes of a known static program, and one that spends its time in the kernel. Nothing is
+# told to vpmu but, for the programs' symbols, where their files are, and then, on this machine, which debuginfod to ask: the build-id is
+# out of the guest's memory.
 here=$(dirname "$(realpath "$0")")
 . "$here/node-lab.sh"
 
 program=$LAB/../node/three
 runner=$LAB/../node/runner
-[ -e "$program" ] || skip "the guest's program was not built: no static C library"
+[ -e "$program" ] && [ -e "${program%three}callers" ] || skip "the guest's programs were not built: no static C library"
 VPMU_LAB_OUT=$(mktemp -d "$image/processes.XXXXXX")
 export VPMU_LAB_OUT
 server=
