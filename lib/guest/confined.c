@@ -20,7 +20,10 @@
 #define FIND_EACH_GIB_NS 250000000ull
 #define FIND_MAX_NS	 120000000000ull
 #define QUESTION_NS	 5000000000ull
-#define AREAS_NS	 500000000ull
+#define PROCESS_NS	 500000000ull
+/* And they get this part of that thread's time in the long run, however slowly a guest lets them be found. */
+#define PROCESS_DEBT_NS	  1000000000ull
+#define PROCESS_TIME_PART 10
 #define IDLE_NS	     3000000000ull
 /* A guest that makes parsers fail gets one only so often. */
 #define PAUSE_NS     1000000000ull
@@ -36,7 +39,7 @@ struct confined {
 	pid_t guest;
 	int fd; /* -1: no parser */
 	pid_t parser;
-	uint64_t used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
+	uint64_t debt_ns, used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
 	uint64_t until_ns; /* of the question */
 	bool late, hung_up;
 };
@@ -245,19 +248,40 @@ static int begin(struct confined *c, struct vpmu_error *reterr)
 	return 0;
 }
 
+/* What is asked again and again, about processes of the guest. */
+static bool is_of_process(uint32_t kind)
+{
+	return kind == PARSER_CODE_AREAS || kind == PARSER_EXPORTED_TABLE;
+}
+
+static bool may_ask_about_process(struct confined *c)
+{
+	uint64_t earned_ns = (now_ns() - c->used_ns) / PROCESS_TIME_PART;
+
+	c->debt_ns -= MIN(c->debt_ns, earned_ns);
+	return c->debt_ns < PROCESS_DEBT_NS;
+}
+
 int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, struct parser_answer *answer,
 		 struct vpmu_error *reterr)
 {
+	bool of_process = is_of_process(kind);
 	char how[PARSER_HOW_BYTES];
+	uint64_t before_ns;
 	int r = 0;
 
+	if (of_process && !may_ask_about_process(c))
+		return error_set(reterr, -EAGAIN, "looking at the processes of guest process %d takes too much time", c->guest);
 	if (c->worked_ns > WORK_MAX_NS)
 		end(c, how);
 	if (c->fd < 0)
 		r = begin(c, reterr);
 	if (r < 0)
 		return r;
-	r = ask(c, kind, bytes, n, kind == PARSER_CODE_AREAS ? AREAS_NS : QUESTION_NS, answer);
+	before_ns = c->worked_ns;
+	r = ask(c, kind, bytes, n, of_process ? PROCESS_NS : QUESTION_NS, answer);
+	if (of_process)
+		c->debt_ns += c->worked_ns - before_ns;
 	if (r == 0 && answer->has_facts && answer->facts.place != c->facts.place)
 		r = -EBADMSG;
 	if (r < 0)

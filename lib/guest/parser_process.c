@@ -19,9 +19,10 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-/* One that fails at once would fail again at once. */
+/* One that fails at once would fail again at once; of one that has lived for a while a new one takes the place. */
 #define PAUSE_NS     1000000000ull
 #define PAUSE_MAX_NS 60000000000ull
+#define LIVED_NS     2000000000ull
 #define ANSWER_MS    10000 /* it answers in less than one; a machine may be busy */
 
 static struct {
@@ -61,8 +62,10 @@ static void lose(void)
 	close(take_fd(&nursery.fd));
 	kill(nursery.pid, SIGKILL);
 	waitpid(nursery.pid, NULL, 0);
-	if (now_ns() - nursery.started_ns > PAUSE_MAX_NS)
-		nursery.pause_ns = 0;
+	if (now_ns() - nursery.started_ns > LIVED_NS) {
+		nursery.pause_ns = nursery.not_before_ns = 0;
+		return;
+	}
 	nursery.pause_ns = nursery.pause_ns ? MIN(nursery.pause_ns * 2, PAUSE_MAX_NS) : PAUSE_NS;
 	nursery.not_before_ns = now_ns() + nursery.pause_ns;
 }
@@ -173,6 +176,12 @@ static int start(int fd, pid_t *ret_pid, struct vpmu_error *reterr)
 	if (r < 0)
 		return r;
 	r = ask(&question, fd, &answer);
+	if (r == -EPIPE) {
+		r = need_nursery(reterr);
+		if (r < 0)
+			return r;
+		r = ask(&question, fd, &answer);
+	}
 	if (r == 0 && answer < 0)
 		r = answer;
 	if (r < 0)

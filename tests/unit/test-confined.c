@@ -145,6 +145,32 @@ TEST(a_parser_that_dies_is_replaced_after_a_while)
 	close_made(kernel, fd);
 }
 
+TEST(a_nursery_that_dies_is_replaced_at_once)
+{
+	struct vpmu_error error = {};
+	struct symtab *table;
+	struct vpmu_kernel *kernel;
+	pid_t parser, nursery_pid;
+	int fd;
+
+	kernel = open_made(&fd);
+	parser = confined_parser(kernel->confined);
+	nursery_pid = (pid_t)status_of(parser, "PPid:", 10);
+	CHECK_EQ(status_of(nursery_pid, "CapEff:", 16), 0);
+	CHECK_EQ(status_of(nursery_pid, "Seccomp:", 10), 2);
+	usleep(2100000); /* so long it must have lived to count as a good one */
+	CHECK_EQ(kill(nursery_pid, SIGKILL), 0);
+	CHECK_EQ(guest_tables_modules(kernel, &table, &error), 0); /* by the parser that is there still */
+	symtab_free(table);
+	vpmu_kernel_free(kernel);
+	close(fd);
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = guest_write(&fd));
+	if (vpmu_kernel_open(NULL, &opts, &kernel, &error) < 0)
+		FAIL("%s", error.text);
+	CHECK(status_of(confined_parser(kernel->confined), "PPid:", 10) != (uint64_t)nursery_pid);
+	close_made(kernel, fd);
+}
+
 TEST(a_reboot_is_noticed_without_a_parser)
 {
 	uint64_t first = (MADE_TEXT_GVA & 0x3fffffff) >> 21,
