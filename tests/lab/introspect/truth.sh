@@ -59,6 +59,7 @@ grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list s
 
 python3 "$here/compare.py" "$VPMU" "$INSIDE" truth "$guest_pid" || failed=1
 "$SLEEPERS" $guest_pid || { echo "FAILED: kernel stacks were not unwound to their end"; failed=1; }
+"$CONFINED" $guest_pid || failed=1
 
 # A guest that is gone is an ordinary error.
 kill -KILL $guest_pid
