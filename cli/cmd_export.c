@@ -145,7 +145,7 @@ static enum status run_export(const void *opaque, const struct name_list *operan
 
 const struct command command_export = {
 	.name = "export",
-	.summary = "write a profile in another tool's format",
+	.summary = "write a profile as a flame graph or in another tool's format",
 	.operands = "[GUEST...]",
 	.groups = (const struct option_group[]){
 		{ input_options, FIELD(input) },

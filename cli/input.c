@@ -206,6 +206,8 @@ int input_profile(struct input *input, const struct guest_file_args *files,
 	if (r < 0)
 		return r;
 	r = input_name(input, files, reterr);
+	for (size_t i = 0; r >= 0 && i < input_events(input); i++)
+		r = vpmu_profile_add_event(profile, input_event_info(input, i), reterr);
 	if (r < 0)
 		return r;
 	vpmu_recording_coverage(input->recording, &coverage);

@@ -5,6 +5,7 @@
  * (profile/interval.h, as in vpmu_diff_row) and in which direction.
  */
 #include <errno.h>
+#include <vpmu/session.h>
 
 #include "export/flame_profile.h"
 #include "util/cleanup.h"
@@ -128,14 +129,17 @@ static int write_page(const struct comparison *c, const struct flame *flame, con
 	const char *const names[N_HALVES] = { opts->base ?: "base", opts->other ?: "other" };
 	__attribute__((cleanup(words_deinit))) struct words words = {};
 	bool is_one = c->profiles[BASE] == c->profiles[OTHER];
+	struct vpmu_event_info event = {};
 
 	find_words(c, names, &words);
 	if (!words.title.text || !words.source.text || !words.notes[BASE].text || !words.notes[OTHER].text)
 		return -ENOMEM;
+	(void)vpmu_profile_event(c->profiles[OTHER], c->selections[OTHER].event, &event);
 	struct flame_page page = {
 		.kind = "diff",
 		.title = opts->title ?: words.title.text,
 		.source = words.source.text,
+		.event = event.name,
 		.notes = { words.notes[BASE].text, is_one ? NULL : words.notes[OTHER].text },
 		.measures = { { names[BASE], "" }, { names[OTHER], "" } },
 		.n_measures = N_HALVES,

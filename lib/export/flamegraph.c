@@ -39,7 +39,7 @@ static int write_flamegraph(struct export_job *job)
 		.kind = "profile",
 		.source = job->opts.title,
 		.notes = { coverage },
-		.measures = { { "samples", "" }, { "weight", job->opts.is_clock ? "ns" : "" } },
+		.measures = { { "samples", "" }, { job->opts.is_clock ? "time" : "weight", job->opts.is_clock ? "ns" : "" } },
 		.n_measures = 2,
 		.measure = job->opts.by_weight,
 	};
@@ -56,9 +56,12 @@ static int write_flamegraph(struct export_job *job)
 	flame_describe_guests(&job->view, &job->selection, &title);
 	if (!title.text || title.failed)
 		return -ENOMEM;
-	(void)vpmu_profile_event(job->profile, job->opts.event, &event);
 	page.title = title.text;
-	page.event = event.name;
+	if (vpmu_profile_event(job->profile, job->opts.event, &event)) {
+		page.event = event.name;
+		if (!job->opts.is_clock) /* what a sample stands for: so many of these */
+			page.measures[1].name = event.name;
+	}
 	flame_write_page(&flame, &page, &job->out);
 	return 0;
 }

@@ -176,7 +176,7 @@ function show_found() {
 	const test = i => state.matches[graph.frame[i]], share = m => percent(share_of(test, state.zoom, m));
 
 	found.textContent = (graph.compares ? share(0) + " \u2192 " + share(1) : share(state.measure)) +
-		(state.zoom ? " of view" : "") + ` in ${n.toLocaleString("en-US")} function${n === 1 ? "" : "s"}`;
+		(state.zoom ? " of view" : "") + (graph.pruned[0] ? " at least" : "") + ` in ${n.toLocaleString("en-US")} function${n === 1 ? "" : "s"}`;
 }
 
 function set_regexp(on) {
