@@ -144,7 +144,8 @@ def check_exports(client, source):
     text = base64.b64decode(inline["data"]).decode()
     assert len(text) == int(inline["bytes"])
     assert sum(int(line.rsplit(" ", 1)[1]) for line in text.splitlines()) >= 500, text
-    for kind, magic in ("vpmu", b"vpmuprof"), ("pprof", b"\x1f\x8b"), ("speedscope", b"{"), ("folded", b"pid:"):
+    for kind, magic in (("vpmu", b"vpmuprof"), ("pprof", b"\x1f\x8b"), ("speedscope", b"{"), ("folded", b"pid:"),
+                        ("flamegraph", b"<!DOCTYPE html>")):
         client.send("Export", {"source": source, "format": kind})
         reply, data = receive_file(client)
         assert reply["file"] == 0 and int(reply["bytes"]) == len(data), reply
