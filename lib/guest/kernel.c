@@ -9,6 +9,7 @@
 #include "guest/kernel.h"
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
+#include "guest/trampolines.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -129,6 +130,9 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_BPF_JIT_HARDEN] = "bpf_jit_harden",
 		[KERNEL_SPECIAL_MAPPING_VMOPS] = "special_mapping_vmops",
 		[KERNEL_VMEMMAP_BASE] = "vmemmap_base",
+		[KERNEL_FTRACE_TRAMPOLINES] = "ftrace_ops_trampoline_list",
+		[KERNEL_KPROBE_SLOTS] = "kprobe_insn_slots",
+		[KERNEL_KPROBE_OPT_SLOTS] = "kprobe_optinsn_slots",
 		[KERNEL_PER_CPU_OFFSET] = "__per_cpu_offset",
 		[KERNEL_CURRENT_TASK] = "current_task",
 		[KERNEL_PCPU_HOT] = "pcpu_hot",
@@ -146,7 +150,7 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 	struct vpmu_kernel *k = data;
 
 	k->n_named++;
-	if (!strchr("_abchilmprsv", symbol->name[0]))
+	if (!strchr("_abcfhiklmprsv", symbol->name[0]))
 		return 0;
 	for (size_t i = 0; i < KERNEL_SYMBOLS; i++)
 		if (symbol->name[0] == names[i][0] && !k->gva[i] && streq(symbol->name, names[i]))
@@ -343,7 +347,11 @@ int kernel_loaded_symbols(struct vpmu_kernel *k, vpmu_kernel_symbol_fn fn, void 
 		return r;
 	r = modules_each(k, tell_module_symbols, &telling);
 	if (r == 0)
+		r = ftrace_trampolines_each(k, tell_symbol, &telling);
+	if (r == 0)
 		r = bpf_symbols_each(k, tell_symbol, &telling);
+	if (r == 0)
+		r = kprobe_pages_each(k, tell_symbol, &telling);
 	if (telling.stopped)
 		return telling.stopped;
 	return r < 0 ? kernel_failed(r, reterr) : 0;

@@ -206,6 +206,12 @@ int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 	types->bpf_ksym.start = offset_of(&btf, "bpf_ksym", "start");
 	types->bpf_ksym.name = offset_of(&btf, "bpf_ksym", "name");
 	types->bpf_ksym.link = offset_of(&btf, "bpf_ksym", "lnode");
+	types->ftrace_ops.link = offset_of(&btf, "ftrace_ops", "list");
+	types->ftrace_ops.trampoline = offset_of(&btf, "ftrace_ops", "trampoline");
+	types->kprobes.cache_name = offset_of(&btf, "kprobe_insn_cache", "sym");
+	types->kprobes.cache_pages = offset_of(&btf, "kprobe_insn_cache", "pages");
+	types->kprobes.page_link = offset_of(&btf, "kprobe_insn_page", "list");
+	types->kprobes.page_insns = offset_of(&btf, "kprobe_insn_page", "insns");
 	load_pages(&btf, types);
 	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
 	btf_types_deinit(&btf);

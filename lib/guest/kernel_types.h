@@ -43,6 +43,12 @@ struct kernel_types {
 		uint32_t start, name, link;
 	} bpf_ksym;
 	struct {
+		uint32_t link, trampoline;
+	} ftrace_ops;
+	struct {
+		uint32_t cache_name, cache_pages, page_link, page_insns;
+	} kprobes;
+	struct {
 		bool known; /* all that a memory map needs */
 		uint32_t pgd, first_area, tree_root, start_brk, brk, start_stack;
 	} mm;
