@@ -86,6 +86,7 @@ struct vpmu_coverage {
 	uint64_t guest_chains; /* guest samples with a call chain: Σ chain_ends[] */
 	uint64_t chain_ends[VPMU_CHAIN_END_COUNT]; /* by enum vpmu_chain_end */
 	uint64_t guest_processes; /* guest samples whose process is known */
+	uint64_t guests_not_linux; /* guests in whose memory no Linux kernel was found: firmware, another system, encrypted */
 };
 
 /* vpmu_coverage_guest/_host - samples of either side. */

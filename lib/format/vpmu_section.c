@@ -90,6 +90,7 @@ int vpmu_section_guests_encode(const struct vpmu_section_guests *guests, struct 
 		}
 		put_u64(out, guests->lives ? guests->lives[i].from_ns : 0);
 		put_u64(out, guests->lives ? guests->lives[i].until_ns : 0);
+		put_u32(out, guests->lives && guests->lives[i].not_linux);
 		r = end_entry(out, start);
 		if (r < 0)
 			return r;
@@ -205,6 +206,8 @@ static int get_guest(struct cursor *c, struct vpmu_guest_info *ret, struct vpmu_
 		ret_life->from_ns = le64toh(cursor_u64(c));
 		ret_life->until_ns = le64toh(cursor_u64(c));
 	}
+	if (r == 0 && cursor_left(c) >= sizeof(uint32_t))
+		ret_life->not_linux = get_u32(c) & 1;
 	return r;
 }
 

@@ -23,6 +23,7 @@
 /* When a guest's process lived, in the recording's clock; 0 = not known, so always. */
 struct vpmu_section_life {
 	uint64_t from_ns, until_ns;
+	bool not_linux; /* no Linux kernel was found in its memory */
 };
 
 struct vpmu_section_guests {

@@ -30,6 +30,9 @@ static void add_text(const struct vpmu_coverage *c, struct strbuf *out)
 				    c->chain_ends[end]);
 	if (c->damaged_records)
 		strbuf_addf(out, ", %" PRIu64 " records damaged", c->damaged_records);
+	if (c->guests_not_linux)
+		strbuf_addf(out, ", no Linux kernel in %" PRIu64 " guest%s", c->guests_not_linux,
+			    c->guests_not_linux == 1 ? "" : "s");
 	strbuf_addf(out, "; source %.*s", (int)sizeof(c->source), c->source[0] ? c->source : "unknown");
 }
 

@@ -144,6 +144,7 @@ static void add_coverage(struct vpmu_coverage *into, const struct vpmu_coverage 
 	into->truncated_chains += from->truncated_chains;
 	into->guest_chains += from->guest_chains;
 	into->guest_processes += from->guest_processes;
+	into->guests_not_linux = MAX(into->guests_not_linux, from->guests_not_linux);
 	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)
 		into->chain_ends[end] += from->chain_ends[end];
 	into->damaged_records += from->damaged_records;

@@ -84,11 +84,13 @@ static void look_for(struct vpmu_session *session, uint32_t index, uint64_t now_
 
 	if (r == 0) {
 		guest->tasks_known = true;
+		guest->not_linux = false;
 		guest->look_at_ns = now_ns + CHECK_NS;
 		return;
 	}
 	if (r == -EAGAIN && symbolizer_guest_is_looked_for(session->symbolizer, index))
 		return;
+	guest->not_linux = symbolizer_guest_is_not_linux(session->symbolizer, index);
 	if (error.text[0])
 		log_debug("guest '%s': samples without tasks: %s", guest->info.name, error.text);
 	guest->retry_ns = guest->retry_ns ? guest->retry_ns * 2 : RETRY_NS;

@@ -137,7 +137,7 @@ static int encode_guests(const struct recorder_facts *facts, struct strbuf *out)
 		const struct roster_guest *guest = roster->guests.items[i];
 
 		guests[i] = guest->info;
-		lives[i] = (struct vpmu_section_life){ guest->from_ns, guest->until_ns };
+		lives[i] = (struct vpmu_section_life){ guest->from_ns, guest->until_ns, guest->not_linux };
 	}
 	return vpmu_section_guests_encode(&section, out);
 }

@@ -147,6 +147,7 @@ static void name_source(const struct vpmu_recording *rec, struct vpmu_coverage *
 static void start_coverage(const struct vpmu_recording *rec, struct vpmu_coverage *coverage)
 {
 	*coverage = (struct vpmu_coverage){
+		.guests_not_linux = rec->n_not_linux,
 		.throttled = rec->throttled,
 		.damaged_records = rec->damaged_side_records,
 		.lost = rec->ours ? rec->lost_records + rec->lost_samples :

@@ -35,6 +35,7 @@ struct vpmu_recording {
 	bool surveyed;
 	bool ours;		/* has our guests section */
 	char *source, *boot_id;	/* from that section, or NULL */
+	uint32_t n_not_linux; /* guests in whose memory no Linux kernel was found */
 	uint64_t lost_records, lost_samples, throttled; /* seen by the survey */
 	uint64_t damaged_side_records;
 

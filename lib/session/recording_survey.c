@@ -213,9 +213,11 @@ static int take_guests_section(struct vpmu_recording *rec)
 		rec->damaged_side_records++;
 		return 0;
 	}
-	for (size_t i = 0; i < section.n_guests && r == 0; i++)
+	for (size_t i = 0; i < section.n_guests && r == 0; i++) {
+		rec->n_not_linux += section.lives[i].not_linux;
 		r = recording_guests_declare(&rec->guests, &section.guests[i], section.lives[i].from_ns,
 					     section.lives[i].until_ns);
+	}
 	rec->ours = true;
 	rec->source = take_ptr(section.source);
 	rec->boot_id = take_ptr(section.boot_id);

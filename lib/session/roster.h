@@ -30,6 +30,7 @@ struct roster_guest {
 	uint64_t look_at_ns, retry_ns;
 	struct kernel_orc *orc; /* the kernel's unwind tables; NULL = not known, or it has none */
 	uint64_t modules_at_ns, modules_wait_ns; /* when to look for more of them */
+	bool not_linux; /* so it was when looked at last; kept when it has ended */
 	struct tasks threads;			 /* when last looked at */
 	uint32_t looks_unsettled, looks_at_same; /* follow.c's */
 };

@@ -392,6 +392,8 @@ VPMU_API void vpmu_session_coverage(const struct vpmu_session *session,
 	*ret_coverage = session->intake.coverage;
 	snprintf(ret_coverage->source, sizeof(ret_coverage->source), "%s",
 		 session->plan.source_line);
+	for (size_t i = 0; i < session->roster.guests.n; i++)
+		ret_coverage->guests_not_linux += session->roster.guests.items[i]->not_linux;
 }
 
 VPMU_API uint64_t vpmu_session_recorded(const struct vpmu_session *session)

@@ -238,6 +238,11 @@ struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *g, uint32_t ind
 	return guest->looked ? guest_live_kernel(guest->live) : NULL;
 }
 
+bool guests_symbols_is_not_linux(const struct guests_symbols *g, uint32_t index)
+{
+	return index < g->guests.n && g->guests.items[index].live && guest_live_is_not_linux(g->guests.items[index].live);
+}
+
 bool guests_symbols_is_looked_for(const struct guests_symbols *g, uint32_t index)
 {
 	return index < g->guests.n && g->guests.items[index].begun;

@@ -39,6 +39,8 @@ int guests_symbols_runs(struct guests_symbols *guests, uint32_t index, const str
  * The kernel is good until the next call of anything here.
  */
 struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *guests, uint32_t index);
+/* There was none when it was looked for last. */
+bool guests_symbols_is_not_linux(const struct guests_symbols *guests, uint32_t index);
 bool guests_symbols_is_looked_for(const struct guests_symbols *guests, uint32_t index);
 /* The next call looks anew: there was none yet, or the guest has booted since. */
 void guests_symbols_look_again(struct guests_symbols *guests, uint32_t index);

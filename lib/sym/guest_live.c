@@ -151,6 +151,11 @@ bool guest_live_ready(const struct guest_live *live)
 	return !live->begun || live->done;
 }
 
+bool guest_live_is_not_linux(const struct guest_live *live)
+{
+	return !live->begun && !live->kernel && live->result == -ENOENT;
+}
+
 struct vpmu_kernel *guest_live_kernel(struct guest_live *live)
 {
 	return live->begun ? NULL : live->kernel;
@@ -159,7 +164,7 @@ struct vpmu_kernel *guest_live_kernel(struct guest_live *live)
 int guest_live_read(struct guest_live *live, struct guest_names *ret)
 {
 	if (!live->begun)
-		return read_now(live, ret);
+		return live->result = read_now(live, ret);
 	join(live);
 	if (live->result == 0) {
 		*ret = live->names;

@@ -288,6 +288,11 @@ struct vpmu_kernel *symbolizer_guest_kernel(struct vpmu_symbolizer *s, uint32_t 
 	return guests_symbols_kernel(s->guests, guest);
 }
 
+bool symbolizer_guest_is_not_linux(const struct vpmu_symbolizer *s, uint32_t guest)
+{
+	return guests_symbols_is_not_linux(s->guests, guest);
+}
+
 bool symbolizer_guest_is_looked_for(const struct vpmu_symbolizer *s, uint32_t guest)
 {
 	return guests_symbols_is_looked_for(s->guests, guest);

@@ -105,6 +105,8 @@ bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint6
  * until anything else is asked of the symbolizer.
  */
 struct vpmu_kernel *symbolizer_guest_kernel(struct vpmu_symbolizer *s, uint32_t guest);
+/* There was none when it was looked for last: it is in its firmware, encrypted, or another system. */
+bool symbolizer_guest_is_not_linux(const struct vpmu_symbolizer *s, uint32_t guest);
 bool symbolizer_guest_is_looked_for(const struct vpmu_symbolizer *s, uint32_t guest);
 /* The next call looks anew: there was none yet, or the guest has booted since. */
 void symbolizer_guest_look_again(struct vpmu_symbolizer *s, uint32_t guest);

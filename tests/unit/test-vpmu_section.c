@@ -15,7 +15,7 @@ static struct strbuf encoded_guests(void)
 {
 	char source[] = "cpu-clock 999 Hz";
 	char boot[] = "a boot";
-	struct vpmu_section_life lives[] = { { 5, 7 }, {} };
+	struct vpmu_section_life lives[] = { { 5, 7 }, { .not_linux = true } };
 	struct vpmu_section_guests guests = { .source = source, .n_guests = 2, .guests = two_guests, .lives = lives,
 					      .boot_id = boot };
 	struct strbuf out = {};
@@ -46,6 +46,8 @@ TEST(guests_come_back_as_they_were)
 	CHECK_EQ(back.lives[0].from_ns, 5);
 	CHECK_EQ(back.lives[0].until_ns, 7);
 	CHECK_EQ(back.lives[1].until_ns, 0);
+	CHECK(!back.lives[0].not_linux);
+	CHECK(back.lives[1].not_linux);
 	CHECK_STR(back.boot_id, "a boot");
 	vpmu_section_guests_deinit(&back);
 	CHECK_EQ(back.n_guests, 0);

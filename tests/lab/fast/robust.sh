@@ -147,6 +147,30 @@ opens_in_perf() {
 	grep -m 5 '%' report.out
 }
 
+# A guest that is no Linux, one in its firmware and one with nothing in its memory: that is said, and profiling goes on.
+not_linux() {
+	local pid options
+	start_guest vmm three-functions 1
+	"$VPMU" record "$guest" -d 1s -o recording || fail "vpmu record"
+	"$VPMU" report -i recording --limit 1 > report.out || fail "vpmu report"
+	grep -m1 '^coverage' report.out
+	grep -q '^coverage: .* no Linux kernel in 1 guest;' report.out || fail "the coverage line does not say why there are no names"
+	check_recording recording
+	need_command qemu-system-x86_64
+	for options in '' -S; do
+		qemu-system-x86_64 -name "guest=empty$$,debug-threads=on" -accel tcg -m 64 -nodefaults -display none -monitor none \
+			-serial file:/dev/null $options < /dev/null > guest.log 2>&1 &
+		pid=$!
+		lab_pids+=("$pid")
+		sleep 2
+		"$VPMU" list --local > list.out 2> list.err || fail "vpmu list"
+		grep -q "^empty$$ .* - " list.out || fail "vpmu list shows $(cat list.out)"
+		grep "^empty$$: no Linux kernel was found in the guest's memory" list.err || fail "vpmu list says: $(cat list.err)"
+		kill -KILL "$pid"
+		wait "$pid" 2>/dev/null || :
+	done
+}
+
 need_kvm
 need_command perf
 "$1"
