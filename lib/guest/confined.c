@@ -39,7 +39,7 @@ struct confined {
 	pid_t guest;
 	int fd; /* -1: no parser */
 	pid_t parser;
-	uint64_t debt_ns, used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
+	uint64_t debt_ns, debt_at_ns, used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
 	uint64_t until_ns; /* of the question */
 	bool late, hung_up;
 };
@@ -216,11 +216,20 @@ static uint64_t find_budget_ns(const struct confined *c)
 	return MIN(FIND_NS + (bytes >> 30) * FIND_EACH_GIB_NS, FIND_MAX_NS);
 }
 
+/* Whoever found the kernel says where. It is there as long as it is the same one: only that place's memory is kept. */
+static bool facts_fit(const struct confined *c, const struct parser_answer *answer)
+{
+	if (!c->has_facts)
+		return answer->has_facts;
+	return !answer->has_facts || answer->facts.place == c->facts.place;
+}
+
 /* A new parser, told what there is: it looks for the kernel, or takes what is known. */
 static int begin(struct confined *c, struct vpmu_error *reterr)
 {
 	struct parser_answer answer = {};
 	_strbuf_ struct strbuf start = {};
+	char how[PARSER_HOW_BYTES];
 	int r;
 
 	if (now_ns() < c->not_before_ns)
@@ -236,12 +245,14 @@ static int begin(struct confined *c, struct vpmu_error *reterr)
 	r = c->has_facts ? ask(c, PARSER_RESUME, start.text, start.n, QUESTION_NS, &answer)
 			 : ask(c, PARSER_FIND, start.text, start.n, find_budget_ns(c), &answer);
 	strbuf_deinit(&answer.bytes);
+	if (r == 0 && answer.result == 0 && !facts_fit(c, &answer))
+		r = -EBADMSG;
 	if (r < 0)
 		return failed(c, r, reterr);
-	if (answer.result < 0)
+	if (answer.result < 0) {
+		end(c, how); /* it knows of no kernel */
 		return error_set(reterr, answer.result, "%s", answer.text);
-	if (!c->has_facts && !answer.has_facts)
-		return failed(c, -EBADMSG, reterr);
+	}
 	if (answer.has_facts)
 		c->facts = answer.facts;
 	c->has_facts = true;
@@ -256,8 +267,9 @@ static bool is_of_process(uint32_t kind)
 
 static bool may_ask_about_process(struct confined *c)
 {
-	uint64_t earned_ns = (now_ns() - c->used_ns) / PROCESS_TIME_PART;
+	uint64_t now = now_ns(), earned_ns = (now - c->debt_at_ns) / PROCESS_TIME_PART;
 
+	c->debt_at_ns = now; /* who asks in vain earns no time twice */
 	c->debt_ns -= MIN(c->debt_ns, earned_ns);
 	return c->debt_ns < PROCESS_DEBT_NS;
 }
@@ -282,7 +294,7 @@ int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n,
 	r = ask(c, kind, bytes, n, of_process ? PROCESS_NS : QUESTION_NS, answer);
 	if (of_process)
 		c->debt_ns += c->worked_ns - before_ns;
-	if (r == 0 && answer->has_facts && answer->facts.place != c->facts.place)
+	if (r == 0 && !facts_fit(c, answer))
 		r = -EBADMSG;
 	if (r < 0)
 		return failed(c, r, reterr);

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <vpmu/introspect.h>
 
 #include "guest/confine.h"
 #include "guest/confined.h"
 #include "guest/kernel.h"
+#include "guest/parser_process.h"
 #include "guest_maker.h"
 #include "sym/guest_tables.h"
 
@@ -22,6 +24,7 @@
 #endif
 
 static const char *const nursery[] = {"test-confined", "--parser", NULL};
+static const char *const liars[] = {"test-confined", "--liars", NULL};
 
 static struct vpmu_kernel *open_made(int *ret_fd)
 {
@@ -171,6 +174,87 @@ TEST(a_nursery_that_dies_is_replaced_at_once)
 	close_made(kernel, fd);
 }
 
+/* ---- one that a guest has taken over ---- */
+
+static void tell(int fd, uint32_t kind, const void *bytes, uint32_t n)
+{
+	const struct parser_head head = {kind, n};
+
+	CHECK_EQ(io_write_all(fd, &head, sizeof(head)), 0);
+	CHECK_EQ(io_write_all(fd, bytes, n), 0);
+}
+
+/* Finds a kernel at once, and ends; who goes on from there says that it is in another place. */
+static void lie(int fd)
+{
+	struct kernel_facts facts = {};
+	struct parser_done done = {};
+	struct parser_head head;
+
+	CHECK_EQ(read(fd, &head, sizeof(head)), (ssize_t)sizeof(head));
+	for (uint32_t left = head.n_bytes; left;) {
+		char skipped[4096];
+		ssize_t n = read(fd, skipped, left < sizeof(skipped) ? left : sizeof(skipped));
+
+		CHECK(n > 0);
+		left -= (uint32_t)n;
+	}
+	facts.place = head.kind == PARSER_RESUME;
+	tell(fd, PARSER_FACTS, &facts, sizeof(facts));
+	tell(fd, PARSER_DONE, &done, sizeof(done));
+}
+
+/* Lies itself instead of making parsers, one after the other. */
+static int be_nursery_of_liars(void)
+{
+	for (;;) {
+		struct nursery_question question = {};
+		char control[CMSG_SPACE(sizeof(int))];
+		struct iovec iov = {&question, sizeof(question)};
+		struct msghdr message = {
+			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+		nursery_answer answer = getpid();
+		int fd;
+
+		if (recvmsg(STDIN_FILENO, &message, MSG_CMSG_CLOEXEC) != sizeof(question))
+			return 0;
+		CHECK_EQ(io_write_all(STDIN_FILENO, &answer, sizeof(answer)), 0);
+		if (question.kind != NURSERY_START)
+			continue;
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+		lie(fd);
+		close(fd);
+	}
+}
+
+TEST(where_the_kernel_is_may_not_change)
+{
+	struct kernel_places places = {.n = 2, .told = true};
+	struct parser_answer answer = {};
+	struct confined *confined = NULL;
+	struct vpmu_error error = {};
+	int fd, r = -EAGAIN;
+	const char *path;
+
+	guest_make(&kallsyms_forms[2], 4);
+	path = guest_write(&fd);
+	for (uint32_t i = 0; i < places.n; i++)
+		CHECK_EQ(memory_of_file(path, &places.memories[i], &error), 0);
+	vpmu_parser_use("/proc/self/exe", liars);
+	CHECK_EQ(confined_open(&places, 0, &confined, &error), 0);
+	CHECK_EQ(confined_ask(confined, PARSER_CURRENT, NULL, 0, &answer, &error), -EIO);
+	for (int i = 0; i < 1000 && r == -EAGAIN; i++) {
+		usleep(10000);
+		r = confined_ask(confined, PARSER_CURRENT, NULL, 0, &answer, &error);
+	}
+	CHECK_EQ(r, -EIO);
+	CHECK_CONTAINS(error.text, "cannot be right");
+	CHECK_EQ(confined_check(confined), 0); /* in the memory that was kept */
+	confined_free(confined);
+	vpmu_parser_use(NULL, NULL);
+	close(fd);
+}
+
 TEST(a_reboot_is_noticed_without_a_parser)
 {
 	uint64_t first = (MADE_TEXT_GVA & 0x3fffffff) >> 21,
@@ -249,5 +333,7 @@ TEST(a_parser_is_ended_by_what_it_may_not_do)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], liars[1]) == 0)
+		return be_nursery_of_liars();
 	return argc == 2 && strcmp(argv[1], nursery[1]) == 0 ? vpmu_parser_main() : test_main();
 }
