@@ -31,7 +31,10 @@ static int decode(struct cursor *c, struct code_area *ret, char path[CODE_AREA_P
 	const void *path_at, *head_at, *id_at;
 	struct elf_head parsed;
 
-	*ret = (struct code_area){.start_gva = cursor_u64(c), .end_gva = cursor_u64(c), .offset_bytes = cursor_u64(c)};
+	*ret = (struct code_area){};
+	ret->start_gva = cursor_u64(c);
+	ret->end_gva = cursor_u64(c);
+	ret->offset_bytes = cursor_u64(c);
 	path_bytes = cursor_u32(c);
 	head_bytes = cursor_u32(c);
 	id_bytes = cursor_u32(c);
