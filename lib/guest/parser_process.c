@@ -153,12 +153,23 @@ static int send_question(const struct nursery_question *question, int with_fd)
 	return sendmsg(nursery.fd, &message, MSG_NOSIGNAL) == sizeof(*question) ? 0 : -EPIPE;
 }
 
-static int ask(const struct nursery_question *question, int with_fd, nursery_answer *ret)
+/* The program's signals may come meanwhile. */
+static bool is_answered(void)
 {
 	struct pollfd wait = {nursery.fd, POLLIN, 0};
+	int n;
+
+	do
+		n = poll(&wait, 1, ANSWER_MS);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
+static int ask(const struct nursery_question *question, int with_fd, nursery_answer *ret)
+{
 	int r = send_question(question, with_fd);
 
-	if (r == 0 && poll(&wait, 1, ANSWER_MS) == 1 && recv(nursery.fd, ret, sizeof(*ret), 0) == sizeof(*ret))
+	if (r == 0 && is_answered() && recv(nursery.fd, ret, sizeof(*ret), 0) == sizeof(*ret))
 		return 0;
 	log_warn("the process that starts those that parse guests' memory is gone; a new one is started");
 	lose();
