@@ -135,6 +135,50 @@ void orc_table_deinit(struct orc_table *table)
 	*table = (struct orc_table){};
 }
 
+void orc_table_encode(const struct orc_table *table, struct strbuf *out)
+{
+	uint64_t head[3] = {table->base, table->end, table->n};
+
+	strbuf_add(out, (const char *)head, sizeof(head));
+	strbuf_add(out, (const char *)table->at, table->n * sizeof(*table->at));
+	strbuf_add(out, (const char *)table->entries, table->n * ORC_ENTRY_BYTES);
+}
+
+static void *copy_of(const void *bytes, size_t n)
+{
+	void *copy = malloc(n);
+
+	return copy ? memcpy(copy, bytes, n) : NULL;
+}
+
+int orc_table_decode(struct cursor *from, struct orc_table *ret)
+{
+	struct orc_table table = {.base = cursor_u64(from), .end = cursor_u64(from)};
+	uint64_t n = cursor_u64(from);
+	const void *at, *entries;
+
+	if (!n || n > ORC_ENTRIES_MAX)
+		return -EBADMSG;
+	table.n = (size_t)n;
+	at = cursor_bytes(from, n * sizeof(*table.at));
+	entries = cursor_bytes(from, n * ORC_ENTRY_BYTES);
+	if (!at || !entries)
+		return -EBADMSG;
+	table.at = copy_of(at, table.n * sizeof(*table.at));
+	table.entries = copy_of(entries, table.n * ORC_ENTRY_BYTES);
+	if (!table.at || !table.entries) {
+		orc_table_deinit(&table);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < table.n; i++)
+		if (table.at[i] < (i ? table.at[i - 1] : 0) || (i == 0 && table.at[0])) {
+			orc_table_deinit(&table);
+			return -EBADMSG;
+		}
+	*ret = table;
+	return 0;
+}
+
 const uint8_t *orc_table_find(const struct orc_table *table, uint64_t ip)
 {
 	uint64_t want = ip - table->base;

@@ -31,7 +31,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "util/cleanup.h"
+#include "util/cursor.h"
+#include "util/strbuf.h"
 
 enum orc_layout {
 	ORC_LAYOUT_4_14 = 1,
@@ -68,6 +69,11 @@ struct orc_table {
 int orc_table_load(const void *ips, size_t n_ips, uint64_t ips_gva, const void *entries, size_t n_entries, uint64_t end_gva,
 		   struct orc_table *ret);
 void orc_table_deinit(struct orc_table *table);
+
+/* As plain bytes, for another process of this machine. */
+void orc_table_encode(const struct orc_table *table, struct strbuf *out);
+/* @from: bytes that may have been made up. Errors as above. */
+int orc_table_decode(struct cursor *from, struct orc_table *ret);
 
 /* The entry that holds at @ip, NULL if there is none. */
 const uint8_t *orc_table_find(const struct orc_table *table, uint64_t ip);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guest/confined.h"
 #include "guest/kernel_orc.h"
 #include "guest/kernel_types.h"
 #include "guest/modules.h"
@@ -134,7 +135,20 @@ static enum orc_layout read_layout(struct vpmu_kernel *k)
 	return orc_layout_of(gva && kernel_read(k, gva, header, sizeof(header)) == 0 ? header : NULL, k->release);
 }
 
-static int read_kernel(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpmu_error *reterr)
+/* What a look gives: the kernel's tables, or those of its modules. */
+struct found {
+	enum orc_layout layout;
+	orc_tables tables;
+};
+
+static void drop_tables(orc_tables *tables)
+{
+	vec_for_each (table, tables)
+		orc_table_deinit(table);
+	vec_free(tables);
+}
+
+static int read_kernel(struct vpmu_kernel *k, struct found *ret, struct vpmu_error *reterr)
 {
 	uint64_t n = (k->gva[KERNEL_STOP_ORC_IPS] - k->gva[KERNEL_START_ORC_IPS]) / ORC_IP_BYTES;
 	struct orc_table table;
@@ -142,8 +156,8 @@ static int read_kernel(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpm
 
 	if (!k->gva[KERNEL_START_ORC_IPS] || !k->gva[KERNEL_STOP_ORC_IPS] || !k->gva[KERNEL_START_ORC] || n == 0)
 		return error_set(reterr, -ENODATA, "the guest's kernel %s has no unwind tables (ORC)", k->release);
-	orc->view.layout = read_layout(k);
-	if (!orc->view.layout)
+	ret->layout = read_layout(k);
+	if (!ret->layout)
 		return error_set(reterr, -EOPNOTSUPP, "the guest's kernel %s has unwind tables in a layout that is not known",
 				 k->release);
 	if (n > ORC_ENTRIES_MAX)
@@ -154,12 +168,10 @@ static int read_kernel(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpm
 		return error_set(reterr, -EOPNOTSUPP, "the unwind tables of the guest's kernel %s cannot be read", k->release);
 	if (r < 0)
 		return kernel_failed(r, reterr);
-	r = share(&table, &orc->shared);
-	if (r < 0) {
+	if (!vec_push(&ret->tables, table)) {
 		orc_table_deinit(&table);
-		return error_set(reterr, r, r == -ENOMEM ? "out of memory" : "the guests have too many different unwind tables");
+		return error_oom(reterr);
 	}
-	orc->text = table;
 	return 0;
 }
 
@@ -170,13 +182,6 @@ struct gathering {
 	orc_tables tables;
 	size_t n_entries;
 };
-
-static void drop_tables(orc_tables *tables)
-{
-	vec_for_each (table, tables)
-		orc_table_deinit(table);
-	vec_free(tables);
-}
 
 /* One that cannot be read is left out: it may be on its way in or out. */
 static int gather(const struct module_copy *module, void *data)
@@ -227,10 +232,10 @@ static void sort_tables(orc_tables *tables)
 	tables->n = kept;
 }
 
-int kernel_orc_look_again(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpmu_error *reterr)
+static int read_modules(struct vpmu_kernel *k, orc_tables *ret, struct vpmu_error *reterr)
 {
 	struct gathering gathering = {.kernel = k};
-	int r = k->confined ? kernel_is_confined(k, reterr) : kernel_types_load(k, reterr);
+	int r = kernel_types_load(k, reterr);
 
 	if (r == -EOPNOTSUPP) /* nor are modules to be found */
 		return 0;
@@ -243,14 +248,110 @@ int kernel_orc_look_again(struct kernel_orc *orc, struct vpmu_kernel *k, struct 
 		drop_tables(&gathering.tables);
 		return kernel_failed(r, reterr);
 	}
-	sort_tables(&gathering.tables);
-	drop_tables(&orc->modules);
-	orc->modules = gathering.tables;
-	orc->missed = false;
+	*ret = gathering.tables;
 	return 0;
 }
 
+/* ---- by way of a parser ---- */
+
+static int look_here(struct vpmu_kernel *k, bool modules, struct found *ret, struct vpmu_error *reterr)
+{
+	return modules ? read_modules(k, &ret->tables, reterr) : read_kernel(k, ret, reterr);
+}
+
+int kernel_orc_encode(struct vpmu_kernel *k, bool modules, struct strbuf *out, struct vpmu_error *reterr)
+{
+	struct found found = {};
+	int r = look_here(k, modules, &found, reterr);
+
+	if (r == 0) {
+		uint64_t head[2] = {found.layout, found.tables.n};
+
+		strbuf_add(out, (const char *)head, sizeof(head));
+		vec_for_each (table, &found.tables)
+			orc_table_encode(table, out);
+		r = out->failed ? error_oom(reterr) : 0;
+	}
+	drop_tables(&found.tables);
+	return r;
+}
+
+static int decode(struct cursor from, struct found *ret)
+{
+	uint64_t layout = cursor_u64(&from), n = cursor_u64(&from);
+	int r = 0;
+
+	if (layout > ORC_LAYOUT_7_1 || n > MODULES_MAX)
+		return -EBADMSG;
+	ret->layout = (enum orc_layout)layout;
+	for (uint64_t i = 0; i < n && r == 0; i++) {
+		struct orc_table table;
+
+		r = orc_table_decode(&from, &table);
+		if (r == 0 && !vec_push(&ret->tables, table)) {
+			orc_table_deinit(&table);
+			r = -ENOMEM;
+		}
+	}
+	return r;
+}
+
+static int look(struct vpmu_kernel *k, bool modules, struct found *ret, struct vpmu_error *reterr)
+{
+	struct parser_answer answer = {
+		.most_bytes = (modules ? MODULES_ENTRIES_MAX : ORC_ENTRIES_MAX) * ONE_ENTRY_BYTES + PARSER_PART_MAX,
+	};
+	int r;
+
+	if (!k->confined)
+		return look_here(k, modules, ret, reterr);
+	r = confined_ask(k->confined, modules ? PARSER_MODULES_UNWIND : PARSER_KERNEL_UNWIND, NULL, 0, &answer, reterr);
+	if (r == 0)
+		r = decode(cursor_of(answer.bytes.text, answer.bytes.n), ret);
+	strbuf_deinit(&answer.bytes);
+	if (r == -EBADMSG)
+		return error_set(reterr, r, "the guest's unwind tables are not told right");
+	return r == -ENOMEM ? error_oom(reterr) : r;
+}
+
 /* ---- life ---- */
+
+static int take_kernel(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpmu_error *reterr)
+{
+	struct found found = {};
+	int r = look(k, false, &found, reterr);
+
+	if (r == 0 && (!found.layout || found.tables.n != 1))
+		r = error_set(reterr, -EBADMSG, "the guest's unwind tables are not told right");
+	if (r == 0) {
+		r = share(&found.tables.items[0], &orc->shared);
+		if (r < 0)
+			error_set(reterr, r, r == -ENOMEM ? "out of memory" : "the guests have too many different unwind tables");
+	}
+	if (r == 0) {
+		orc->view.layout = found.layout;
+		orc->text = found.tables.items[0];
+		found.tables.n = 0;
+	}
+	drop_tables(&found.tables);
+	return r;
+}
+
+int kernel_orc_look_again(struct kernel_orc *orc, struct vpmu_kernel *k, struct vpmu_error *reterr)
+{
+	struct found found = {};
+	int r = look(k, true, &found, reterr);
+
+	if (r < 0) {
+		drop_tables(&found.tables);
+		return r;
+	}
+	sort_tables(&found.tables);
+	drop_tables(&orc->modules);
+	orc->modules = found.tables;
+	orc->missed = false;
+	return 0;
+}
 
 static const uint8_t *find(uint64_t ip, void *data)
 {
@@ -290,10 +391,8 @@ int kernel_orc_load(struct vpmu_kernel *k, struct kernel_orc **ret_orc, struct v
 		return error_oom(reterr);
 	orc->view = (struct orc_kernel){.adds_after = adds_after(k->release), .find = find, .data = orc};
 	r = kernel_look_again(k, reterr);
-	if (r == 0 && k->confined)
-		r = kernel_is_confined(k, reterr);
 	if (r == 0)
-		r = read_kernel(orc, k, reterr);
+		r = take_kernel(orc, k, reterr);
 	if (r == 0)
 		r = kernel_orc_look_again(orc, k, reterr);
 	if (r < 0)

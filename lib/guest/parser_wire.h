@@ -4,7 +4,7 @@
  * program on the same machine, so the bytes are those of C structures; but the parser may be under the guest's control by now, so who
  * has the rights checks whatever it gets (parser_ask.c).
  *
- *	question	PARSER_FIND … PARSER_EXPORTED_TABLE		->
+ *	question	PARSER_FIND … PARSER_MODULES_UNWIND		->
  *	reads			<- PARSER_READ, PARSER_WORDS: bytes at a guest-physical address
  *			PARSER_BYTES				->
  *	answer			<- PARSER_PART, any number; PARSER_FACTS, if there is something new; PARSER_DONE
@@ -26,6 +26,8 @@ enum parser_kind {
 	PARSER_CURRENT,	      /* answer: struct vpmu_bpf_guest */
 	PARSER_CODE_AREAS,    /* struct parser_process; answer: as code_areas_encode() */
 	PARSER_EXPORTED_TABLE, /* struct parser_area; answer: the image of a symbol table, by places in the file */
+	PARSER_KERNEL_UNWIND, /* answer: as kernel_orc_encode() */
+	PARSER_MODULES_UNWIND,
 	PARSER_BYTES,	      /* int32_t result, then what was read */
 	PARSER_READ = 32,     /* struct parser_read */
 	PARSER_WORDS,	      /* struct parser_read, with n_bytes the number of pages and offset that of the word */

@@ -5,6 +5,7 @@
 #include "guest/code_areas.h"
 #include "guest/current.h"
 #include "guest/kernel_facts.h"
+#include "guest/kernel_orc.h"
 #include "guest/kernel_places.h"
 #include "sym/guest_tables.h"
 #include "sym/parser_serve.h"
@@ -199,6 +200,14 @@ static int answer_current(struct parser *p, struct vpmu_error *reterr)
 	return r < 0 ? r : parser_send_parts(p->link, &current, sizeof(current));
 }
 
+static int answer_unwind(struct parser *p, bool modules, struct vpmu_error *reterr)
+{
+	_strbuf_ struct strbuf out = {};
+	int r = kernel_orc_encode(&p->kernel, modules, &out, reterr);
+
+	return r < 0 ? r : parser_send_parts(p->link, out.text, out.n);
+}
+
 static int add_area(const struct code_area *area, void *data)
 {
 	struct strbuf *out = data;
@@ -279,6 +288,9 @@ static int answer(struct parser *p, uint32_t kind, struct vpmu_error *reterr)
 		return answer_areas(p, reterr);
 	case PARSER_EXPORTED_TABLE:
 		return answer_exported(p, reterr);
+	case PARSER_KERNEL_UNWIND:
+	case PARSER_MODULES_UNWIND:
+		return answer_unwind(p, kind == PARSER_MODULES_UNWIND, reterr);
 	default:
 		return -EPROTO;
 	}

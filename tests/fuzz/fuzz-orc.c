@@ -64,6 +64,19 @@ static void unwind(const struct head *head, struct orc_table *table, const struc
 		HOLDS(orc_table_find(table, frames[i]) || orc_table_find(table, frames[i] - 1));
 }
 
+/* As another process would tell it. */
+static void decode(const uint8_t *data, size_t size)
+{
+	struct cursor cursor = cursor_of(data, size);
+	struct orc_table table;
+
+	if (orc_table_decode(&cursor, &table) < 0)
+		return;
+	HOLDS(table.n && table.at[0] == 0);
+	HOLDS(table.end <= table.base || orc_table_find(&table, table.base));
+	orc_table_deinit(&table);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct orc_stack stack = {};
@@ -72,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n_ips, n_entries, at = sizeof(head);
 	void *ips, *entries, *owned[2];
 
+	decode(data, size);
 	if (size < sizeof(head))
 		return 0;
 	memcpy(&head, data, sizeof(head));

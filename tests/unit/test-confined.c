@@ -14,6 +14,7 @@
 #include "guest/kernel.h"
 #include "guest/parser_process.h"
 #include "guest_maker.h"
+#include "orc_guest.h"
 #include "sym/guest_tables.h"
 
 /* The sanitizers' runtimes need more than a parser has: see confine.c. */
@@ -70,6 +71,36 @@ TEST(another_process_finds_what_this_one_would)
 	CHECK_EQ(symtab_count(modules), 0);
 	symtab_free(table);
 	symtab_free(modules);
+	close_made(kernel, fd);
+}
+
+TEST(unwind_tables_are_those_that_this_process_would_read)
+{
+	static const struct orc_rule rules[] = {{0, 8, ORC_SP}, {0x100, 24, ORC_SP}, {0x200, 0, ORC_OUTERMOST}};
+	struct kernel_orc *here, *there;
+	struct vpmu_kernel *kernel;
+	struct vpmu_error error;
+	int fd;
+
+	kernel = orc_guest_open(rules, 3, &fd);
+	CHECK_EQ(kernel_orc_load(kernel, &here, &error), 0);
+	vpmu_kernel_free(kernel);
+	close(fd);
+	vpmu_parser_use("/proc/self/exe", nursery);
+	kernel = orc_guest_open(rules, 3, &fd);
+	CHECK(kernel->confined);
+	CHECK_EQ(kernel_orc_load(kernel, &there, &error), 0);
+	CHECK_EQ(kernel_orc_look_again(there, kernel, &error), 0);
+	CHECK_EQ(kernel_orc_view(there)->layout, kernel_orc_view(here)->layout);
+	/* One copy of what is the same. */
+	CHECK(kernel_orc_view(there)->find(ORC_CODE_GVA + 0x180, there) == kernel_orc_view(here)->find(ORC_CODE_GVA + 0x180, here));
+	kernel_orc_free(here);
+	kernel_orc_free(there);
+	close_made(kernel, fd);
+	vpmu_parser_use("/proc/self/exe", nursery);
+	kernel = orc_guest_open(rules, 0, &fd);
+	CHECK_EQ(kernel_orc_load(kernel, &there, &error), -ENODATA);
+	CHECK_CONTAINS(error.text, "has no unwind tables");
 	close_made(kernel, fd);
 }
 
