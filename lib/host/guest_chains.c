@@ -18,6 +18,7 @@ struct guest_chains {
 	VEC(uint32_t) known; /* processes that are in the map of guests, or were */
 	int (*fn)(const struct vpmu_bpf_sample *sample, void *data); /* while draining */
 	void *data;
+	size_t drained_bytes;
 };
 
 static int refused(int code, struct vpmu_error *reterr)
@@ -47,9 +48,10 @@ static bool stack_is_whole(const struct vpmu_bpf_record *record, size_t n_bytes)
 
 static int on_record(void *data, void *record, size_t n_bytes)
 {
-	const struct guest_chains *chains = data;
+	struct guest_chains *chains = data;
 	const struct vpmu_bpf_sample *sample = record;
 
+	chains->drained_bytes += (n_bytes + 15) / 8 * 8; /* with a head */
 	if (n_bytes < VPMU_BPF_SAMPLE_BYTES(0) || n_bytes < VPMU_BPF_SAMPLE_BYTES((size_t)sample->n_frames))
 		return 0;
 	if (sample->has_stack && !stack_is_whole(record, n_bytes))
@@ -133,8 +135,14 @@ int guest_chains_drain(struct guest_chains *chains,
 
 	chains->fn = fn;
 	chains->data = data;
+	chains->drained_bytes = 0;
 	r = ring_buffer__consume(chains->ring);
 	return MIN(r, 0);
+}
+
+size_t guest_chains_drained_bytes(const struct guest_chains *chains)
+{
+	return chains->drained_bytes;
 }
 
 void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[VPMU_BPF_MISS_COUNT])

@@ -43,6 +43,9 @@ bool guest_chains_take_stacks(const struct guest_chains *chains);
 int guest_chains_drain(struct guest_chains *chains,
 		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
 
+/* Bytes of the ring (VPMU_BPF_RING_BYTES) that the last guest_chains_drain() found used. */
+size_t guest_chains_drained_bytes(const struct guest_chains *chains);
+
 /* How many guest samples were left to the kernel, by reason. */
 void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[VPMU_BPF_MISS_COUNT]);
 

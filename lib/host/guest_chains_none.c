@@ -44,6 +44,12 @@ int guest_chains_drain(struct guest_chains *chains,
 	return 0;
 }
 
+size_t guest_chains_drained_bytes(const struct guest_chains *chains)
+{
+	(void)chains;
+	return 0;
+}
+
 void guest_chains_misses(const struct guest_chains *chains, uint64_t ret_misses[VPMU_BPF_MISS_COUNT])
 {
 	(void)chains;

@@ -294,9 +294,11 @@ static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
 
 static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 {
-	size_t fill = 0;
 	int r = session_drain_guests(session);
+	size_t fill = 0;
 
+	if (session->plan.guest_chains)
+		fill = guest_chains_drained_bytes(session->plan.guest_chains) * 256 / VPMU_BPF_RING_BYTES;
 	for (size_t i = 0; i < session->targets.n && r == 0; i++) {
 		struct target *target = session->targets.items[i];
 
