@@ -13,6 +13,7 @@
 #include "fuzz.h"
 #include "guest/code_areas.h"
 #include "guest/current.h"
+#include "guest/kernel_orc.h"
 #include "guest/kernel_types.h"
 #include "sparse_image.h"
 #include "util/hash.h"
@@ -180,6 +181,21 @@ static int see_area(const struct code_area *area, void *data)
 	return 0;
 }
 
+static void see_unwind_tables(struct vpmu_kernel *kernel)
+{
+	const struct orc_kernel *view;
+	struct kernel_orc *orc;
+
+	if (kernel_orc_load(kernel, &orc, NULL) < 0)
+		return;
+	view = kernel_orc_view(orc);
+	HOLDS(view->layout >= ORC_LAYOUT_4_14 && view->layout <= ORC_LAYOUT_7_1);
+	(void)view->find(kernel->image.text_gva, view->data);
+	(void)view->find(UINT64_MAX, view->data);
+	(void)kernel_orc_look_again(orc, kernel, NULL);
+	kernel_orc_free(orc);
+}
+
 static void walk_all(struct vpmu_kernel *kernel)
 {
 	struct vpmu_bpf_guest guest;
@@ -192,6 +208,7 @@ static void walk_all(struct vpmu_kernel *kernel)
 	(void)vpmu_kernel_each_module(kernel, see_module, NULL, NULL);
 	(void)vpmu_kernel_each_task(kernel, see_task, NULL, NULL);
 	(void)vpmu_kernel_each_mapping(kernel, image.head.pid, see_mapping, &end, NULL);
+	see_unwind_tables(kernel);
 	if (current_describe(kernel, &guest, NULL) == 0)
 		(void)code_areas_each(kernel, image.head.task_gva, image.head.pid, image.head.mm_gva, see_area, NULL);
 }
