@@ -27,8 +27,8 @@ def is_kernel(frame):
 def main():
     known, total, entered, joined, exact = False, 0, 0, 0, 0
     entries, missed, by_kind, wrong, depth = (collections.Counter() for _ in range(5))
-    for line in open(sys.argv[1]):
-        sample = json.loads(line)
+    # What the kernel recorded comes after what the program took in the same round.
+    for sample in sorted(map(json.loads, open(sys.argv[1])), key=lambda sample: sample["time_ns"]):
         known |= "guest_pid" in sample
         # The node's emulated processor is late with the privilege level at times: by record and address.
         if sample["side"] != "guest-kernel" or not known or not is_kernel(sample["frames"][0]):

@@ -23,8 +23,8 @@ def main():
     problems = [] if len(pids) == 3 else [f"the guest told of {len(pids)} processes"]
     early = user = known = named = kernel = kernel_named = kernel_known = whole = chains = 0
     by_name = collections.Counter()
-    for line in open(sys.argv[1]):
-        sample = json.loads(line)
+    # What the kernel recorded comes after what the program took in the same round.
+    for sample in sorted(map(json.loads, open(sys.argv[1])), key=lambda sample: sample["time_ns"]):
         frames = sample["frames"]
         if sample["side"] == "guest-kernel":
             # The node's emulated processor is late with the privilege level at times: by record and address.
