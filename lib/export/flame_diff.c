@@ -8,6 +8,7 @@
 #include <vpmu/session.h>
 
 #include "export/flame_profile.h"
+#include "export/writer.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -39,45 +40,51 @@ static int select_halves(struct comparison *c, const struct vpmu_diff_opts *o, s
 	return r;
 }
 
-static bool has_guest(const struct profile_view *view, const struct selection *selection, const char *name)
+/* Puts the names of one half's guests into @names; *ret: one of them was there before. */
+static int put_guests(const struct comparison *c, enum half h, struct intern *names, bool *ret)
 {
-	for (size_t i = 0; i < view->n_entries; i++) {
-		const struct profile_entry *e = &view->entries[i];
+	_free_ bool *seen = flame_guests_seen(&c->views[h], &c->selections[h]);
+	uint32_t before = intern_count(names);
 
-		if (e->guest != VPMU_NO_GUEST && selection_has(selection, e) &&
-		    streq(intern_string(view->strings, view->guests[e->guest].name), name))
-			return true;
+	if (!seen)
+		return -ENOMEM;
+	*ret = false;
+	for (uint32_t i = 0; i < c->views[h].n_guests; i++) {
+		uint32_t id = seen[i] ? intern_add(names, export_guest_name(&c->views[h], i)) : before;
+
+		if (id == INTERN_FAILED)
+			return -ENOMEM;
+		*ret |= id && id < before; /* 0 is there in any case */
 	}
-	return false;
+	return 0;
 }
 
 /* Guests are a level of their own if there is one that can be compared with itself: else web1 would never meet web2. */
-static bool shares_a_guest(const struct comparison *c)
+static int find_shared_guest(const struct comparison *c, bool *ret)
 {
-	for (size_t i = 0; i < c->views[BASE].n_guests; i++) {
-		const char *name = intern_string(c->views[BASE].strings, c->views[BASE].guests[i].name);
+	_cleanup_(intern_freep) struct intern *names = intern_new();
+	int r = names ? put_guests(c, BASE, names, ret) : -ENOMEM;
 
-		if (has_guest(&c->views[BASE], &c->selections[BASE], name) &&
-		    has_guest(&c->views[OTHER], &c->selections[OTHER], name))
-			return true;
-	}
-	return false;
+	return r < 0 ? r : put_guests(c, OTHER, names, ret);
 }
 
-static unsigned int levels_of(const struct comparison *c)
+static int find_levels(const struct comparison *c, unsigned int *ret_levels)
 {
 	struct vpmu_coverage coverage[N_HALVES];
+	bool shared = false;
+	int r = find_shared_guest(c, &shared);
 
 	for (enum half h = BASE; h < N_HALVES; h++)
 		vpmu_profile_coverage(c->profiles[h], &coverage[h]);
-	return (shares_a_guest(c) ? FLAME_BY_GUEST : 0) |
-	       (!coverage[BASE].guest_processes == !coverage[OTHER].guest_processes ? FLAME_BY_PROCESS : 0);
+	*ret_levels = (shared ? FLAME_BY_GUEST : 0) |
+		      (!coverage[BASE].guest_processes == !coverage[OTHER].guest_processes ? FLAME_BY_PROCESS : 0);
+	return r;
 }
 
 static int grow(const struct comparison *c, struct flame *flame)
 {
-	unsigned int levels = levels_of(c);
-	int r = 0;
+	unsigned int levels;
+	int r = find_levels(c, &levels);
 
 	for (enum half h = BASE; r == 0 && h < N_HALVES; h++)
 		r = flame_add_profile(flame, c->profiles[h], &c->selections[h], levels, (int)h);

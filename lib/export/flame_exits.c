@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "export/flame.h"
+#include "export/flame_profile.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 
@@ -62,9 +62,11 @@ static int add_stack(const struct vpmu_exit_stack *stack, void *data)
 static void name_guests(const struct vpmu_exits *exits, struct strbuf *b)
 {
 	const struct vpmu_guest_info *guest;
+	size_t n = 0;
 
-	for (size_t i = 0; (guest = vpmu_exits_guest(exits, i)); i++)
-		strbuf_addf(b, "%s%s", i ? ", " : "", guest->name);
+	for (; (guest = vpmu_exits_guest(exits, n)); n++)
+		flame_add_guest(b, n, guest->name);
+	flame_end_guests(b, n);
 }
 
 static int write_page(const struct adding *a, const struct vpmu_flamegraph_opts *opts, struct output *out)

@@ -118,28 +118,44 @@ int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, c
 	return flame->failed ? -ENOMEM : 0;
 }
 
-#define GUESTS_NAMED 3
+bool *flame_guests_seen(const struct profile_view *view, const struct selection *selection)
+{
+	bool *seen = calloc(view->n_guests + 1, sizeof(*seen));
+
+	for (size_t i = 0; seen && i < view->n_entries; i++) {
+		const struct profile_entry *e = &view->entries[i];
+
+		if (e->guest != VPMU_NO_GUEST && e->samples && selection_has(selection, e))
+			seen[e->guest] = true;
+	}
+	return seen;
+}
 
 void flame_describe_guests(const struct profile_view *view, const struct selection *selection, struct strbuf *b)
 {
-	_free_ bool *seen = calloc(view->n_guests + 1, sizeof(*seen));
+	_free_ bool *seen = flame_guests_seen(view, selection);
 	size_t n = 0;
 
-	if (!seen) {
-		b->failed = true;
-		return;
-	}
-	for (size_t i = 0; i < view->n_entries; i++) {
-		const struct profile_entry *e = &view->entries[i];
+	for (uint32_t i = 0; seen && i < view->n_guests; i++)
+		if (seen[i])
+			flame_add_guest(b, n++, export_guest_name(view, i));
+	flame_end_guests(b, n);
+	b->failed |= !seen;
+}
 
-		if (e->guest == VPMU_NO_GUEST || !selection_has(selection, e) || !e->samples || seen[e->guest])
-			continue;
-		seen[e->guest] = true;
-		if (n++ < GUESTS_NAMED)
-			strbuf_addf(b, "%s%s", n > 1 ? ", " : "", export_guest_name(view, e->guest));
-	}
+/* A title has so many. */
+#define GUESTS_NAMED 3
+
+void flame_add_guest(struct strbuf *b, size_t i, const char *name)
+{
+	if (i < GUESTS_NAMED)
+		strbuf_addf(b, "%s%s", i ? ", " : "", name);
+}
+
+void flame_end_guests(struct strbuf *b, size_t n)
+{
 	if (n > GUESTS_NAMED)
 		strbuf_addf(b, " and %zu more", n - GUESTS_NAMED);
-	if (!n)
+	else if (!n)
 		strbuf_adds(b, "[no guest]");
 }

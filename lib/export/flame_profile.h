@@ -17,7 +17,14 @@
 int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, const struct selection *selection,
 		      unsigned int levels, int column);
 
+/* Of which guests the selection has samples, by index; the caller's to free(). NULL when out of memory. */
+bool *flame_guests_seen(const struct profile_view *view, const struct selection *selection);
+
 /* Names of the guests that the selection has samples of: "web1, web2 and 3 more". */
 void flame_describe_guests(const struct profile_view *view, const struct selection *selection, struct strbuf *b);
+
+/* The same from name to name: the @i'th one; and the end, there were @n. */
+void flame_add_guest(struct strbuf *b, size_t i, const char *name);
+void flame_end_guests(struct strbuf *b, size_t n);
 
 #endif

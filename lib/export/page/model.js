@@ -113,7 +113,7 @@ function share_of(test, within, m) {
 /* ---- numbers as text ---- */
 
 function percent(share) {
-	const p = 100 * share;
+	const p = 100 * (share || 0); /* of nothing: 0 / 0 */
 
 	return (p > 0 && p < 0.01 ? "< 0.01" : p.toFixed(2)) + " %";
 }

@@ -142,9 +142,9 @@ function zoom_to(i, at_once) {
 
 /* Rows of the frame and of what it called come into view. */
 function show_row(i) {
+	high = view.clientHeight;
 	const y = y_of(graph.depth[i]);
 
-	high = view.clientHeight;
 	if (y < ROW || y > high - 2 * ROW)
 		view.scrollTop += state.icicle ? y - 2 * ROW : y - high + 3 * ROW;
 }
