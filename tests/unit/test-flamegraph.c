@@ -278,6 +278,20 @@ TEST(without_samples_there_is_no_comparison)
 	vpmu_profile_free(unresolved);
 }
 
+TEST(without_stacks_there_is_nothing_to_draw_of_exits)
+{
+	VPMU_OPTS(vpmu_exits_opts, opts, .stacks = false);
+	struct vpmu_exits *exits;
+	struct vpmu_error error;
+
+	for (int i = 0; i < 2; i++, opts.stacks = true) {
+		CHECK_EQ(vpmu_exits_new(&opts, &exits, NULL), 0);
+		CHECK_EQ(vpmu_flamegraph_exits(exits, NULL, -1, &error), i ? -ENODATA : -EINVAL);
+		CHECK_CONTAINS(error.text, i ? "no exits were sampled" : "were not asked for");
+		vpmu_exits_free(exits);
+	}
+}
+
 int main(void)
 {
 	return test_main();
