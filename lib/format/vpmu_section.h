@@ -41,6 +41,7 @@ enum vpmu_table_kind {
 	VPMU_TABLE_FILE = 4,	     /* a user file: addresses are file offsets; path as mapped */
 	VPMU_TABLE_GUEST_FILE = 5,   /* the same of a process in a guest; guest: index */
 	VPMU_TABLE_GUEST_RESIDENT = 6, /* what the process had in memory of it: for want of anything better */
+	VPMU_TABLE_GUEST_HEAD = 7, /* of such a file its program headers, no table: where its segments are (format/elf_head.h) */
 };
 
 struct vpmu_section_table {

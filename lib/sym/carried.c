@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "format/elf_head.h"
 #include "format/perf_data.h"
 #include "format/vpmu_section.h"
 #include "sym/symbolizer_private.h"
 #include "util/log.h"
+#include "util/macro.h"
 #include "util/vec.h"
 
 /* Leaves room for the entries' heads below what a reader takes (PERF_DATA_FEATURE_MAX). */
@@ -69,6 +71,25 @@ static int collect_user_file(const char *path, const struct build_id *build_id, 
 	return collect(of->collected, resident ? VPMU_TABLE_GUEST_RESIDENT : VPMU_TABLE_GUEST_FILE, of->guest, path, build_id, table);
 }
 
+static int collect_head(const char *path, const struct build_id *build_id, const void *head, size_t n, void *data)
+{
+	const struct collected_guest *of = data;
+	struct vpmu_section_table entry = {
+		.kind = VPMU_TABLE_GUEST_HEAD,
+		.guest = of->guest,
+		.path = path,
+		.build_id_bytes = build_id->n,
+		.image = head,
+		.image_bytes = n,
+	};
+
+	memcpy(entry.build_id, build_id->bytes, build_id->n);
+	if (of->collected->bytes + n + strlen(path) > MAX_IMAGES_BYTES)
+		return 0;
+	of->collected->bytes += n + strlen(path);
+	return vec_push(&of->collected->tables, entry) ? 0 : -ENOMEM;
+}
+
 static int collect_user_files(struct vpmu_symbolizer *s, struct collected *c)
 {
 	int r = 0;
@@ -77,6 +98,8 @@ static int collect_user_files(struct vpmu_symbolizer *s, struct collected *c)
 		struct files *files = guests_symbols_user_files(s->guests, i);
 
 		r = files ? files_each(files, collect_user_file, &(struct collected_guest){ c, i }) : -ENOMEM;
+		if (r == 0)
+			r = files_each_head(files, collect_head, &(struct collected_guest){ c, i });
 	}
 	return r;
 }
@@ -108,10 +131,23 @@ int symbolizer_save_tables(struct vpmu_symbolizer *s, const uint64_t *kernel_pag
 	return r;
 }
 
+/* Symbols may be found elsewhere, in a debug file that does not tell what of the program lies where. */
+static int add_head(struct vpmu_symbolizer *s, const struct vpmu_section_table *table, const struct build_id *build_id)
+{
+	struct files *files = guests_symbols_user_files(s->guests, table->guest);
+	uint32_t file = files ? files_add(files, table->path, build_id) : FILES_FAILED;
+
+	if (file == FILES_FAILED)
+		return table->guest == VPMU_NO_GUEST ? 0 : -ENOMEM;
+	files_set_head(files, file, table->image, MIN(table->image_bytes, (size_t)ELF_HEAD_BYTES));
+	return 0;
+}
+
 int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_table *table)
 {
 	bool of_guest = table->kind == VPMU_TABLE_GUEST_KERNEL || table->kind == VPMU_TABLE_GUEST_IMAGE ||
-			table->kind == VPMU_TABLE_GUEST_FILE || table->kind == VPMU_TABLE_GUEST_RESIDENT;
+			table->kind == VPMU_TABLE_GUEST_FILE || table->kind == VPMU_TABLE_GUEST_RESIDENT ||
+			table->kind == VPMU_TABLE_GUEST_HEAD;
 	struct files *files;
 	uint32_t file;
 	struct build_id build_id = {};
@@ -124,6 +160,8 @@ int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_ta
 		return 0;
 	}
 	build_id_set(&build_id, table->build_id, table->build_id_bytes);
+	if (table->kind == VPMU_TABLE_GUEST_HEAD)
+		return add_head(s, table, &build_id);
 	r = symtab_open(table->image, table->image_bytes, false, &copy);
 	if (r < 0)
 		return r;
@@ -143,6 +181,8 @@ int symbolizer_add_table(struct vpmu_symbolizer *s, const struct vpmu_section_ta
 			return files_set_table(files, table->path, &build_id, copy);
 		symtab_free(copy);
 		return table->guest == VPMU_NO_GUEST ? 0 : -ENOMEM;
+	case VPMU_TABLE_GUEST_HEAD:
+		break; /* above */
 	case VPMU_TABLE_GUEST_RESIDENT:
 		files = guests_symbols_user_files(s->guests, table->guest);
 		file = files ? files_add(files, table->path, &build_id) : FILES_FAILED;

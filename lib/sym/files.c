@@ -26,7 +26,8 @@ struct file {
 	struct named_table table;
 	uint32_t plain; /* the file of this path without a build-id; may be this one */
 	struct lines *lines;
-	void *head; /* of a guest's file: its first page, an ELF file of its own (elf_head_detach()) */
+	void *head; /* of a guest's file: its program headers, an ELF file of its own (elf_head_detach()) */
+	size_t head_bytes;
 	bool asked, asked_lines; /* loading was tried */
 	struct symtab *resident; /* of a guest's file: what was in memory; NULL = not known, or it is the table */
 	bool is_resident;	 /* the table is that */
@@ -148,12 +149,13 @@ void files_set_head(struct files *f, uint32_t id, const void *bytes, size_t n)
 	struct file *file = &f->files.items[id];
 	struct elf_head head;
 
-	if (file->head || n < ELF_HEAD_BYTES || elf_head_parse(bytes, ELF_HEAD_BYTES, &head) < 0)
+	if (file->head || elf_head_parse(bytes, n, &head) < 0)
 		return;
-	file->head = malloc(ELF_HEAD_BYTES);
+	file->head_bytes = elf_head_bytes(&head);
+	file->head = malloc(file->head_bytes);
 	if (!file->head)
 		return;
-	memcpy(file->head, bytes, ELF_HEAD_BYTES);
+	memcpy(file->head, bytes, file->head_bytes);
 	elf_head_detach(file->head, &head);
 }
 
@@ -272,7 +274,7 @@ static int find_guests(const struct files *f, const struct file *file, enum debu
 		other = ELF_FILE_NONE;
 	}
 	if (!below.elf && file->head)
-		below.elf = elf_memory(file->head, ELF_HEAD_BYTES);
+		below.elf = elf_memory(file->head, file->head_bytes);
 	*ret_runtime = below;
 	*ret_debug = debug;
 	below = debug = ELF_FILE_NONE;
@@ -364,5 +366,17 @@ int files_each(struct files *f,
 	vec_for_each(file, &f->files)
 		if (file->path && file->asked && r == 0)
 			r = fn(file->path, &file->build_id, file->table.table, file->is_resident, data);
+	return r;
+}
+
+int files_each_head(const struct files *f,
+		    int (*fn)(const char *path, const struct build_id *build_id, const void *head, size_t n, void *data),
+		    void *data)
+{
+	int r = 0;
+
+	vec_for_each(file, &f->files)
+		if (file->path && file->asked && file->head && r == 0)
+			r = fn(file->path, &file->build_id, file->head, file->head_bytes, data);
 	return r;
 }

@@ -32,8 +32,12 @@ int files_set_root(struct files *files, const char *dir, struct vpmu_error *rete
 /* Every file goes; numbers begin anew. The root stays. */
 void files_forget(struct files *files);
 
-/* The first page of the file as it was in memory (format/elf_head.h); copied. */
+/* The beginning of the file as it was in memory (format/elf_head.h), at least with its program headers; these are copied. */
 void files_set_head(struct files *files, uint32_t file, const void *head, size_t n_bytes);
+/* Those of files that were asked for. Stops when @fn returns non-zero, returns that. */
+int files_each_head(const struct files *files,
+		    int (*fn)(const char *path, const struct build_id *build_id, const void *head, size_t n, void *data),
+		    void *data);
 
 /*
  * The symbols that a process in a guest had of its file in memory; taken over; NULL = there are none. They are used where no others are found. files_needs_resident():

@@ -23,9 +23,9 @@ struct side {
 	struct guest_tasks *tasks;
 };
 
-static struct side new_side(void)
+static struct side new_side_with(const char *debug_dirs)
 {
-	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .debug_dirs = "/nonexistent", .no_debuginfod = true);
+	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .debug_dirs = debug_dirs, .no_debuginfod = true);
 	struct vpmu_guest_info guest = { .pid = 1, .name = "web1", .uuid = "", .exe = "" };
 	struct side side = {};
 
@@ -35,6 +35,11 @@ static struct side new_side(void)
 	side.tasks = guest_tasks_new(side.processes, side.symbolizer);
 	CHECK(side.tasks);
 	return side;
+}
+
+static struct side new_side(void)
+{
+	return new_side_with("/nonexistent");
 }
 
 static void free_side(struct side *side)
@@ -291,6 +296,51 @@ TEST(what_the_guest_had_in_memory_names_what_nothing_else_names)
 	CHECK_STR(frame_of(&elsewhere, at + offset).symbol, "free_side");
 	free_side(&live);
 	free_side(&elsewhere);
+}
+
+/* This program's debug file, as a debug package has it: without code, and without where in the program it was. */
+static void make_debug_file(const struct build_id *build_id)
+{
+	char hex[2 * BUILD_ID_MAX_BYTES + 1], command[512];
+
+	build_id_hex(build_id, hex);
+	snprintf(command, sizeof(command), "mkdir -p %s/.build-id/%.2s && objcopy --only-keep-debug /proc/%d/exe %s/.build-id/%.2s/%s.debug",
+		 directory, hex, (int)getpid(), directory, hex, hex + 2);
+	if (system("objcopy --version > /dev/null 2>&1") != 0)
+		skip("objcopy is not installed");
+	CHECK_EQ(system(command), 0);
+}
+
+static int note_head(const struct vpmu_section_table *table, void *data)
+{
+	*(bool *)data |= table->kind == VPMU_TABLE_GUEST_HEAD && strcmp(table->path, "/opt/other") == 0;
+	return 0;
+}
+
+TEST(the_programs_head_tells_what_its_debug_file_does_not)
+{
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+	_strbuf_ struct strbuf section = {}, tables = {};
+	uint64_t at = 0x7f0000000000, offset = own_offset(free_side);
+	struct vpmu_section_table head = {.kind = VPMU_TABLE_GUEST_HEAD, .path = "/opt/other"};
+	struct side side = new_side_with(directory);
+	bool carried = false;
+	size_t n;
+
+	CHECK_EQ(elf_file_open("/proc/self/exe", &file), 0);
+	make_debug_file(&file.build_id);
+	write_section(&section, "/opt/other", &file.build_id, at);
+	CHECK_EQ(guest_tasks_load(side.tasks, section.text, section.n), 0);
+	head.image = elf_rawfile(file.elf, &n);
+	head.image_bytes = n;
+	head.build_id_bytes = file.build_id.n;
+	memcpy(head.build_id, file.build_id.bytes, file.build_id.n);
+	CHECK_EQ(symbolizer_add_table(side.symbolizer, &head), 0);
+	CHECK_STR(frame_of(&side, at + offset).symbol, "free_side");
+	CHECK_EQ(symbolizer_save_tables(side.symbolizer, NULL, 0, &tables), 0);
+	CHECK_EQ(vpmu_section_tables_decode(tables.text, tables.n, note_head, &carried), 0);
+	CHECK(carried);
+	free_side(&side);
 }
 
 TEST(numbers_that_lead_nowhere_are_damage)
