@@ -18,9 +18,9 @@ trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$VPMU_LAB_OUT"' EXIT
 
 PATH=$PATH:/usr/sbin command -v debuginfod > /dev/null || { echo "debuginfod is not installed: not asked"; exit 0; }
 cd "$VPMU_LAB_OUT" || exit 1
-# Under another name than in the guest, in a folder that vpmu is not told of.
+# As in a debug package, under another name than in the guest, in a folder that vpmu is not told of.
 mkdir served cache
-cp "$program" served/anything
+objcopy --only-keep-debug "$program" served/anything || exit 1
 port=$("$here/debuginfod.py" free-port)
 debuginfod -F -d :memory: -p "$port" served > server.log 2>&1 &
 server=$!
