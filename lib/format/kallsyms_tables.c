@@ -136,6 +136,8 @@ static size_t load_tokens(struct kallsyms_tables *t, size_t n)
 		t->token_at[token] = read_u16(t->bytes + index_at + 2 * token);
 		t->token_bytes[token] =
 			(uint8_t)strlen((const char *)t->bytes + tokens_at + t->token_at[token]);
+		memcpy(t->token_text[token], t->bytes + tokens_at + t->token_at[token],
+		       MIN((size_t)t->token_bytes[token], (size_t)KALLSYMS_TOKEN_ROOM));
 	}
 	return index_at + 512;
 }
@@ -262,10 +264,15 @@ static size_t expand(const struct kallsyms_tables *t, size_t *at, char *name)
 
 	for (int i = 0; i < length; i++) {
 		uint8_t token = t->bytes[(*at)++];
-		const uint8_t *text = t->bytes + t->tokens_at + t->token_at[token];
-		size_t more = MIN((size_t)t->token_bytes[token], KALLSYMS_NAME_BYTES - n);
+		size_t more = t->token_bytes[token];
 
-		memcpy(name + n, text, more);
+		/* A copy of a fixed size is two instructions; what is too much of it is written over. */
+		if (more <= KALLSYMS_TOKEN_ROOM && n + KALLSYMS_TOKEN_ROOM <= KALLSYMS_NAME_BYTES) {
+			memcpy(name + n, t->token_text[token], KALLSYMS_TOKEN_ROOM);
+		} else {
+			more = MIN(more, KALLSYMS_NAME_BYTES - n);
+			memcpy(name + n, t->bytes + t->tokens_at + t->token_at[token], more);
+		}
 		n += more;
 	}
 	name[n] = '\0';

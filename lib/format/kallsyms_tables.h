@@ -49,6 +49,8 @@ enum kallsyms_rule {
 	KALLSYMS_ADDRESSES,	  /* a u64 instead of an offset, until 6.11 (64e166099b69) */
 };
 
+#define KALLSYMS_TOKEN_ROOM 16
+
 struct kallsyms_tables {
 	const uint8_t *bytes; /* what was parsed; all positions count from here */
 	uint64_t bytes_gva;   /* where it lies in the guest */
@@ -60,6 +62,7 @@ struct kallsyms_tables {
 	size_t used_from, used_to; /* nothing outside of these is looked at any more */
 	uint16_t token_at[256];	   /* from tokens_at on */
 	uint8_t token_bytes[256];
+	char token_text[256][KALLSYMS_TOKEN_ROOM]; /* the beginning of each: nearly all fit */
 };
 
 /*
