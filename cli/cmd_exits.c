@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vpmu exits: VM exits by reason and by what they were about, with their times. */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <vpmu/vpmu.h>
 
+#include "client/meter_shapes.h"
 #include "util/cleanup.h"
 #include "util/error.h"
 #include "util/macro.h"
+#include "util/vec.h"
 #include "command.h"
-#include "exits_show.h"
+#include "exits_output.h"
+#include "exits_remote.h"
 #include "guest_names.h"
 #include "input.h"
 #include "interrupt.h"
-#include "json.h"
 #include "new_file.h"
 #include "output.h"
-#include "progress.h"
+#include "watch.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_exits *, vpmu_exits_free)
 
-enum fold { FOLD_NOT = 0, FOLD_COUNT, FOLD_TIME };
-
 struct exits_args {
 	struct common_args common;
+	struct remote_args remote;
 	unsigned int keys; /* bits by enum vpmu_exit_key */
 	bool all, histograms, nested, pmu;
 	enum fold fold;
@@ -34,36 +33,24 @@ struct exits_args {
 	struct guest_file_args files;
 };
 
-#define KEY_STACK   31 /* no key of rows: beyond all of those */
-#define NESTED_KEYS (1u << VPMU_EXIT_TRIP | 1u << VPMU_EXIT_ANCILLARY | 1u << VPMU_EXIT_RUN)
-#define ALL_KEYS    ((1u << VPMU_EXIT_KEY_COUNT) - 1)
-#define STACK_BIT   (1u << KEY_STACK)
 #define PMU_KEYS    (1u << VPMU_EXIT_MSR | 1u << VPMU_EXIT_VECTOR)
 #define FIELD(name) offsetof(struct exits_args, name)
 
-/* What a user calls the keys. */
-static const struct {
-	const char *name;
-	enum vpmu_exit_key key;
-} key_names[] = {
-	{ "reason", VPMU_EXIT_REASON }, { "msr", VPMU_EXIT_MSR },	      { "port", VPMU_EXIT_PORT },
-	{ "mmio", VPMU_EXIT_MMIO },	{ "cpuid", VPMU_EXIT_CPUID },	      { "hypercall", VPMU_EXIT_HYPERCALL },
-	{ "fault", VPMU_EXIT_FAULT },	{ "vector", VPMU_EXIT_VECTOR },	      { "symbol", VPMU_EXIT_ADDRESS },
-	{ "user", VPMU_EXIT_USER },	{ "stack", KEY_STACK },
-};
-
 static int set_key(const char *name, size_t n, unsigned int *keys, struct vpmu_error *reterr)
 {
-	_strbuf_ struct strbuf known = {};
+	_free_ char *copy = strndup(name, n);
+	unsigned int bits = copy ? shape_keys(copy) : 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(key_names); i++) {
-		if (strlen(key_names[i].name) == n && strncmp(name, key_names[i].name, n) == 0) {
-			*keys |= 1u << key_names[i].key;
-			return 0;
-		}
-		strbuf_addf(&known, "%s%s", i ? ", " : "", key_names[i].name);
-	}
-	return error_set(reterr, -EINVAL, "knows %s, not '%.*s'", known.text ? known.text : "", (int)n, name);
+	if (!copy)
+		return error_oom(reterr);
+	if (streq(copy, "stack"))
+		bits = EXITS_STACKS;
+	if (!bits || bits & SHAPE_NESTED_KEYS)
+		return error_set(reterr, -EINVAL,
+				 "knows reason, msr, port, mmio, cpuid, hypercall, fault, vector, symbol, user, stack, not '%s'",
+				 copy);
+	*keys |= bits;
+	return 0;
 }
 
 static int option_keys(const struct option_spec *spec, const char *value, void *field,
@@ -196,14 +183,18 @@ static int find_guest(void *data, const char *spec, uint32_t *ret_guest, struct 
 	return error_set(reterr, -ENOENT, "guest '%s' is not among those to be looked at", spec);
 }
 
+/* What has to be accounted for what is to be shown. */
+static unsigned int account_keys(const struct exits_args *args)
+{
+	return (args->keys & ~EXITS_STACKS) | (args->nested ? SHAPE_NESTED_KEYS : 0) | (args->pmu ? PMU_KEYS : 0);
+}
+
 static int open_exits(const struct exits_args *args, const struct name_list *operands,
 		      const struct vpmu_guests *guests, struct vpmu_exits **ret_exits,
 		      struct vpmu_error *reterr)
 {
 	VPMU_OPTS(vpmu_exits_opts, opts,
-		  .keys = (args->keys & ~STACK_BIT) | (args->nested ? NESTED_KEYS : 0) |
-			  (args->pmu ? PMU_KEYS : 0),
-		  .stacks = args->keys & STACK_BIT || args->fold || args->flamegraph);
+		  .keys = account_keys(args), .stacks = args->keys & EXITS_STACKS || args->fold || args->flamegraph);
 	_cleanup_(vpmu_exits_freep) struct vpmu_exits *exits = NULL;
 	struct live_guests live = { .guests = guests };
 	int r;
@@ -223,92 +214,52 @@ static int open_exits(const struct exits_args *args, const struct name_list *ope
 	return 0;
 }
 
-/* ---- output ---- */
+/* ---- the measurement ---- */
 
-struct exits_output {
+struct local {
 	struct vpmu_exits *exits;
-	unsigned int keys;
-	bool json, intervals, histograms, nested, pmu, silence_said;
-	enum fold fold;
-	uint64_t begin_ns;
-	struct json_list list;
+	struct exits_output *output;
+	VEC(const char *) names;
 };
 
-/* Where no exits are to be seen, what is: the events by themselves. */
-static unsigned int keys_of(struct exits_output *output)
+static void local_deinit(struct local *local)
 {
-	if (!*vpmu_exits_silent(output->exits))
-		return output->keys;
-	if (!output->silence_said)
-		say("%s; events of KVM instead", vpmu_exits_silent(output->exits));
-	output->silence_said = true;
-	return output->keys == 1u << VPMU_EXIT_REASON ? ALL_KEYS : output->keys;
+	vpmu_exits_free(local->exits);
+	vec_free(&local->names);
 }
 
-static void print_text(const struct exits_output *output, const struct vpmu_exit_rows *rows,
-		       unsigned int keys, bool histograms)
+static int look(void *data, struct vpmu_error *reterr)
 {
-	if (output->nested)
-		exits_nested_text(output->exits, rows);
-	if (output->pmu)
-		exits_pmu_text(output->exits, rows);
-	if (output->nested || output->pmu)
-		return;
-	if (output->keys != STACK_BIT)
-		exits_text(output->exits, rows, keys & ~STACK_BIT, histograms);
+	return vpmu_exits_refresh(((struct local *)data)->exits, reterr);
 }
 
-/* Of an interval there is no more than the rows; stacks are of the whole time. */
-static struct json_object *total_json(const struct exits_output *output, const struct vpmu_exit_rows *rows,
-				      unsigned int keys)
+static int read_exits(struct local *local, enum vpmu_count_since since, struct exits_reading *ret_reading,
+		      struct vpmu_error *reterr)
 {
-	struct json_object *total = exits_json(output->exits, rows, keys & ~STACK_BIT);
+	const struct vpmu_guest_info *guest;
+	int r = vpmu_exits_read(local->exits, since, &ret_reading->rows, reterr);
 
-	if (output->pmu)
-		json_put(total, "pmu", exits_pmu_json(output->exits, rows));
-	if (output->keys & STACK_BIT)
-		json_put(total, "stacks", exits_stacks_json(output->exits));
-	return total;
+	if (r < 0)
+		return r;
+	local->names.n = 0;
+	for (size_t i = 0; (guest = vpmu_exits_guest(local->exits, i)); i++)
+		if (!vec_push(&local->names, guest->name))
+			return error_oom(reterr);
+	ret_reading->exits = local->exits;
+	ret_reading->guests = local->names.items;
+	ret_reading->silent = vpmu_exits_silent(local->exits);
+	return 0;
 }
 
-static void print_interval(struct exits_output *output, const struct vpmu_exit_rows *rows)
+static int tick(void *data, struct vpmu_error *reterr)
 {
-	_strbuf_ struct strbuf title = {};
-	unsigned int keys = keys_of(output);
+	struct local *local = data;
+	struct exits_reading reading = {};
+	int r = read_exits(local, VPMU_SINCE_LAST, &reading, reterr);
 
-	if (output->fold)
-		return;
-	if (output->json) {
-		json_list_item(&output->list, exits_json(output->exits, rows, keys & ~STACK_BIT));
-		return;
-	}
-	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
-		    (double)(rows->end_ns - output->begin_ns) / 1e9);
-	output_write(&title);
-	print_text(output, rows, keys, false);
-}
-
-static int print_total(struct exits_output *output, const struct vpmu_exit_rows *rows)
-{
-	_strbuf_ struct strbuf title = {};
-	unsigned int keys = keys_of(output);
-
-	if (output->fold)
-		return exits_stacks_folded(output->exits, output->fold == FOLD_TIME);
-	if (output->json && output->intervals) {
-		json_list_end_with(&output->list, "total", total_json(output, rows, keys));
-		return 0;
-	}
-	if (output->json) {
-		json_print(total_json(output, rows, keys));
-		return 0;
-	}
-	if (output->intervals) {
-		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(rows->end_ns - rows->start_ns) / 1e9);
-		output_write(&title);
-	}
-	print_text(output, rows, keys, output->histograms);
-	return output->keys & STACK_BIT ? exits_stacks_text(output->exits) : 0;
+	if (r >= 0)
+		exits_output_interval(local->output, &reading);
+	return r;
 }
 
 static int write_flamegraph(struct vpmu_exits *exits, const char *path, bool by_count, struct vpmu_error *reterr)
@@ -323,67 +274,54 @@ static int write_flamegraph(struct vpmu_exits *exits, const char *path, bool by_
 	return r < 0 ? r : new_file_keep(&file, reterr);
 }
 
-/* ---- the measurement ---- */
-
-#define LOOK_NS 250000000ull /* between two looks for threads that came or went */
-
-/* Until @time_ns, or a signal. */
-static void sleep_until(uint64_t time_ns)
+static enum status exits_local(const struct exits_args *args, const struct name_list *operands,
+			       struct exits_output *output)
 {
-	struct timespec t = { (time_t)(time_ns / 1000000000), (long)(time_ns % 1000000000) };
+	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
+	__attribute__((cleanup(local_deinit))) struct local local = { .output = output };
+	const struct watch watch = { .doing = "accounting", .duration_ns = args->duration_ns,
+				     .interval_ms = args->interval_ms, .look = look, .tick = tick, .data = &local };
+	struct exits_reading total = {};
+	struct vpmu_error error = {};
+	int r;
 
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+	if (vpmu_guests_new(NULL, &guests, &error) < 0)
+		return say_error(&error);
+	if (!operands->n && !args->all)
+		return say_which_guest(guests, "; -a takes all");
+	interrupt_catch();
+	if (open_exits(args, operands, guests, &local.exits, &error) < 0)
+		return say_error(&error);
+	if (*vpmu_exits_missing(local.exits))
+		say("this kernel lacks the tracepoints %s", vpmu_exits_missing(local.exits));
+	exits_output_begin(output, now_ns());
+	r = watch_run(&watch, &error);
+	if (r == -ESRCH)
+		say("the guests are gone");
+	if (read_exits(&local, VPMU_SINCE_START, &total, &error) < 0)
+		return say_error(&error);
+	if (exits_output_total(output, &total) < 0)
+		return say_oom();
+	if (r < 0 && r != -ESRCH)
+		return say_error(&error);
+	if (args->flamegraph && write_flamegraph(local.exits, args->flamegraph, args->fold == FOLD_COUNT, &error) < 0)
+		return say_error(&error);
+	return STATUS_DONE;
 }
 
-static void show_progress(struct progress *progress, const struct exits_args *args)
+/* Call chains, and files of guests' symbols, are this user's affair. */
+static bool wants_local(const struct exits_args *args)
 {
-	uint64_t passed_ns = now_ns() - progress->begin_ns;
+	const struct guest_file_args *files = &args->files;
 
-	if (args->interval_ms || !progress_due(progress))
-		return;
-	if (args->duration_ns)
-		progress_show(progress, "accounting: %" PRIu64 " of %" PRIu64 " s", passed_ns / 1000000000,
-			      args->duration_ns / 1000000000);
-	else
-		progress_show(progress, "accounting: %" PRIu64 " s, ^C ends it", passed_ns / 1000000000);
-}
-
-/* Until the time is over, a signal came, or the guests are gone (-ESRCH). */
-static int measure(const struct exits_args *args, struct exits_output *output, struct vpmu_error *reterr)
-{
-	uint64_t begin_ns = now_ns(), interval_ns = args->interval_ms * 1000000;
-	uint64_t end_ns = args->duration_ns ? begin_ns + args->duration_ns : UINT64_MAX;
-	uint64_t tick_ns = interval_ns ? begin_ns + interval_ns : UINT64_MAX;
-	_progress_ struct progress progress;
-	int r = 0;
-
-	progress_begin(&progress);
-	while (!interrupted && r == 0 && now_ns() < end_ns) {
-		struct vpmu_exit_rows rows;
-
-		/* Looks are short enough for a signal that came just before the sleep, too. */
-		sleep_until(MIN(MIN(now_ns() + LOOK_NS, tick_ns), end_ns));
-		r = vpmu_exits_refresh(output->exits, reterr);
-		show_progress(&progress, args);
-		if (now_ns() < tick_ns || interrupted || r < 0)
-			continue;
-		r = vpmu_exits_read(output->exits, VPMU_SINCE_LAST, &rows, reterr);
-		if (r < 0)
-			break;
-		print_interval(output, &rows);
-		output_flush();
-		/* Those that this program was too late for are part of the one that was printed. */
-		while (tick_ns <= now_ns())
-			tick_ns += interval_ns;
-	}
-	return r;
+	return args->keys & EXITS_STACKS || args->fold || args->flamegraph || files->kallsyms.n || files->modules.n || files->vmlinux.n ||
+	       files->kaslr.n || files->images.n || files->roots.n;
 }
 
 static enum status run_exits(const void *opaque, const struct name_list *operands)
 {
 	const struct exits_args *args = opaque;
-	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
-	_cleanup_(vpmu_exits_freep) struct vpmu_exits *exits = NULL;
+	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
 	struct exits_output output = { .json = args->common.json,
 				       .intervals = args->interval_ms,
 				       .histograms = args->histograms,
@@ -391,41 +329,26 @@ static enum status run_exits(const void *opaque, const struct name_list *operand
 				       .pmu = args->pmu,
 				       .fold = args->fold,
 				       .keys = args->keys };
-	struct vpmu_error error = {};
-	struct vpmu_exit_rows rows;
-	int r;
+	enum status status;
 
 	if (!args->keys || (args->nested && args->common.json))
 		output.keys |= 1u << VPMU_EXIT_REASON;
 	if (args->nested)
-		output.keys |= NESTED_KEYS;
-	if (vpmu_guests_new(NULL, &guests, &error) < 0)
-		return say_error(&error);
-	if (!operands->n && !args->all)
-		return say_which_guest(guests, "; -a takes all");
-	interrupt_catch();
-	if (open_exits(args, operands, guests, &exits, &error) < 0)
-		return say_error(&error);
-	if (*vpmu_exits_missing(exits))
-		say("this kernel lacks the tracepoints %s", vpmu_exits_missing(exits));
-	output.exits = exits;
-	output.begin_ns = now_ns();
-	if (output.json && output.intervals && !output.fold)
-		json_list_begin(&output.list, NULL, "intervals");
-	r = measure(args, &output, &error);
-	if (r == -ESRCH)
-		say("the guests are gone");
-	if (vpmu_exits_read(exits, VPMU_SINCE_START, &rows, &error) < 0)
-		return say_error(&error);
-	if (print_total(&output, &rows) < 0) {
-		error_oom(&error);
-		return say_error(&error);
+		output.keys |= SHAPE_NESTED_KEYS;
+	if (wants_local(args) && args->remote.socket)
+		return say_usage("vpmud has no call chains of exits and takes no --guest-... files: leave out --socket");
+	if (!wants_local(args)) {
+		status = remote_open(&args->remote, args->interval_ms, &client);
+		if (status != STATUS_DONE)
+			return status;
 	}
-	if (r < 0 && r != -ESRCH)
-		return say_error(&error);
-	if (args->flamegraph && write_flamegraph(exits, args->flamegraph, args->fold == FOLD_COUNT, &error) < 0)
-		return say_error(&error);
-	return STATUS_DONE;
+	if (!client)
+		return exits_local(args, operands, &output);
+	if (!operands->n && !args->all)
+		return say_which_remote_guest(client);
+	interrupt_catch();
+	return exits_remote(client, args->all ? &(struct name_list){} : operands, account_keys(args) | 1u << VPMU_EXIT_REASON,
+			    args->interval_ms, args->duration_ns, &output);
 }
 
 const struct command command_exits = {
@@ -436,6 +359,7 @@ const struct command command_exits = {
 		(const struct option_group[]){
 			{ exits_options, 0 },
 			{ guest_file_options, FIELD(files) },
+			{ remote_options, FIELD(remote) },
 			{ common_options, 0 },
 			{},
 		},

@@ -4,21 +4,22 @@
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
+#include "util/error.h"
+#include "util/vec.h"
 #include "command.h"
 #include "guest_names.h"
 #include "interrupt.h"
-#include "json.h"
 #include "output.h"
 #include "progress.h"
-#include "time_json.h"
-#include "time_text.h"
+#include "time_output.h"
+#include "time_remote.h"
 #include "watch.h"
 
-DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_clock *, vpmu_clock_free)
 
 struct time_args {
 	struct common_args common;
+	struct remote_args remote;
 	uint64_t interval_ms, duration_ns;
 };
 
@@ -64,100 +65,107 @@ static int open_clock(const struct name_list *operands, const struct vpmu_guests
 	return 0;
 }
 
-struct time_output {
+/* ---- the measurement ---- */
+
+struct local {
 	struct vpmu_clock *clock;
-	struct vpmu_guests *guests;
-	const struct time_args *args;
-	uint64_t begin_ns;
-	struct json_list list;
+	struct vpmu_guests *guests; /* of the host, for the names of competitors */
+	struct time_output *output;
+	VEC(const char *) names;
 };
+
+static void local_deinit(struct local *local)
+{
+	vpmu_clock_free(local->clock);
+	vpmu_guests_free(local->guests);
+	vec_free(&local->names);
+}
+
+static const char *guest_of(pid_t pid, const void *data)
+{
+	return guest_of_pid(data, pid);
+}
+
+static int read_clock(struct local *local, enum vpmu_count_since since, struct time_reading *ret_reading,
+		      struct vpmu_error *reterr)
+{
+	const struct vpmu_guest_info *guest;
+	int r = vpmu_clock_read(local->clock, since, &ret_reading->times, reterr);
+
+	if (r < 0)
+		return r;
+	local->names.n = 0;
+	for (size_t i = 0; (guest = vpmu_clock_guest(local->clock, i)); i++)
+		if (!vec_push(&local->names, guest->name))
+			return error_oom(reterr);
+	ret_reading->guests = local->names.items;
+	ret_reading->guest_of = guest_of;
+	ret_reading->data = local->guests;
+	return 0;
+}
 
 static int look(void *data, struct vpmu_error *reterr)
 {
-	struct time_output *output = data;
-
-	return vpmu_clock_refresh(output->clock, reterr);
+	return vpmu_clock_refresh(((struct local *)data)->clock, reterr);
 }
 
-static int print_interval(void *data, struct vpmu_error *reterr)
+static int tick(void *data, struct vpmu_error *reterr)
 {
-	struct time_output *output = data;
-	struct vpmu_clock_times times;
-	_strbuf_ struct strbuf title = {};
-	int r;
+	struct local *local = data;
+	struct time_reading reading;
+	int r = read_clock(local, VPMU_SINCE_LAST, &reading, reterr);
 
-	r = vpmu_clock_read(output->clock, VPMU_SINCE_LAST, &times, reterr);
-	if (r < 0)
-		return r;
-	if (output->args->common.json) {
-		json_list_item(&output->list, time_json_interval(output->clock, output->guests, &times));
-		return 0;
-	}
-	strbuf_addf(&title, "%s%.3f s:\n", output->list.n++ ? "\n" : "",
-		    (double)(times.end_ns - output->begin_ns) / 1e9);
-	output_write(&title);
-	time_text(output->clock, output->guests, &times, false);
-	return 0;
+	if (r >= 0)
+		time_output_interval(local->output, &reading);
+	return r;
 }
 
-static int print_total(struct time_output *output, struct vpmu_error *reterr)
+static enum status time_local(const struct time_args *args, const struct name_list *operands, struct time_output *output)
 {
-	struct vpmu_clock_times times;
-	_strbuf_ struct strbuf title = {};
-	int r;
-
-	r = vpmu_clock_read(output->clock, VPMU_SINCE_START, &times, reterr);
-	if (r < 0)
-		return r;
-	if (output->args->common.json) {
-		json_list_end_with(&output->list, "vcpus",
-				   time_json_vcpus(output->clock, output->guests, &times));
-		return 0;
-	}
-	if (output->args->interval_ms)
-		strbuf_addf(&title, "\nin all, %.3f s:\n", (double)(times.end_ns - times.start_ns) / 1e9);
-	output_write(&title);
-	time_text(output->clock, output->guests, &times, true);
-	return 0;
-}
-
-static enum status run_time(const void *opaque, const struct name_list *operands)
-{
-	const struct time_args *args = opaque;
-	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
-	_cleanup_(vpmu_clock_freep) struct vpmu_clock *clock = NULL;
-	struct time_output output = { .args = args };
-	struct watch watch = {
-		.doing = "watching",
-		.duration_ns = args->duration_ns,
-		.interval_ms = args->interval_ms,
-		.look = look,
-		.tick = print_interval,
-		.data = &output,
-	};
+	__attribute__((cleanup(local_deinit))) struct local local = { .output = output };
+	const struct watch watch = { .doing = "watching", .duration_ns = args->duration_ns,
+				     .interval_ms = args->interval_ms, .look = look, .tick = tick, .data = &local };
 	struct vpmu_error error = {};
+	struct time_reading total;
 	int r;
 
-	if (vpmu_guests_new(NULL, &guests, &error) < 0)
+	if (vpmu_guests_new(NULL, &local.guests, &error) < 0)
 		return say_error(&error);
 	if (!operands->n)
-		return say_which_guest(guests, "");
+		return say_which_guest(local.guests, "");
 	interrupt_catch();
-	if (open_clock(operands, guests, &clock, &error) < 0)
+	if (open_clock(operands, local.guests, &local.clock, &error) < 0)
 		return say_error(&error);
-	if (*vpmu_clock_missing(clock))
-		say_warning("%s", vpmu_clock_missing(clock)); /* what follows from it the output tells */
-	output.clock = clock;
-	output.guests = guests;
-	output.begin_ns = now_ns();
-	if (args->common.json)
-		json_list_begin(&output.list, NULL, "intervals");
+	if (*vpmu_clock_missing(local.clock))
+		say_warning("%s", vpmu_clock_missing(local.clock)); /* what follows from it the output tells */
+	time_output_begin(output, now_ns());
 	r = watch_run(&watch, &error);
 	if (r == -ESRCH)
 		say("the guests are gone");
 	else if (r < 0)
 		return say_error(&error);
-	return print_total(&output, &error) < 0 ? say_error(&error) : STATUS_DONE;
+	if (read_clock(&local, VPMU_SINCE_START, &total, &error) < 0)
+		return say_error(&error);
+	time_output_total(output, &total);
+	return STATUS_DONE;
+}
+
+static enum status run_time(const void *opaque, const struct name_list *operands)
+{
+	const struct time_args *args = opaque;
+	_cleanup_(vpmu_client_freep) struct vpmu_client *client = NULL;
+	struct time_output output = { .json = args->common.json, .intervals = args->interval_ms };
+	enum status status;
+
+	status = remote_open(&args->remote, args->interval_ms, &client);
+	if (status != STATUS_DONE)
+		return status;
+	if (!client)
+		return time_local(args, operands, &output);
+	if (!operands->n)
+		return say_which_remote_guest(client);
+	interrupt_catch();
+	return time_remote(client, operands, args->interval_ms, args->duration_ns, &output);
 }
 
 const struct command command_time = {
@@ -167,6 +175,7 @@ const struct command command_time = {
 	.groups =
 		(const struct option_group[]){
 			{ time_options, 0 },
+			{ remote_options, FIELD(remote) },
 			{ common_options, 0 },
 			{},
 		},

@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 
+#include "client/meter_shapes.h"
 #include "util/macro.h"
 #include "exits_show.h"
 #include "output.h"
@@ -17,35 +18,9 @@ static bool same_vcpu(const struct vpmu_exit *a, const struct vpmu_exit *b)
 	return a->guest == b->guest && a->vcpu == b->vcpu && a->tid == b->tid;
 }
 
-/*
- * The row of L2's exits with @code on the vCPU of @of: all of them (REASON), or those that were
- * trips (TRIP).
- */
-static const struct vpmu_exit *find(const struct vpmu_exit_rows *rows, const struct vpmu_exit *of,
-				    enum vpmu_exit_key key, uint32_t code)
+static void add_vcpu(struct table *table, const struct exits_reading *reading, const struct vpmu_exit *exit)
 {
-	for (size_t i = 0; i < rows->n; i++)
-		if (rows->items[i].key == key && rows->items[i].nested && rows->items[i].code == code &&
-		    same_vcpu(&rows->items[i], of))
-			return &rows->items[i];
-	return NULL;
-}
-
-static uint32_t trip_code(const struct vpmu_exit *ancillary)
-{
-	return (uint32_t)(ancillary->value >> 32);
-}
-
-double exits_per_trip(const struct vpmu_exit_rows *rows, const struct vpmu_exit *exit)
-{
-	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, trip_code(exit));
-
-	return trip ? (double)exit->count / (double)trip->count : 0;
-}
-
-static void add_vcpu(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit *exit)
-{
-	table_cell(table, TINT_NONE, vpmu_exits_guest(exits, exit->guest)->name);
+	table_cell(table, TINT_NONE, reading->guests[exit->guest]);
 	table_cell_u64(table, TINT_NONE, exit->vcpu);
 }
 
@@ -59,19 +34,19 @@ static void cell_mean(struct table *table, uint64_t ns, uint64_t n)
 
 /* ---- L2's exits ---- */
 
-static void add_l2(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
-		   const struct vpmu_exit *exit)
+static void add_l2(struct table *table, const struct exits_reading *reading, const struct vpmu_exit *exit)
 {
-	const struct vpmu_exit *trip = find(rows, exit, VPMU_EXIT_TRIP, exit->code),
-			       *run = find(rows, exit, VPMU_EXIT_RUN, exit->code);
+	const struct vpmu_exit_rows *rows = &reading->rows;
+	const struct vpmu_exit *trip = shape_nested_row(rows, exit, VPMU_EXIT_TRIP, exit->code),
+			       *run = shape_nested_row(rows, exit, VPMU_EXIT_RUN, exit->code);
 	uint64_t ancillary = 0;
 	char text[16];
 
 	for (size_t i = 0; i < rows->n; i++)
 		if (rows->items[i].key == VPMU_EXIT_ANCILLARY && same_vcpu(&rows->items[i], exit) &&
-		    trip_code(&rows->items[i]) == exit->code)
+		    shape_trip_code(&rows->items[i]) == exit->code)
 			ancillary += rows->items[i].count;
-	add_vcpu(table, exits, exit);
+	add_vcpu(table, reading, exit);
 	table_cell(table, TINT_NONE, exit->reason);
 	table_cell_u64(table, TINT_NONE, exit->count);
 	if (run)
@@ -105,12 +80,11 @@ static void l2_columns(struct table *table)
 
 /* ---- L1's for them ---- */
 
-static void add_l1(struct table *table, const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
-		   const struct vpmu_exit *exit)
+static void add_l1(struct table *table, const struct exits_reading *reading, const struct vpmu_exit *exit)
 {
-	double each = exits_per_trip(rows, exit);
+	double each = shape_per_trip(&reading->rows, exit);
 
-	add_vcpu(table, exits, exit);
+	add_vcpu(table, reading, exit);
 	table_cell(table, TINT_NONE, exit->name);
 	table_cell(table, TINT_NONE, exit->reason);
 	table_cell_u64(table, TINT_NONE, exit->count);
@@ -145,12 +119,12 @@ static bool is_l1(const struct vpmu_exit *exit)
 	return exit->key == VPMU_EXIT_ANCILLARY;
 }
 
-static bool print_table(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
+static bool print_table(const struct exits_reading *reading,
 			bool (*is_row)(const struct vpmu_exit *), void (*columns)(struct table *),
-			void (*add)(struct table *, const struct vpmu_exits *, const struct vpmu_exit_rows *,
-				    const struct vpmu_exit *),
+			void (*add)(struct table *, const struct exits_reading *, const struct vpmu_exit *),
 			struct strbuf *out)
 {
+	const struct vpmu_exit_rows *rows = &reading->rows;
 	_table_ struct table table = {};
 	size_t n = 0;
 
@@ -158,7 +132,7 @@ static bool print_table(const struct vpmu_exits *exits, const struct vpmu_exit_r
 	for (size_t i = 0; i < rows->n; i++) {
 		if (!is_row(&rows->items[i]))
 			continue;
-		add(&table, exits, rows, &rows->items[i]);
+		add(&table, reading, &rows->items[i]);
 		table_measure_row(&table);
 		n++;
 	}
@@ -168,19 +142,19 @@ static bool print_table(const struct vpmu_exits *exits, const struct vpmu_exit_r
 	for (size_t i = 0; i < rows->n; i++) {
 		if (!is_row(&rows->items[i]))
 			continue;
-		add(&table, exits, rows, &rows->items[i]);
+		add(&table, reading, &rows->items[i]);
 		table_print_row(&table, out);
 	}
 	return true;
 }
 
-void exits_nested_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows)
+void exits_nested_text(const struct exits_reading *reading)
 {
 	_strbuf_ struct strbuf out = {}, ancillary = {};
 
-	if (!print_table(exits, rows, is_l2, l2_columns, add_l2, &out))
+	if (!print_table(reading, is_l2, l2_columns, add_l2, &out))
 		strbuf_adds(&out, "no exits of guests of the guest\n");
-	if (print_table(exits, rows, is_l1, l1_columns, add_l1, &ancillary))
+	if (print_table(reading, is_l1, l1_columns, add_l1, &ancillary))
 		strbuf_addf(&out, "\n%s", ancillary.text);
 	output_write(&out);
 }

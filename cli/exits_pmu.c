@@ -105,13 +105,13 @@ static void cell_time(struct table *table, const struct vpmu_exit *sum, uint64_t
 		table_cell(table, TINT_FAINT, "-");
 }
 
-static void add_row(struct table *table, const struct vpmu_exits *exits, const struct operation *operation,
+static void add_row(struct table *table, const struct exits_reading *reading, const struct operation *operation,
 		    uint64_t elapsed_ns)
 {
 	const struct vpmu_exit *sum = &operation->sum;
 	uint64_t timed = sum->count - sum->untimed;
 
-	table_cell(table, TINT_NONE, vpmu_exits_guest(exits, sum->guest)->name);
+	table_cell(table, TINT_NONE, reading->guests[sum->guest]);
 	table_cell_u64(table, TINT_NONE, sum->vcpu);
 	table_cell(table, TINT_NONE, operation->name);
 	table_cell_u64(table, TINT_NONE, sum->count);
@@ -123,8 +123,9 @@ static void add_row(struct table *table, const struct vpmu_exits *exits, const s
 	cell_time(table, sum, sum->max_ns);
 }
 
-void exits_pmu_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows)
+void exits_pmu_text(const struct exits_reading *reading)
 {
+	const struct vpmu_exit_rows *rows = &reading->rows;
 	static const char *const numbers[] = { "COUNT", "PER SECOND", "TIME", "MIN", "MEAN", "P99", "MAX" };
 	_operations_ struct operations operations = {};
 	_strbuf_ struct strbuf out = {};
@@ -137,7 +138,7 @@ void exits_pmu_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		table_column(&table, numbers[i], TABLE_RIGHT);
 	vec_for_each (operation, &operations.items) {
-		add_row(&table, exits, operation, rows->end_ns - rows->start_ns);
+		add_row(&table, reading, operation, rows->end_ns - rows->start_ns);
 		table_measure_row(&table);
 	}
 	if (operations.items.n)
@@ -145,7 +146,7 @@ void exits_pmu_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows 
 	else
 		strbuf_adds(&out, "the guests did not use their PMUs, or they have the real ones\n");
 	vec_for_each (operation, &operations.items) {
-		add_row(&table, exits, operation, rows->end_ns - rows->start_ns);
+		add_row(&table, reading, operation, rows->end_ns - rows->start_ns);
 		table_print_row(&table, &out);
 	}
 	output_write(&out);
@@ -153,17 +154,17 @@ void exits_pmu_text(const struct vpmu_exits *exits, const struct vpmu_exit_rows 
 
 /* ---- for programs ---- */
 
-struct json_object *exits_pmu_json(const struct vpmu_exits *exits, const struct vpmu_exit_rows *rows)
+struct json_object *exits_pmu_json(const struct exits_reading *reading)
 {
 	_operations_ struct operations operations = {};
 	struct json_object *list = json_new_array();
 
-	collect(rows, &operations);
+	collect(&reading->rows, &operations);
 	vec_for_each (operation, &operations.items) {
 		const struct vpmu_exit *sum = &operation->sum;
 		struct json_object *row = json_new_object();
 
-		json_put_string(row, "guest", vpmu_exits_guest(exits, sum->guest)->name);
+		json_put_string(row, "guest", reading->guests[sum->guest]);
 		json_put_int(row, "vcpu", sum->vcpu);
 		json_put_string(row, "operation", operation->name);
 		json_put_int(row, "count", (int64_t)sum->count);

@@ -24,6 +24,15 @@ void exits_time_text(uint64_t ns, char text[16])
 		snprintf(text, 16, "%.2f s", value / 1e9);
 }
 
+void exits_symbol(const struct exits_reading *reading, const struct vpmu_exit *exit, struct vpmu_frame *ret_frame)
+{
+	*ret_frame = (struct vpmu_frame){ .status = VPMU_FRAME_NO_SYMBOLS };
+	if (!reading->exits)
+		*ret_frame = reading->frames[exit - reading->rows.items];
+	else if (!exit->nested) /* a guest's guest has other symbols */
+		vpmu_exits_symbol(reading->exits, exit->guest, exit->value, ret_frame);
+}
+
 static void cell_time(struct table *table, uint64_t ns, bool is_known)
 {
 	char text[16];
@@ -43,16 +52,13 @@ static void cell_part(struct table *table, uint64_t ns, uint64_t whole_ns)
 
 /* ---- one row ---- */
 
-static void cell_value(struct table *table, struct vpmu_exits *exits, const struct vpmu_exit *exit)
+static void cell_value(struct table *table, const struct exits_reading *reading, const struct vpmu_exit *exit)
 {
 	struct vpmu_frame frame;
 
 	switch (exit->key) {
 	case VPMU_EXIT_ADDRESS:
-		/* A guest's guest has other symbols. */
-		frame.status = VPMU_FRAME_NO_SYMBOLS;
-		if (!exit->nested)
-			vpmu_exits_symbol(exits, exit->guest, exit->value, &frame);
+		exits_symbol(reading, exit, &frame);
 		if (frame.status == VPMU_FRAME_OK)
 			table_cellf(table, TINT_NONE, "%s+0x%" PRIx64, frame.symbol, frame.symbol_offset);
 		else
@@ -89,12 +95,12 @@ static void add_times(struct table *table, const struct vpmu_exit *exit, uint64_
 }
 
 /* @timed: the table has times. */
-static void add_row(struct table *table, struct vpmu_exits *exits, const struct vpmu_exit *exit,
+static void add_row(struct table *table, const struct exits_reading *reading, const struct vpmu_exit *exit,
 		    bool timed, uint64_t elapsed_ns)
 {
-	table_cell(table, TINT_NONE, vpmu_exits_guest(exits, exit->guest)->name);
+	table_cell(table, TINT_NONE, reading->guests[exit->guest]);
 	table_cell_u64(table, TINT_NONE, exit->vcpu);
-	cell_value(table, exits, exit);
+	cell_value(table, reading, exit);
 	if (timed && exit->key != VPMU_EXIT_REASON)
 		table_cell(table, TINT_NONE, exit->reason);
 	table_cell_u64(table, TINT_NONE, exit->count);
@@ -140,9 +146,9 @@ static bool has_times(const struct vpmu_exit_rows *rows, enum vpmu_exit_key key)
 	return false;
 }
 
-static void print_table(struct vpmu_exits *exits, const struct vpmu_exit_rows *rows,
-			enum vpmu_exit_key key, struct strbuf *out)
+static void print_table(const struct exits_reading *reading, enum vpmu_exit_key key, struct strbuf *out)
 {
+	const struct vpmu_exit_rows *rows = &reading->rows;
 	_table_ struct table table = {};
 	bool timed = has_times(rows, key);
 
@@ -153,7 +159,7 @@ static void print_table(struct vpmu_exits *exits, const struct vpmu_exit_rows *r
 		for (size_t i = 0; i < rows->n; i++) {
 			if (rows->items[i].key != key)
 				continue;
-			add_row(&table, exits, &rows->items[i], timed, rows->end_ns - rows->start_ns);
+			add_row(&table, reading, &rows->items[i], timed, rows->end_ns - rows->start_ns);
 			if (pass)
 				table_print_row(&table, out);
 			else
@@ -164,7 +170,7 @@ static void print_table(struct vpmu_exits *exits, const struct vpmu_exit_rows *r
 
 /* ---- histograms ---- */
 
-static void print_histogram(struct vpmu_exits *exits, const struct vpmu_exit *exit, struct strbuf *out)
+static void print_histogram(const struct exits_reading *reading, const struct vpmu_exit *exit, struct strbuf *out)
 {
 	unsigned int first = VPMU_EXIT_BUCKETS, last = 0;
 	uint64_t most = 0;
@@ -179,7 +185,7 @@ static void print_histogram(struct vpmu_exits *exits, const struct vpmu_exit *ex
 	if (!most)
 		return;
 	strbuf_addc(out, '\n');
-	text_add_clean(out, vpmu_exits_guest(exits, exit->guest)->name);
+	text_add_clean(out, reading->guests[exit->guest]);
 	strbuf_addf(out, " vCPU %" PRIu32 ", %s%s%s:\n", exit->vcpu, exit->nested ? "L2 " : "", exit->name,
 		    exit->write ? " write" : "");
 	for (unsigned int i = first; i <= last; i++) {
@@ -219,9 +225,9 @@ static void add_losses(const struct vpmu_exit_rows *rows, struct strbuf *out)
 		strbuf_addf(out, "%" PRIu64 " entries were not preceded by an exit\n", rows->lost_exits);
 }
 
-void exits_text(struct vpmu_exits *exits, const struct vpmu_exit_rows *rows, unsigned int keys,
-		bool histograms)
+void exits_text(const struct exits_reading *reading, unsigned int keys, bool histograms)
 {
+	const struct vpmu_exit_rows *rows = &reading->rows;
 	_strbuf_ struct strbuf out = {};
 	bool any = false;
 
@@ -230,14 +236,14 @@ void exits_text(struct vpmu_exits *exits, const struct vpmu_exit_rows *rows, uns
 			continue;
 		if (any)
 			strbuf_addc(&out, '\n');
-		print_table(exits, rows, key, &out);
+		print_table(reading, key, &out);
 		any = true;
 	}
 	if (!any)
 		strbuf_adds(&out, "no exits\n");
 	for (size_t i = 0; histograms && i < rows->n; i++)
 		if (keys >> rows->items[i].key & 1)
-			print_histogram(exits, &rows->items[i], &out);
+			print_histogram(reading, &rows->items[i], &out);
 	add_losses(rows, &out);
 	output_write(&out);
 }

@@ -2,11 +2,10 @@
 #include <stdio.h>
 
 #include "util/macro.h"
-#include "guest_names.h"
 #include "output.h"
 #include "table.h"
 #include "text.h"
-#include "time_text.h"
+#include "time_output.h"
 
 #define TOP 5 /* reasons and competitors of a vCPU that are shown */
 
@@ -65,24 +64,22 @@ static void cell_time(struct table *table, uint64_t ns)
 		table_cellf(table, TINT_NONE, "%.3f us", (double)ns / 1e3);
 }
 
-static void cell_vcpu(struct table *table, const struct vpmu_clock *clock,
-		      const struct vpmu_clock_vcpu *vcpu)
+static void cell_vcpu(struct table *table, const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu)
 {
-	table_cell(table, TINT_NONE, vpmu_clock_guest(clock, vcpu->guest)->name);
+	table_cell(table, TINT_NONE, reading->guests[vcpu->guest]);
 	table_cell_u64(table, TINT_NONE, vcpu->vcpu);
 }
 
 /* ---- parts ---- */
 
-static void add_parts(struct table *table, const struct vpmu_clock *clock,
-		      const struct vpmu_clock_times *times, const struct vpmu_clock_vcpu *vcpu)
+static void add_parts(struct table *table, const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu)
 {
-	cell_vcpu(table, clock, vcpu);
+	cell_vcpu(table, reading, vcpu);
 	cell_time(table, vcpu->wall_ns);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		const struct vpmu_clock_time *time = &vcpu->parts[parts[i].part];
 
-		if (!is_shown(i, times))
+		if (!is_shown(i, &reading->times))
 			continue;
 		if (time->known)
 			table_cell_percent(table, time->ns ? parts[i].tint : TINT_FAINT,
@@ -92,9 +89,9 @@ static void add_parts(struct table *table, const struct vpmu_clock *clock,
 	}
 }
 
-static void print_parts(const struct vpmu_clock *clock, const struct vpmu_clock_times *times,
-			struct strbuf *out)
+static void print_parts(const struct time_reading *reading, struct strbuf *out)
 {
+	const struct vpmu_clock_times *times = &reading->times;
 	_table_ struct table table = {};
 
 	table_column(&table, "GUEST", TABLE_LEFT);
@@ -107,7 +104,7 @@ static void print_parts(const struct vpmu_clock *clock, const struct vpmu_clock_
 		if (pass)
 			table_print_head(&table, out);
 		for (size_t i = 0; i < times->n; i++) {
-			add_parts(&table, clock, times, &times->items[i]);
+			add_parts(&table, reading, &times->items[i]);
 			if (pass)
 				table_print_row(&table, out);
 			else
@@ -183,22 +180,21 @@ static void print_legend(const struct vpmu_clock_times *times, struct strbuf *ou
 	strbuf_adds(out, "\n\n");
 }
 
-static void add_label(const struct vpmu_clock *clock, const struct vpmu_clock_vcpu *vcpu,
-		      struct strbuf *out)
+static void add_label(const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu, struct strbuf *out)
 {
-	text_add_clean(out, vpmu_clock_guest(clock, vcpu->guest)->name);
+	text_add_clean(out, reading->guests[vcpu->guest]);
 	strbuf_addf(out, " %u", (unsigned int)vcpu->vcpu);
 }
 
-static void print_bars(const struct vpmu_clock *clock, const struct vpmu_clock_times *times,
-		       struct strbuf *out)
+static void print_bars(const struct time_reading *reading, struct strbuf *out)
 {
+	const struct vpmu_clock_times *times = &reading->times;
 	unsigned int label_width = 0, width = output_width();
 
 	for (size_t i = 0; i < times->n; i++) {
 		_strbuf_ struct strbuf label = {};
 
-		add_label(clock, &times->items[i], &label);
+		add_label(reading, &times->items[i], &label);
 		label_width = MAX(label_width, (unsigned int)text_width(label.text, label.n));
 	}
 	label_width += 2;
@@ -207,7 +203,7 @@ static void print_bars(const struct vpmu_clock *clock, const struct vpmu_clock_t
 	for (size_t i = 0; i < times->n; i++) {
 		size_t at = out->n;
 
-		add_label(clock, &times->items[i], out);
+		add_label(reading, &times->items[i], out);
 		strbuf_addf(out, "%*s", (int)(label_width - text_width(out->text + at, out->n - at)), "");
 		print_bar(&times->items[i], width - label_width, out);
 	}
@@ -216,22 +212,49 @@ static void print_bars(const struct vpmu_clock *clock, const struct vpmu_clock_t
 
 /* ---- details ---- */
 
-static void add_reason(struct table *table, const struct vpmu_clock *clock,
-		       const struct vpmu_clock_vcpu *vcpu, const struct vpmu_clock_reason *reason)
+/* Adds row @j of what @vcpu has several of, unless there is none that is to be shown. */
+typedef bool (*detail_fn)(struct table *table, const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu, size_t j);
+
+static void print_details(struct table *table, const struct time_reading *reading, detail_fn add, struct strbuf *out)
 {
-	cell_vcpu(table, clock, vcpu);
+	size_t n = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass && !n)
+			return;
+		if (pass) {
+			strbuf_addc(out, '\n');
+			table_print_head(table, out);
+		}
+		for (size_t i = 0; i < reading->times.n; i++)
+			for (size_t j = 0; j < TOP && add(table, reading, &reading->times.items[i], j); j++, n++) {
+				if (pass)
+					table_print_row(table, out);
+				else
+					table_measure_row(table);
+			}
+	}
+	table_print_dropped(table, out);
+}
+
+static bool add_reason(struct table *table, const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu, size_t j)
+{
+	const struct vpmu_clock_reason *reason = &vcpu->reasons[j];
+
+	if (j >= vcpu->n_reasons)
+		return false;
+	cell_vcpu(table, reading, vcpu);
 	table_cell(table, TINT_NONE, reason->name);
 	table_cell_u64(table, TINT_NONE, reason->count);
 	cell_time(table, reason->exit_ns);
 	cell_time(table, reason->qemu_ns);
 	table_cell_percent(table, TINT_NONE, percent(reason->exit_ns + reason->qemu_ns, vcpu->wall_ns));
+	return true;
 }
 
-static void print_reasons(const struct vpmu_clock *clock, const struct vpmu_clock_times *times,
-			  struct strbuf *out)
+static void print_reasons(const struct time_reading *reading, struct strbuf *out)
 {
 	_table_ struct table table = {};
-	size_t n = 0;
 
 	table_column(&table, "GUEST", TABLE_LEFT);
 	table_column(&table, "VCPU", TABLE_RIGHT);
@@ -240,35 +263,20 @@ static void print_reasons(const struct vpmu_clock *clock, const struct vpmu_cloc
 	table_column_spare(&table, "KERNEL", TABLE_RIGHT, 1);
 	table_column_spare(&table, "QEMU", TABLE_RIGHT, 2);
 	table_column(&table, "OF WALL", TABLE_RIGHT);
-	for (int pass = 0; pass < 2; pass++) {
-		if (pass && !n)
-			return;
-		if (pass) {
-			strbuf_addc(out, '\n');
-			table_print_head(&table, out);
-		}
-		for (size_t i = 0; i < times->n; i++) {
-			const struct vpmu_clock_vcpu *vcpu = &times->items[i];
-
-			for (size_t j = 0; j < MIN(vcpu->n_reasons, (size_t)TOP); j++, n++) {
-				add_reason(&table, clock, vcpu, &vcpu->reasons[j]);
-				if (pass)
-					table_print_row(&table, out);
-				else
-					table_measure_row(&table);
-			}
-		}
-	}
-	table_print_dropped(&table, out);
+	print_details(&table, reading, add_reason, out);
 }
 
-static void add_competitor(struct table *table, const struct vpmu_clock *clock,
-			   const struct vpmu_guests *guests, const struct vpmu_clock_vcpu *vcpu,
-			   const struct vpmu_clock_competitor *competitor)
+/* Those with a thousandth of the time. */
+static bool add_competitor(struct table *table, const struct time_reading *reading, const struct vpmu_clock_vcpu *vcpu,
+			   size_t j)
 {
-	const char *guest = guest_of_pid(guests, competitor->pid);
+	const struct vpmu_clock_competitor *competitor = &vcpu->competitors[j];
+	const char *guest;
 
-	cell_vcpu(table, clock, vcpu);
+	if (j >= vcpu->n_competitors || competitor->ns * 1000 < vcpu->wall_ns)
+		return false;
+	guest = reading->guest_of(competitor->pid, reading->data);
+	cell_vcpu(table, reading, vcpu);
 	table_cell(table, TINT_NONE, competitor->tid ? competitor->comm : "(the CPU was idle)");
 	if (competitor->tid > 0)
 		table_cell_u64(table, TINT_NONE, (uint64_t)competitor->tid);
@@ -277,13 +285,12 @@ static void add_competitor(struct table *table, const struct vpmu_clock *clock,
 	table_cell(table, TINT_NONE, guest ? guest : "");
 	cell_time(table, competitor->ns);
 	table_cell_percent(table, TINT_BAD, percent(competitor->ns, vcpu->wall_ns));
+	return true;
 }
 
-static void print_competitors(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
-			      const struct vpmu_clock_times *times, struct strbuf *out)
+static void print_competitors(const struct time_reading *reading, struct strbuf *out)
 {
 	_table_ struct table table = {};
-	size_t n = 0;
 
 	table_column(&table, "GUEST", TABLE_LEFT);
 	table_column(&table, "VCPU", TABLE_RIGHT);
@@ -292,46 +299,25 @@ static void print_competitors(const struct vpmu_clock *clock, const struct vpmu_
 	table_column_spare(&table, "OF GUEST", TABLE_CUT_TAIL, 2);
 	table_column_spare(&table, "TIME", TABLE_RIGHT, 3);
 	table_column(&table, "OF WALL", TABLE_RIGHT);
-	for (int pass = 0; pass < 2; pass++) {
-		if (pass && !n)
-			return;
-		if (pass) {
-			strbuf_addc(out, '\n');
-			table_print_head(&table, out);
-		}
-		for (size_t i = 0; i < times->n; i++) {
-			const struct vpmu_clock_vcpu *vcpu = &times->items[i];
-
-			for (size_t j = 0; j < MIN(vcpu->n_competitors, (size_t)TOP) &&
-					   vcpu->competitors[j].ns * 1000 >= vcpu->wall_ns; j++, n++) {
-				add_competitor(&table, clock, guests, vcpu, &vcpu->competitors[j]);
-				if (pass)
-					table_print_row(&table, out);
-				else
-					table_measure_row(&table);
-			}
-		}
-	}
-	table_print_dropped(&table, out);
+	print_details(&table, reading, add_competitor, out);
 }
 
-void time_text(const struct vpmu_clock *clock, const struct vpmu_guests *guests,
-	       const struct vpmu_clock_times *times, bool details)
+void time_text(const struct time_reading *reading, bool details)
 {
 	_strbuf_ struct strbuf out = {};
 
-	if (times->n == 0) {
+	if (reading->times.n == 0) {
 		strbuf_adds(&out, "no vCPU was there\n");
 	} else {
 		if (output_width())
-			print_bars(clock, times, &out);
-		print_parts(clock, times, &out);
+			print_bars(reading, &out);
+		print_parts(reading, &out);
 		if (details)
-			print_reasons(clock, times, &out);
+			print_reasons(reading, &out);
 		if (details)
-			print_competitors(clock, guests, times, &out);
+			print_competitors(reading, &out);
 		if (details)
-			print_whys(times, &out);
+			print_whys(&reading->times, &out);
 	}
 	output_write(&out);
 }

@@ -86,6 +86,7 @@ static void put_value(struct json_object *row, const struct vpmu_exit *exit, con
 	case VPMU_EXIT_ADDRESS:
 		json_put_address(row, key, exit->value);
 		json_put_string(row, "symbol", frame->symbol);
+		json_put_int(row, "symbol_offset", (int64_t)frame->symbol_offset);
 		json_put_string(row, "dso", frame->dso);
 		json_put_string(row, "status", vpmu_frame_status_name(frame->status));
 		return;

@@ -159,7 +159,7 @@ def as_vpmu_says():
     with Primes() as guest, Vpmud(FAST) as vpmud, vpmud.client() as client:
         wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
         with open("exits.err", "w+") as said, open("exits.json", "w+") as out:
-            vpmu = subprocess.Popen([os.environ["VPMU"], "exits", "-v", "--json", guest.name], stdout=out, stderr=said)
+            vpmu = subprocess.Popen([os.environ["VPMU"], "exits", "-v", "--local", "--json", guest.name], stdout=out, stderr=said)
             wait_until("it accounts", lambda: "accounting the exits" in open("exits.err").read())
             replies = intervals(client, "Exits", guest, 1)
             vpmu.send_signal(signal.SIGINT)
