@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs inside the node, as root of a machine that is thrown away afterwards: VM exits, ours and perf's.
-# usage: in-node-exits.sh IMAGE-DIR VPMU LAB
+# usage: in-node-exits.sh IMAGE-DIR VPMU LAB VPMUD
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 image=$1
 export VPMU=$2 LAB=$3
+vpmud=$4
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 
@@ -77,13 +78,57 @@ both() {
 	perf kvm -i $out/$name.data stat report > $out/$name.txt 2>&1 || true
 }
 
+# alone NAME PERFS VPMUS: so many of perf, or of vpmu, and nothing else, over two seconds of the load.
+alone() {
+	local name=$1 pids="" i
+	for ((i = 1; i <= $2; i++)); do
+		perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data.$i -p "$guest_pid" > $out/$name.perf.log 2>&1 &
+		pids+=" $!"
+		wait_for_events $!
+	done
+	for ((i = 1; i <= $3; i++)); do
+		"$VPMU" exits -v debian --json > $out/$name.json 2> $out/$name.log &
+		pids+=" $!"
+		wait_for $out/$name.log 'accounting the exits'
+		sleep 1
+	done
+	virsh -q resume debian
+	sleep 2
+	virsh -q suspend debian
+	sleep 0.5
+	kill -INT $pids
+	for i in $pids; do
+		wait $i || true
+	done
+}
+
+# The guest is paused: what it does from now on is in the metrics.
+start_vpmud() {
+	local waited=0
+	printf '[vpmud]\nsocket = /run/vpmud.sock\nlibvirt = none\n[always-on]\nenabled = no\n[store]\npath = none\n' > /run/vpmud.conf
+	"$vpmud" -c /run/vpmud.conf 2> $out/vpmud.log &
+	vpmud_pid=$!
+	until "$here/metrics.py" /run/vpmud.sock 2>/dev/null | grep -q '^# TYPE vpmu_guest_exits'; do
+		[ $((waited += 1)) -lt 200 ] || { echo "vpmud accounts no exits:"; cat $out/vpmud.log; exit 1; }
+		sleep 0.2
+	done
+}
+
 say "primes: each exit once, under its reason"
 "$here/../fast/exits.sh" primes_are_counted_exactly
 
 start_libvirt
 start_debian exits LAB-GUEST-READY
 say "a Debian guest with a known load"
-both load 8
+start_vpmud
+both load 5
+"$here/metrics.py" /run/vpmud.sock > $out/load.metrics
+kill $vpmud_pid
+wait $vpmud_pid
+say "the tools by themselves, and perf beside itself"
+alone ours 0 1
+alone perf 1 0
+alone twice 2 0
 virsh -q resume debian
 say "what its exits are about"
 "$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --json > $out/keys.json
@@ -93,7 +138,7 @@ virsh -q destroy debian
 start_debian nested '^[0-9][0-9]*.$'
 say "a guest of the guest, in a CPUID loop"
 tail -3 $out/console
-both nested 8 --nested
+both nested 6 --nested
 dmesg | sed -n 's/.*tsc: Detected \([0-9.]*\) MHz.*/\1/p' | tail -1 > $out/tsc-mhz
 virsh -q resume debian
 sleep 2
