@@ -1,77 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Two threads share a runner. The session, its profile and its symbolizer are the thread's alone; what both touch is behind the lock:
- * orders on their way to the thread, the status on its way back, and the session's address, for waking it.
- *
- * What the thread has to say goes through jobs_post(), in order. Such a post holds a reference, because the loop may
- * free the runner while the post is on its way; it then finds that nobody listens any more.
- */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#include "runner.h"
+#include "runner_private.h"
 #include "util/error.h"
 #include "util/macro.h"
-#include "util/vec.h"
-
-/* To the thread: a guest to be added, or (fn) a profile to be cut. */
-struct order {
-	struct vpmu_guest_info guest;
-	runner_cut_fn fn;
-	void *data;
-};
-
-typedef VEC(struct order) orders;
 
 #define PROFILE_BYTES (32u << 20)
 #define PATIENCE_NS   500000000u
-
-struct runner {
-	atomic_uint refs;
-	struct jobs *jobs;
-	struct runner_events events;
-	void *data;
-
-	/* As in runner_opts, owned. */
-	struct vpmu_session_opts session_opts;
-	char *texts[6]; /* that session_opts and cmdline point into */
-	const char *cmdline;
-	bool node_wide, whole_process, wants_profile, chains;
-	size_t profile_bytes;
-	int record_fd;
-	uint64_t duration_ns;
-
-	/* The loop's. */
-	pthread_t thread;
-	bool has_thread, freed;
-
-	/* The thread's. */
-	struct vpmu_profile *profile;
-	struct vpmu_coverage cut_at; /* of the session when the profile began */
-	bool full;
-	struct vpmu_coverage full_at; /* and when it was full */
-
-	pthread_mutex_t lock;
-	orders orders;
-	bool stop, over;
-	uint64_t stop_ns; /* when it was told to; 0 = it was not */
-	atomic_bool dropped;	      /* nobody waits for what the thread has to say */
-	struct vpmu_session *session; /* may be woken; NULL = not there yet, or no more */
-	struct runner_status status;
-	struct vpmu_profile *last; /* over: what was sampled since the last cut */
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- guests, copied ---- */
 
@@ -104,7 +44,7 @@ static int guest_copy(const struct vpmu_guest_info *from, struct vpmu_guest_info
 	return 0;
 }
 
-static void orders_free(orders *list)
+void runner_orders_free(orders *list)
 {
 	vec_for_each (order, list)
 		guest_deinit(&order->guest);
@@ -113,11 +53,11 @@ static void orders_free(orders *list)
 
 /* ---- life ---- */
 
-static struct runner *runner_unref(struct runner *runner)
+struct runner *runner_unref(struct runner *runner)
 {
 	if (!runner || atomic_fetch_sub(&runner->refs, 1) > 1)
 		return NULL;
-	orders_free(&runner->orders);
+	runner_orders_free(&runner->orders);
 	vpmu_profile_free(runner->profile);
 	vpmu_profile_free(runner->last);
 	for (size_t i = 0; i < ARRAY_SIZE(runner->texts); i++)
@@ -127,7 +67,6 @@ static struct runner *runner_unref(struct runner *runner)
 	free(runner);
 	return NULL;
 }
-DEFINE_CLEANUP(struct runner *, runner_unref)
 
 /* Makes *@text a copy that lives as long as the runner does. */
 static int keep_text(struct runner *runner, size_t i, const char **text)
@@ -227,344 +166,7 @@ struct vpmu_profile *runner_finish(struct runner *runner)
 	return take_ptr(runner->last);
 }
 
-/* ---- from the thread to the loop ---- */
-
-struct message {
-	struct runner *runner;
-	enum { MESSAGE_STARTED, MESSAGE_REFUSED, MESSAGE_FULL, MESSAGE_ENDED, MESSAGE_CUT } what;
-	pid_t pid;
-	struct vpmu_error error; /* code 0 = none */
-	struct vpmu_profile *profile;
-	runner_cut_fn fn;
-	void *data;
-};
-
-static void message_free(struct message *message)
-{
-	vpmu_profile_free(message->profile);
-	runner_unref(message->runner);
-	free(message);
-}
-
-static void deliver(void *data)
-{
-	struct message *message = data;
-	struct runner *runner = message->runner;
-	const struct vpmu_error *error = message->error.code ? &message->error : NULL;
-
-	if (!runner->freed) {
-		switch (message->what) {
-		case MESSAGE_STARTED:
-			runner->events.started(runner, error, runner->data);
-			break;
-		case MESSAGE_REFUSED:
-			if (runner->events.refused)
-				runner->events.refused(runner, message->pid, error, runner->data);
-			break;
-		case MESSAGE_FULL:
-			if (runner->events.full)
-				runner->events.full(runner, runner->data);
-			break;
-		case MESSAGE_ENDED:
-			runner->events.ended(runner, error, runner->data);
-			break;
-		case MESSAGE_CUT:
-			message->fn(take_ptr(message->profile), error, message->data);
-			break;
-		}
-	}
-	message_free(message);
-}
-
-/* Whoever waits for a message would wait for ever without it, so the thread waits for memory if there is none. */
-static void post(struct runner *runner, const struct message *content)
-{
-	struct message *message;
-
-	while (!(message = malloc(sizeof(*message))) && !runner->dropped)
-		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	if (!message) {
-		vpmu_profile_free(content->profile);
-		return;
-	}
-	*message = *content;
-	message->runner = runner;
-	atomic_fetch_add(&runner->refs, 1);
-	while (jobs_post(runner->jobs, deliver, message) < 0) {
-		if (runner->dropped) {
-			message_free(message);
-			return;
-		}
-		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	}
-}
-
-/* ---- the thread: profiles ---- */
-
-/* What came since @before. */
-static struct vpmu_coverage coverage_since(const struct vpmu_coverage *now, const struct vpmu_coverage *before)
-{
-	struct vpmu_coverage c = *now;
-
-	c.samples -= before->samples;
-	for (size_t i = 0; i < VPMU_SIDE_COUNT; i++)
-		c.sides[i] -= before->sides[i];
-	c.resolved -= before->resolved;
-	c.opaque -= before->opaque;
-	c.lost -= before->lost;
-	c.throttled -= before->throttled;
-	c.truncated_chains -= before->truncated_chains;
-	c.damaged_records -= before->damaged_records;
-	c.guest_chains -= before->guest_chains;
-	c.guest_processes -= before->guest_processes;
-	for (size_t i = 0; i < VPMU_CHAIN_END_COUNT; i++)
-		c.chain_ends[i] -= before->chain_ends[i];
-	return c;
-}
-
-DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
-
-static int begin_profile(struct runner *runner, struct vpmu_session *session, struct vpmu_error *reterr)
-{
-	VPMU_OPTS(vpmu_profile_opts, opts, .chains = runner->chains);
-	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
-	const struct vpmu_event_info *event;
-	int r = vpmu_profile_new(&opts, &profile, reterr);
-
-	for (size_t i = 0; r == 0 && (event = vpmu_session_event(session, i)); i++)
-		r = vpmu_profile_add_event(profile, event, reterr);
-	if (r < 0)
-		return r;
-	vpmu_session_on_sample(session, vpmu_profile_add, profile);
-	runner->full = false;
-	runner->profile = take_ptr(profile);
-	return 0;
-}
-
-/* What a hostile guest samples to is its choice: as many places and stacks as it likes. */
-static void watch_profile(struct runner *runner, struct vpmu_session *session)
-{
-	struct message message = { .what = MESSAGE_FULL };
-
-	if (!runner->profile || runner->full || vpmu_profile_memory(runner->profile) < runner->profile_bytes)
-		return;
-	runner->full = true;
-	vpmu_session_coverage(session, &runner->full_at);
-	vpmu_session_on_sample(session, NULL, NULL);
-	post(runner, &message);
-}
-
-/* What the profile since the last cut stands on, as of @now. What came when it was full is lost to it. */
-static struct vpmu_coverage coverage_of_profile(const struct runner *runner, const struct vpmu_coverage *now)
-{
-	struct vpmu_coverage since = coverage_since(runner->full ? &runner->full_at : now, &runner->cut_at);
-
-	if (runner->full)
-		since.lost += now->samples - runner->full_at.samples + now->lost - runner->full_at.lost;
-	return since;
-}
-
-/* The profile so far, resolved. Another one begins, unless the session has @ended. */
-static int cut(struct runner *runner, struct vpmu_session *session, bool ended, struct vpmu_profile **ret_profile,
-	       struct vpmu_error *reterr)
-{
-	struct vpmu_profile *profile = runner->profile;
-	struct vpmu_coverage now, since;
-	int r = 0;
-
-	vpmu_session_coverage(session, &now);
-	since = coverage_of_profile(runner, &now);
-	if (ended)
-		runner->profile = NULL;
-	else
-		r = begin_profile(runner, session, reterr);
-	if (r < 0)
-		return r;
-	runner->cut_at = now;
-	r = vpmu_profile_resolve(profile, vpmu_session_symbolizer(session), &since, reterr);
-	vpmu_session_forget(session);
-	if (r < 0) {
-		vpmu_profile_free(profile);
-		return r;
-	}
-	*ret_profile = profile;
-	return 0;
-}
-
-static void answer_cut(struct runner *runner, struct vpmu_session *session, const struct order *order)
-{
-	struct message message = { .what = MESSAGE_CUT, .fn = order->fn, .data = order->data };
-
-	(void)cut(runner, session, false, &message.profile, &message.error);
-	post(runner, &message);
-}
-
-/* ---- the thread: its life ---- */
-
-static orders take_orders(struct runner *runner, bool *ret_stop)
-{
-	orders taken;
-
-	pthread_mutex_lock(&runner->lock);
-	taken = runner->orders;
-	runner->orders = (orders){};
-	*ret_stop = runner->stop;
-	pthread_mutex_unlock(&runner->lock);
-	return taken;
-}
-
-static void publish(struct runner *runner, const struct vpmu_session *session)
-{
-	struct runner_status status = { .source = vpmu_session_source(session) };
-	struct stat st;
-
-	vpmu_session_coverage(session, &status.coverage);
-	while (vpmu_session_guest(session, status.n_guests))
-		status.n_guests++;
-	if (runner->record_fd >= 0 && fstat(runner->record_fd, &st) == 0)
-		status.bytes = (uint64_t)st.st_size;
-	pthread_mutex_lock(&runner->lock);
-	runner->status = status;
-	pthread_mutex_unlock(&runner->lock);
-}
-
-/* Returns true if it is to stop. Before the start (@reterr) a guest that cannot be had is an error: *ret_error. */
-static bool carry_out(struct runner *runner, struct vpmu_session *session, bool started, int *ret_error,
-		      struct vpmu_error *reterr)
-{
-	bool stop;
-	orders list = take_orders(runner, &stop);
-
-	*ret_error = 0;
-	vec_for_each (order, &list) {
-		struct message message = { .what = MESSAGE_REFUSED, .pid = order->guest.pid };
-		int r;
-
-		if (order->fn) {
-			answer_cut(runner, session, order);
-			continue;
-		}
-		r = vpmu_session_add_guest(session, &order->guest, runner->whole_process, &message.error);
-		if (r < 0 && r != -ESRCH && started)
-			post(runner, &message);
-		if (r < 0 && r != -ESRCH && !started && *ret_error == 0) {
-			*ret_error = r;
-			*reterr = message.error;
-		}
-	}
-	orders_free(&list);
-	return stop;
-}
-
-static int set_up(struct runner *runner, struct vpmu_session **ret_session, struct vpmu_error *reterr)
-{
-	VPMU_OPTS(vpmu_record_opts, record_opts, .cmdline = runner->cmdline);
-	struct vpmu_session *session = NULL;
-	int r;
-
-	r = vpmu_session_new(&runner->session_opts, &session, reterr);
-	if (r < 0)
-		return r;
-	*ret_session = session;
-	pthread_mutex_lock(&runner->lock);
-	runner->session = session;
-	pthread_mutex_unlock(&runner->lock);
-	if (runner->node_wide)
-		r = vpmu_session_add_cpus(session, reterr);
-	if (r == 0 && runner->wants_profile)
-		r = begin_profile(runner, session, reterr);
-	if (r == 0)
-		(void)carry_out(runner, session, false, &r, reterr);
-	if (r == 0 && runner->record_fd >= 0)
-		r = vpmu_session_record_fd(session, runner->record_fd, &record_opts, reterr);
-	return r < 0 ? r : vpmu_session_start(session, reterr);
-}
-
-static int run_session(struct runner *runner, struct vpmu_session *session, struct vpmu_error *reterr)
-{
-	uint64_t end_ns = runner->duration_ns ? now_ns() + runner->duration_ns : UINT64_MAX;
-	/* Not for ever, so that the status is fresh. */
-	uint64_t wait_max_ms = MAX(1000u, runner->session_opts.pace_ms);
-	bool stop = false;
-	ssize_t n = 0;
-	int r;
-
-	while (n >= 0 && !stop) {
-		uint64_t now = now_ns();
-		uint64_t left_ms = now < end_ns ? (end_ns - now + 999999) / 1000000 : 0;
-
-		if (now >= end_ns)
-			break;
-		n = vpmu_session_poll(session, (int)MIN(left_ms, wait_max_ms), reterr);
-		watch_profile(runner, session);
-		stop = carry_out(runner, session, true, &r, NULL);
-		publish(runner, session);
-	}
-	r = vpmu_session_stop(session, n < 0 && n != -ESRCH ? NULL : reterr);
-	return n < 0 && n != -ESRCH ? (int)n : r;
-}
-
-/* No order is taken any more. @last: the profile that is left, NULL if @error says why. */
-static void leave(struct runner *runner, struct vpmu_profile *last, const struct vpmu_error *error)
-{
-	struct message message = { .what = MESSAGE_CUT };
-	bool wanted = false;
-	orders left;
-
-	pthread_mutex_lock(&runner->lock);
-	runner->over = true;
-	runner->session = NULL;
-	left = runner->orders;
-	runner->orders = (orders){};
-	vec_for_each (order, &left)
-		wanted |= order->fn != NULL;
-	if (!wanted)
-		runner->last = take_ptr(last);
-	pthread_mutex_unlock(&runner->lock);
-	vec_for_each (order, &left) {
-		if (!order->fn)
-			continue;
-		message.fn = order->fn;
-		message.data = order->data;
-		message.profile = take_ptr(last);
-		if (!message.profile && error->code)
-			message.error = *error;
-		else if (!message.profile)
-			error_set(&message.error, -ENODATA, "there are no samples since the last look");
-		post(runner, &message);
-	}
-	orders_free(&left);
-}
-
-static void *run(void *data)
-{
-	struct runner *runner = data;
-	struct message ended = { .what = MESSAGE_ENDED }, started = { .what = MESSAGE_STARTED };
-	struct vpmu_session *session = NULL;
-	struct vpmu_profile *last = NULL;
-	struct vpmu_error cut_error = {};
-
-	if (set_up(runner, &session, &started.error) < 0) {
-		leave(runner, NULL, &started.error);
-		vpmu_session_free(session);
-		post(runner, &started);
-		return NULL;
-	}
-	publish(runner, session);
-	started.error = (struct vpmu_error){};
-	post(runner, &started);
-	if (run_session(runner, session, &ended.error) == 0)
-		ended.error = (struct vpmu_error){};
-	publish(runner, session);
-	if (runner->wants_profile && !runner->dropped)
-		(void)cut(runner, session, true, &last, &cut_error);
-	leave(runner, last, &cut_error);
-	vpmu_session_free(session);
-	post(runner, &ended);
-	return NULL;
-}
-
-/* ---- from the loop to the thread ---- */
+/* ---- orders for the thread ---- */
 
 int runner_start(struct runner *runner)
 {
@@ -576,7 +178,7 @@ int runner_start(struct runner *runner)
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&runner->thread, NULL, run, runner);
+	r = -pthread_create(&runner->thread, NULL, runner_run, runner);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
 		return r;
@@ -590,7 +192,7 @@ void runner_stop(struct runner *runner)
 	pthread_mutex_lock(&runner->lock);
 	runner->stop = true;
 	if (!runner->stop_ns)
-		runner->stop_ns = now_ns();
+		runner->stop_ns = manager_now_ns();
 	if (runner->session)
 		vpmu_session_wake(runner->session);
 	pthread_mutex_unlock(&runner->lock);
@@ -628,7 +230,7 @@ int runner_add_guest(struct runner *runner, const struct vpmu_guest_info *guest)
 int runner_cut(struct runner *runner, runner_cut_fn fn, void *data)
 {
 	struct order order = { .fn = fn, .data = data };
-	struct message message = { .what = MESSAGE_CUT, .fn = fn, .data = data };
+	struct runner_message message = { .what = MESSAGE_CUT, .fn = fn, .data = data };
 	int r;
 
 	if (!runner->wants_profile || !runner->has_thread)
@@ -640,7 +242,7 @@ int runner_cut(struct runner *runner, runner_cut_fn fn, void *data)
 	pthread_mutex_unlock(&runner->lock);
 	if (!message.profile)
 		error_set(&message.error, -ENODATA, "there are no samples since the last look");
-	post(runner, &message);
+	runner_post(runner, &message);
 	return 0;
 }
 
