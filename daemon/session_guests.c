@@ -69,6 +69,15 @@ static void on_renamed(struct sessions *sessions, const struct domain *domain)
 	sessions_reload(sessions);
 }
 
+/* To all sessions that want it; @new: and did not have it yet. */
+static void give(struct sessions *sessions, const struct domain *domain, bool new)
+{
+	vec_for_each (session, &sessions->list)
+		if ((*session)->runner && !(*session)->runner_ended && session_wants(*session, domain) &&
+		    !(new && find_seen(*session, domain)) && session_add_guest(*session, domain) < 0)
+			session_set_why(*session, "out of memory: a guest is left out");
+}
+
 void sessions_on_domain(enum domain_change change, const struct domain *domain, const struct vpmu_vcpu_info *vcpu, void *data)
 {
 	struct sessions *sessions = data;
@@ -76,12 +85,10 @@ void sessions_on_domain(enum domain_change change, const struct domain *domain, 
 	(void)vcpu;
 	if (change == DOMAIN_CHANGED)
 		on_renamed(sessions, domain);
-	if (change != DOMAIN_STARTED && change != DOMAIN_VCPU_APPEARED && change != DOMAIN_VCPU_GONE)
-		return;
-	vec_for_each (session, &sessions->list)
-		if ((*session)->runner && !(*session)->runner_ended && session_wants(*session, domain) &&
-		    session_add_guest(*session, domain) < 0)
-			session_set_why(*session, "out of memory: a guest is left out");
+	if (change == DOMAIN_STARTED || change == DOMAIN_VCPU_APPEARED || change == DOMAIN_VCPU_GONE)
+		give(sessions, domain, false);
+	else if (change == DOMAIN_CHANGED && domain->running)
+		give(sessions, domain, true); /* it may have got a name that a session waits for */
 }
 
 /* ---- before the start ---- */

@@ -173,10 +173,10 @@ static inline struct session_info wait_for_samples(struct world *world, const st
 /* A guest and its pattern. */
 static inline const char *guest_name(const char *name)
 {
-	static char text[2][64];
-	static int at;
+	static char text[4][64];
+	static unsigned int at;
 
-	at = !at;
+	at = (at + 1) % ARRAY_SIZE(text);
 	snprintf(text[at], sizeof(text[at]), "unit-%d-%s", (int)getpid(), name);
 	return text[at];
 }

@@ -83,6 +83,25 @@ TEST(who_is_tied_to_a_name_loses_the_guest_with_it)
 	world_free(world);
 }
 
+TEST(a_guest_that_gets_a_name_of_the_pattern_is_profiled)
+{
+	const char *name = guest_name("a"), *other = guest_name("b"), *pattern = guest_name("b*");
+	pid_t guest = qemu_start(name, 1);
+	struct world *world = world_new();
+	struct session *session;
+	struct session_info info;
+
+	libvirt_calls_it(world, guest, name);
+	session = must_start(world, &(struct session_wishes){ .guests = &pattern, .n_guests = 1 });
+	session_info(session, &info);
+	CHECK_EQ(info.status.n_guests, 0);
+	libvirt_calls_it(world, guest, other);
+	info = wait_for_samples(world, session, 20);
+	CHECK_EQ(info.status.n_guests, 1);
+	qemu_end(guest);
+	world_free(world);
+}
+
 TEST(what_was_seen_of_a_guest_that_is_gone_goes_with_the_right_to_it)
 {
 	const char *name = guest_name("a");
