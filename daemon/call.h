@@ -91,7 +91,7 @@ struct manager;
 struct method {
 	const char *name;
 	enum right right;
-	int (*run)(struct call *call, struct manager *manager); /* NULL: not implemented */
+	int (*run)(struct call *call, struct manager *manager);
 	bool streams;	/* may go on for long: counts as one of the user's subscriptions */
 	bool only_more; /* makes no sense without "more" */
 };

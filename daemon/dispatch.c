@@ -93,7 +93,7 @@ static void run_method(struct call *call, const char *name, struct server *serve
 		refuse_rights(call, method ? method->right : RIGHT_READ);
 		return;
 	}
-	if (!method || !method->run) {
+	if (!method) {
 		snprintf(full_name, sizeof(full_name), "org.vpmu.%s", name);
 		call_fail_service(call, "MethodNotImplemented", "method", full_name);
 		return;

@@ -10,7 +10,7 @@ static int get_info(struct call *call, struct server *server)
 	json_put_string(info, "vendor", "libvpmu");
 	json_put_string(info, "product", "vpmud");
 	json_put_string(info, "version", VPMU_VERSION_STRING);
-	json_put_string(info, "url", "");
+	json_put_string(info, "url", "man:vpmud(8)"); /* as units name their documentation: systemd.unit(5) */
 	json_append_string(interfaces, interface_name(server_service(server)));
 	json_append_string(interfaces, interface_name(server_interface(server)));
 	json_put(info, "interfaces", interfaces);

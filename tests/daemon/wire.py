@@ -21,6 +21,7 @@ def test_get_info_tells_what_there_is():
         info = wire.call(SERVICE + "GetInfo")["parameters"]
         check_equal(sorted(info), ["interfaces", "product", "url", "vendor", "version"])
         check_equal(info["product"], "vpmud")
+        check_equal(info["url"], "man:vpmud(8)")
         check_equal(info["interfaces"], ["org.varlink.service", "org.vpmu"])
 
 
