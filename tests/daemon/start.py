@@ -114,7 +114,7 @@ def reload():
 
 def stop():
     for how in (signal.SIGTERM, signal.SIGINT):
-        with Vpmud(QUIET) as vpmud, vpmud.client() as idle, vpmud.client() as streaming:
+        with Vpmud("other-guests = no\n" + QUIET) as vpmud, vpmud.client() as idle, vpmud.client() as streaming:
             idle.call("org.varlink.service.GetInfo")
             streaming.send("Subscribe", more=True)
             streaming.receive()
