@@ -238,7 +238,9 @@ static int start_parts(struct manager *manager, struct vpmu_error *reterr)
 	if (r == 0)
 		r = watcher_new(manager->jobs, manager->domains, manager->config, &manager->watcher, reterr);
 	if (r == 0)
-		r = kernels_new(manager->loop, manager->jobs, manager->domains, 0, &manager->kernels, reterr);
+		r = jobs_new(manager->loop, 1, &manager->looks, reterr);
+	if (r == 0)
+		r = kernels_new(manager->loop, manager->looks, manager->domains, 0, &manager->kernels, reterr);
 	if (r == 0)
 		r = guest_views_new(manager->domains, is_profiled, manager, &manager->guest_views, reterr);
 	if (r == 0)
@@ -326,6 +328,7 @@ struct manager *manager_free(struct manager *manager)
 	metrics_free(manager->metrics);
 	manager->counting = counting_free(manager->counting);
 	arbiter_free(manager->arbiter);
+	jobs_free(manager->looks);
 	jobs_free(manager->jobs);
 	domains_free(manager->domains);
 	access_free(manager->access);

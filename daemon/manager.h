@@ -32,6 +32,7 @@ struct manager {
 	bool config_must_exist;
 	struct config *config; /* the struct stays; at a reload its values change and its strings go: who keeps one copies it */
 	struct jobs *jobs;
+	struct jobs *looks; /* one thread of their own: a guest may make them as slow as it likes */
 	struct access *access;
 	struct domains *domains;
 	struct watcher *watcher;
