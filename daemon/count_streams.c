@@ -17,6 +17,11 @@
 
 /* A client with so much to read gets no more for now. */
 #define QUEUED_MAX (1u << 20)
+/*
+ * Streams of Exits and Time, of all users together: each is a program that every exit on the node runs, whoever the guest
+ * belongs to. Equal ones of one user are one.
+ */
+#define ACCOUNTS_MAX 16
 
 struct subscriber {
 	struct call *call;
@@ -329,6 +334,16 @@ static bool same(const struct stream *stream, const struct peer *peer, const str
 	return true;
 }
 
+static bool may_account(const struct count_streams *streams)
+{
+	size_t n = 0;
+
+	vec_for_each (stream, &streams->streams)
+		n += (*stream)->reply.what != STREAM_COUNTERS;
+	return n < ACCOUNTS_MAX;
+}
+
+/* -EDQUOT: there are too many. */
 static int find_stream(struct count_streams *streams, struct call *call, const struct count_request *request,
 		       struct stream **ret_stream)
 {
@@ -341,10 +356,21 @@ static int find_stream(struct count_streams *streams, struct call *call, const s
 				*ret_stream = *stream;
 				return 0;
 			}
+	if (request->what != STREAM_COUNTERS && !may_account(streams))
+		return -EDQUOT;
 	r = stream_new(streams, call_peer(call), request, ret_stream);
 	if (r >= 0)
 		(*ret_stream)->shared = request->intervals != 1;
 	return r;
+}
+
+static int refuse(struct call *call)
+{
+	struct json_object *parameters = json_new_object();
+
+	json_put_string(parameters, "what", "accounts of exits and time");
+	json_put_int(parameters, "limit", ACCOUNTS_MAX);
+	return call_fail(call, "LimitReached", parameters);
 }
 
 int count_streams_add(struct count_streams *streams, struct call *call, const struct count_request *request)
@@ -358,7 +384,7 @@ int count_streams_add(struct count_streams *streams, struct call *call, const st
 	r = find_stream(streams, call, request, &stream);
 	if (r < 0) {
 		free(subscriber);
-		return r;
+		return r == -EDQUOT ? refuse(call) : r;
 	}
 	*subscriber = (struct subscriber){ .left = request->intervals };
 	/* The first of a stream is there from its beginning. */

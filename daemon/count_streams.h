@@ -38,7 +38,10 @@ struct count_request {
 	uint64_t intervals; /* INT64_MAX = without end, for as long as it matters */
 };
 
-/* count_streams_add - the call is answered from now on. Errors: -ENOMEM, what the loop gave; then it is not. */
+/*
+ * count_streams_add - the call is answered from now on, or was: with LimitReached, where there are too many accounts. Errors: -ENOMEM,
+ * what the loop gave; then it is not.
+ */
 int count_streams_add(struct count_streams *streams, struct call *call, const struct count_request *request);
 
 #endif

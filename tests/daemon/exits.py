@@ -195,6 +195,23 @@ def wrong_calls():
         assert client.refused("Time", guests=[], intervals=0)[1]["parameter"] == "intervals"
 
 
+def too_many_at_once():
+    with Primes() as guest, Vpmud(FAST + "exits = no\ntime = no") as vpmud, vpmud.client() as client, contextlib.ExitStack() as all:
+        wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+
+        def account(method, interval_ms):
+            another = all.enter_context(vpmud.client())
+            another.send(method, {"guests": [guest.name], "interval_ms": interval_ms}, more=True)
+            return another.receive()
+
+        for i in range(16):
+            assert account("Exits" if i % 2 else "Time", 200 + i)["continues"]
+        for method in "Exits", "Time":
+            assert client.refused(method, guests=[guest.name]) == ("LimitReached", {"what": "accounts of exits and time", "limit": 16})
+        assert account("Time", 200)["continues"], "there is one already"
+        assert client.call("Counters", guests=[guest.name], interval_ms=100)["rows"]
+
+
 def programs_of(vpmud):
     """How many it has attached; it loads others to look at guests' kernels."""
     directory = f"/proc/{vpmud.process.pid}/fd"
