@@ -109,7 +109,7 @@ VPMU_API const struct vpmu_event_info *vpmu_counters_event(const struct vpmu_cou
 /*
  * vpmu_counters_withhold - do not open counter @i (of vpmu_counters_event()), which is wanted
  * elsewhere: its rows are VPMU_COUNT_UNAVAILABLE and say @why (a copy, of 159 bytes at most).
- * Errors: -EINVAL (there is no such counter, or there is a guest already).
+ * Errors: -EINVAL (there is no such counter, there is a guest already, or no reason).
  */
 VPMU_API int vpmu_counters_withhold(struct vpmu_counters *counters, size_t i, const char *why);
 

@@ -81,7 +81,7 @@ VPMU_API const struct vpmu_event_info *vpmu_counters_event(const struct vpmu_cou
 
 VPMU_API int vpmu_counters_withhold(struct vpmu_counters *counters, size_t i, const char *why)
 {
-	if (i >= counters->plan.counters.n || counters->roster.guests.n)
+	if (i >= counters->plan.counters.n || counters->roster.guests.n || !why || !*why)
 		return -EINVAL;
 	count_counter_withhold(&counters->plan.counters.items[i], -EBUSY, why);
 	return 0;

@@ -280,6 +280,7 @@ TEST(what_is_withheld_is_not_opened_and_says_why)
 	CHECK_STR(vpmu_counters_event(counters, 0)->name, "page-faults");
 	CHECK(!vpmu_counters_event(counters, 0)->is_hardware && !vpmu_counters_event(counters, 2));
 	CHECK_EQ(vpmu_counters_withhold(counters, 2, "there is none"), -EINVAL);
+	CHECK_EQ(vpmu_counters_withhold(counters, 1, ""), -EINVAL);
 	CHECK_EQ(vpmu_counters_withhold(counters, 1, "others need it"), 0);
 	CHECK_EQ(vpmu_counters_add_guest(counters, &info, NULL), 0);
 	CHECK_EQ(vpmu_counters_withhold(counters, 0, "too late"), -EINVAL);
