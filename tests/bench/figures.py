@@ -364,3 +364,16 @@ def kallsyms(bench):
         yield below("a symbol lookup", "ns", found["lookup, random address"], 50)
     except (AttributeError, KeyError) as missing:
         raise Failed(f"{bench.sym.name} does not say {missing}: {printed}") from missing
+
+
+@figure("orc")
+def orc(bench):
+    """orc.c measures from inside: each frame is somewhere else in a table as large as a distribution's."""
+    program = bench.build.resolve() / "tests" / "bench" / "bench-orc"
+    if not program.exists():
+        raise Skipped(f"{program.name} was not built")
+    printed = run([program])
+    ns = re.search(r"([\d.]+) ns", printed)
+    if not ns:
+        raise Failed(f"{program.name} does not say how long: {printed}")
+    yield below("a frame of a guest's kernel, unwound", "ns", float(ns.group(1)), 10000)
