@@ -14,16 +14,16 @@
 
 /*
  * All of these take milliseconds, a first look a tenth of a second; on machines that are busy with other things more. A cold look
- * into a guest whose page tables nobody knows goes through all of its memory. Maps are asked for by a thread that has rings to empty.
+ * into a guest whose page tables nobody knows goes through all of its memory. What a session asks for it waits for, with rings to empty.
  */
 #define FIND_NS		 20000000000ull
 #define FIND_EACH_GIB_NS 250000000ull
 #define FIND_MAX_NS	 120000000000ull
 #define QUESTION_NS	 5000000000ull
-#define PROCESS_NS	 500000000ull
-/* And they get this part of that thread's time in the long run, however slowly a guest lets them be found. */
-#define PROCESS_DEBT_NS	  1000000000ull
-#define PROCESS_TIME_PART 10
+#define SESSION_NS	 1000000000ull
+/* And it gets this part of that thread's time in the long run, however slowly a guest lets them be found. */
+#define SESSION_DEBT_NS	  1000000000ull
+#define SESSION_TIME_PART 10
 #define IDLE_NS	     3000000000ull
 /* A guest that makes parsers fail gets one only so often. */
 #define PAUSE_NS     1000000000ull
@@ -259,31 +259,32 @@ static int begin(struct confined *c, struct vpmu_error *reterr)
 	return 0;
 }
 
-/* What is asked again and again, about processes of the guest. */
-static bool is_of_process(uint32_t kind)
+/* What a session's thread asks while it has rings to empty. */
+static bool is_of_session(uint32_t kind)
 {
-	return kind == PARSER_CODE_AREAS || kind == PARSER_EXPORTED_TABLE;
+	return kind == PARSER_CODE_AREAS || kind == PARSER_EXPORTED_TABLE || kind == PARSER_CURRENT ||
+	       kind == PARSER_KERNEL_UNWIND || kind == PARSER_MODULES_UNWIND;
 }
 
-static bool may_ask_about_process(struct confined *c)
+static bool may_ask_for_session(struct confined *c)
 {
-	uint64_t now = now_ns(), earned_ns = (now - c->debt_at_ns) / PROCESS_TIME_PART;
+	uint64_t now = now_ns(), earned_ns = (now - c->debt_at_ns) / SESSION_TIME_PART;
 
 	c->debt_at_ns = now; /* who asks in vain earns no time twice */
 	c->debt_ns -= MIN(c->debt_ns, earned_ns);
-	return c->debt_ns < PROCESS_DEBT_NS;
+	return c->debt_ns < SESSION_DEBT_NS;
 }
 
 int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, struct parser_answer *answer,
 		 struct vpmu_error *reterr)
 {
-	bool of_process = is_of_process(kind);
+	bool of_session = is_of_session(kind);
 	char how[PARSER_HOW_BYTES];
 	uint64_t before_ns;
 	int r = 0;
 
-	if (of_process && !may_ask_about_process(c))
-		return error_set(reterr, -EAGAIN, "looking at the processes of guest process %d takes too much time", c->guest);
+	if (of_session && !may_ask_for_session(c))
+		return error_set(reterr, -EAGAIN, "looking into guest process %d takes too much of the session's time", c->guest);
 	if (c->worked_ns > WORK_MAX_NS)
 		end(c, how);
 	if (c->fd < 0)
@@ -291,8 +292,8 @@ int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n,
 	if (r < 0)
 		return r;
 	before_ns = c->worked_ns;
-	r = ask(c, kind, bytes, n, of_process ? PROCESS_NS : QUESTION_NS, answer);
-	if (of_process)
+	r = ask(c, kind, bytes, n, of_session ? SESSION_NS : QUESTION_NS, answer);
+	if (of_session)
 		c->debt_ns += c->worked_ns - before_ns;
 	if (r == 0 && !facts_fit(c, answer))
 		r = -EBADMSG;
