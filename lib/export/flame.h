@@ -106,7 +106,7 @@ struct flame_page {
 	const char *title;    /* guests */
 	const char *source;   /* which recording, session, period */
 	const char *event;
-	const char *notes[2]; /* coverage lines; whatever the graph stands on */
+	const char *notes[3]; /* coverage lines; whatever the graph stands on */
 	struct {
 		const char *name; /* "samples"; the label of what is compared */
 		const char *unit; /* "", "ns" */

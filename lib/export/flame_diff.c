@@ -142,12 +142,13 @@ static int write_page(const struct comparison *c, const struct flame *flame, con
 	if (!words.title.text || !words.source.text || !words.notes[BASE].text || !words.notes[OTHER].text)
 		return -ENOMEM;
 	(void)vpmu_profile_event(c->profiles[OTHER], c->selections[OTHER].event, &event);
+	const char *chains = flame_chains_note(&c->views[OTHER], &c->selections[OTHER]);
 	struct flame_page page = {
 		.kind = "diff",
 		.title = opts->title ?: words.title.text,
 		.source = words.source.text,
 		.event = event.name,
-		.notes = { words.notes[BASE].text, is_one ? NULL : words.notes[OTHER].text },
+		.notes = { words.notes[BASE].text, is_one ? chains : words.notes[OTHER].text, is_one ? NULL : chains },
 		.measures = { { names[BASE], "" }, { names[OTHER], "" } },
 		.n_measures = N_HALVES,
 		.measure = OTHER,

@@ -118,6 +118,14 @@ int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, c
 	return flame->failed ? -ENOMEM : 0;
 }
 
+const char *flame_chains_note(const struct profile_view *view, const struct selection *selection)
+{
+	for (size_t i = 0; i < view->n_entries; i++)
+		if (view->entries[i].stack != PROFILE_NO_STACK && selection_has(selection, &view->entries[i]))
+			return NULL;
+	return "there are no call chains in the profile: what is recorded with -g has them";
+}
+
 bool *flame_guests_seen(const struct profile_view *view, const struct selection *selection)
 {
 	bool *seen = calloc(view->n_guests + 1, sizeof(*seen));

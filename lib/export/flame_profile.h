@@ -17,6 +17,9 @@
 int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, const struct selection *selection,
 		      unsigned int levels, int column);
 
+/* For the page's notes: NULL if the selection has samples with call chains, else what to do for them. */
+const char *flame_chains_note(const struct profile_view *view, const struct selection *selection);
+
 /* Of which guests the selection has samples, by index; the caller's to free(). NULL when out of memory. */
 bool *flame_guests_seen(const struct profile_view *view, const struct selection *selection);
 

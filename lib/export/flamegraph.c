@@ -38,7 +38,7 @@ static int write_flamegraph(struct export_job *job)
 	struct flame_page page = {
 		.kind = "profile",
 		.source = job->opts.title,
-		.notes = { coverage },
+		.notes = { coverage, flame_chains_note(&job->view, &job->selection) },
 		.measures = { { "samples", "" }, { job->opts.is_clock ? "time" : "weight", job->opts.is_clock ? "ns" : "" } },
 		.n_measures = 2,
 		.measure = job->opts.by_weight,

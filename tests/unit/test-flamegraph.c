@@ -112,6 +112,23 @@ TEST(only_what_was_asked_for_is_in_it)
 	vpmu_profile_free(p);
 }
 
+TEST(a_profile_without_chains_says_so)
+{
+	struct vpmu_profile *p = new_profile(), *with = varied_profile();
+	char *page;
+
+	profile_put_guest(p, "web1", "");
+	put_symbol(p, VPMU_SIDE_GUEST_USER, "main", "/bin/a", 3);
+	page = exported(p, "flamegraph", NULL, NULL);
+	CHECK_CONTAINS(page, "\"there are no call chains in the profile");
+	free(page);
+	page = exported(with, "flamegraph", NULL, NULL);
+	CHECK(!strstr(page, "\"there are no call chains in the profile"));
+	free(page);
+	vpmu_profile_free(p);
+	vpmu_profile_free(with);
+}
+
 /* Where a page can be broken out of, and what breaks readers of JSON. */
 static const char *const hostile_names[] = {
 	"</script><script>alert(1)</script>", "<!--<script>", "\"onload=\"x", "'><img src=x>", "\\u003c/script>",
