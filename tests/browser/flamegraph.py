@@ -97,6 +97,8 @@ def statuses_are_told(page):
     assert "has no symbols" in " ".join(page.hover("libssl.so.3+0x4f2d1"))
     assert page.colour("libssl.so.3+0x4f2d1") != page.colour("deflate")
     assert "coverage: 1257 samples" in page.browser.text("#notes")
+    unexplained = page.browser.run("return graph.statuses.filter(status => status !== 'ok' && !STATUS_TEXTS[status])")
+    assert not unexplained, unexplained
 
 
 def the_other_measure(page):
