@@ -96,6 +96,9 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 {
 	if (!g)
 		return NULL;
+	vec_for_each(guest, &g->guests)
+		if (guest->live)
+			guest_live_cancel(guest->live);
 	vec_for_each(guest, &g->guests) {
 		named_table_deinit(&guest->carried);
 		forget_memory(g, guest);
@@ -290,7 +293,7 @@ void guests_symbols_forget_files(struct guests_symbols *g)
 void guests_symbols_refresh(struct guests_symbols *g)
 {
 	vec_for_each (guest, &g->guests)
-		if (guest->live && guest->looked)
+		if (guest->live && guest->looked && !g->env->hurry)
 			look_into_memory(g, guest);
 }
 

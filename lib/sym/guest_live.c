@@ -20,6 +20,7 @@ struct guest_live {
 	pthread_t thread;
 	bool begun; /* there is a thread, not yet joined */
 	atomic_bool done;
+	bool cancelled; /* behind the lock of turns */
 	int result;
 	struct guest_names names;
 };
@@ -44,6 +45,45 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
 	return live;
 }
 
+/*
+ * A session with many guests begins as many look-ups at once. They take turns, so that who has to end waits for a few of them and
+ * not for all.
+ */
+#define TURNS 4
+
+static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turns_changed = PTHREAD_COND_INITIALIZER;
+static unsigned int n_turns;
+
+static bool take_turn(const struct guest_live *live)
+{
+	bool taken;
+
+	pthread_mutex_lock(&turns_lock);
+	while (n_turns >= TURNS && !live->cancelled)
+		pthread_cond_wait(&turns_changed, &turns_lock);
+	taken = !live->cancelled;
+	n_turns += taken;
+	pthread_mutex_unlock(&turns_lock);
+	return taken;
+}
+
+static void end_turn(void)
+{
+	pthread_mutex_lock(&turns_lock);
+	n_turns--;
+	pthread_cond_broadcast(&turns_changed);
+	pthread_mutex_unlock(&turns_lock);
+}
+
+void guest_live_cancel(struct guest_live *live)
+{
+	pthread_mutex_lock(&turns_lock);
+	live->cancelled = true;
+	pthread_cond_broadcast(&turns_changed);
+	pthread_mutex_unlock(&turns_lock);
+}
+
 static void join(struct guest_live *live)
 {
 	pthread_join(live->thread, NULL);
@@ -60,8 +100,10 @@ struct guest_live *guest_live_free(struct guest_live *live)
 {
 	if (!live)
 		return NULL;
-	if (live->begun)
+	if (live->begun) {
+		guest_live_cancel(live);
 		join(live);
+	}
 	guest_names_deinit(&live->names);
 	forget_kernel(live);
 	free(live);
@@ -127,7 +169,11 @@ static void *read_in_thread(void *data)
 {
 	struct guest_live *live = data;
 
-	live->result = read_now(live, &live->names);
+	live->result = -ECANCELED;
+	if (take_turn(live)) {
+		live->result = read_now(live, &live->names);
+		end_turn();
+	}
 	live->done = true;
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <vpmu/vpmu.h>
 
 #include "guest_maker.h"
+#include "sym/guest_live.h"
 #include "sym/symbolizer.h"
 
 static uint8_t *guest_ram;
@@ -102,6 +103,30 @@ TEST(a_guest_without_linux_has_no_symbols_and_is_asked_once)
 	symbolizer_refresh_guests(s); /* as a session does at its end */
 	CHECK_EQ(guest_frame(s, MADE_TEXT_GVA).status, VPMU_FRAME_OK);
 	symbolizer_free(s);
+}
+
+/* More than can have a turn at once: those that are waited for are read, the others are let go. */
+TEST(many_look_ups_take_turns_and_can_be_cancelled)
+{
+	struct vpmu_guest_info info = {.pid = getpid(), .name = "self", .uuid = ""};
+	struct guest_live *lives[20];
+	struct guest_names names;
+
+	guest_start(&kallsyms_forms[2]);
+	for (size_t i = 0; i < 20; i++) {
+		lives[i] = guest_live_new(&info);
+		CHECK(lives[i]);
+		guest_live_begin(lives[i]);
+	}
+	for (size_t i = 0; i < 10; i++) {
+		CHECK_EQ(guest_live_read(lives[i], &names), 0);
+		CHECK_EQ(names.kernel_gva, MADE_TEXT_GVA);
+		guest_names_deinit(&names);
+	}
+	for (size_t i = 10; i < 20; i++)
+		guest_live_cancel(lives[i]);
+	for (size_t i = 0; i < 20; i++)
+		guest_live_free(lives[i]);
 }
 
 int main(void)
