@@ -86,5 +86,11 @@ int exits_output_total(struct exits_output *output, const struct exits_reading *
 		output_write(&title);
 	}
 	print_text(output, reading, keys, output->histograms);
-	return output->keys & EXITS_STACKS ? exits_stacks_text(reading->exits) : 0;
+	if (!(output->keys & EXITS_STACKS))
+		return 0;
+	if (output->keys != EXITS_STACKS || output->nested || output->pmu) {
+		strbuf_addc(&title, '\n');
+		output_write(&title);
+	}
+	return exits_stacks_text(reading->exits);
 }

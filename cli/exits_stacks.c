@@ -58,7 +58,7 @@ static int add_stack(const struct vpmu_exit_stack *stack, void *data)
 
 	if (text->n++ >= MAX_STACKS_SHOWN)
 		return 0;
-	strbuf_addf(text->out, "\n%6.2f%%", totals->ns ? 100 * (double)stack->total_ns / (double)totals->ns :
+	strbuf_addf(text->out, "%s%6.2f%%", text->n > 1 ? "\n" : "", totals->ns ? 100 * (double)stack->total_ns / (double)totals->ns :
 					    totals->count ? 100 * (double)stack->count / (double)totals->count :
 							    0);
 	if (totals->ns) {

@@ -177,7 +177,8 @@ static void print_cell(const struct table *t, size_t column, const char *text, s
 	size_t width = text_width(text, n), pad = c->width > width ? c->width - width : 0;
 	bool last = column + 1 == t->n_columns;
 
-	if (c->dropped)
+	/* Blanks that nothing follows are not written. */
+	if (c->dropped || (last && !n))
 		return;
 	if (column)
 		add_blanks(out, GAP);
