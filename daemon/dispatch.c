@@ -51,15 +51,14 @@ static bool read_request(struct json_object *message, struct request *request)
 	       take_flag(message, "upgrade", &request->upgrade) && !(request->wishes.more && request->wishes.oneway);
 }
 
-static int refuse_rights(struct call *call, enum right right)
+static int refuse_rights(struct call *call, enum right right, bool may_look)
 {
 	struct vpmu_error error;
 	char user[64];
 
 	user_describe(call_peer(call)->uid, user, sizeof(user));
-	error_set(&error, -EACCES, right == RIGHT_READ ? "user %s may not ask vpmud" :
-							 "user %s may look, but neither start sessions nor record",
-		  user);
+	error_set(&error, -EACCES,
+		  may_look ? "user %s may look, but neither start sessions nor record" : "user %s may not ask vpmud", user);
 	error_hint(&error, "vpmud.conf says who may: '%s' in [access]", right == RIGHT_READ ? "readers" : "operators");
 	return call_fail_with(call, &error, NULL);
 }
@@ -85,12 +84,13 @@ static void run_method(struct call *call, const char *name, struct server *serve
 {
 	struct manager *manager = server_manager(server);
 	const struct method *method = method_find(name);
+	enum right right = method ? method->right : RIGHT_READ;
 	struct vpmu_error error;
 	char full_name[128];
 	int r;
 
-	if (!access_may(manager->access, call_peer(call), method ? method->right : RIGHT_READ)) {
-		refuse_rights(call, method ? method->right : RIGHT_READ);
+	if (!access_may(manager->access, call_peer(call), right)) {
+		refuse_rights(call, right, access_may(manager->access, call_peer(call), RIGHT_READ));
 		return;
 	}
 	if (!method) {
