@@ -22,6 +22,8 @@
  * belongs to. Equal ones of one user are one.
  */
 #define ACCOUNTS_MAX 16
+/* 0 would be sd-event's own, a quarter of a second. */
+#define ACCURACY_US 1000
 
 struct subscriber {
 	struct call *call;
@@ -309,7 +311,7 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 		r = -ENOMEM;
 	if (r >= 0)
 		r = sd_event_add_time_relative(manager->loop, &stream->timer, CLOCK_MONOTONIC,
-					       stream->interval_ms * UINT64_C(1000), 0, on_timer, stream);
+					       stream->interval_ms * UINT64_C(1000), ACCURACY_US, on_timer, stream);
 	/* Not before the guests are open; that there is one was seen, but it may be gone by now. */
 	if (r >= 0 && readings_guests(stream->readings))
 		r = sd_event_source_set_enabled(stream->timer, SD_EVENT_OFF);

@@ -19,6 +19,8 @@
 #define INTERVAL_MS_MAX	    60000
 #define INTERVAL_MS_DEFAULT 1000
 #define LIMIT_DEFAULT	    100
+/* 0 would be sd-event's own, a quarter of a second. */
+#define ACCURACY_US 1000
 
 /* A client with so much to read gets no more for now. */
 #define QUEUED_MAX (1u << 20)
@@ -180,7 +182,8 @@ static void on_started(struct session *session, const struct vpmu_error *error, 
 
 	if (!session)
 		return fail(top, error);
-	r = sd_event_add_time_relative(top->manager->loop, &top->timer, CLOCK_MONOTONIC, top->interval_us, 0, on_timer, top);
+	r = sd_event_add_time_relative(top->manager->loop, &top->timer, CLOCK_MONOTONIC, top->interval_us, ACCURACY_US, on_timer,
+				       top);
 	if (r < 0) {
 		error_errno(&timer_error, r, "set", "a timer");
 		fail(top, &timer_error);
