@@ -65,7 +65,7 @@ static int with_hint(struct vpmu_client *client, int code, struct vpmu_error *re
 	if (streq(vpmu_client_error(client), "org.vpmu.GuestNotFound"))
 		error_hint(reterr, "'vpmu list' tells which there are");
 	if (code == -ECONNRESET)
-		error_hint(reterr, "'journalctl -u vpmud' may tell why; stat, top and record can do without it: --local");
+		error_hint(reterr, "'journalctl -u vpmud' may tell why; stat, time, exits, top and record can do without it: --local");
 	if (code == -ENOSYS)
 		error_hint(reterr, "it is older than this command: --local does without it");
 	return code;

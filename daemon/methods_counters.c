@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Counters, Exits, Time and Metrics. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "access.h"
@@ -69,8 +70,8 @@ static int start_stream(struct call *call, struct manager *manager, struct count
 	int r;
 
 	if (interval_ms < INTERVAL_MS_MIN || interval_ms > INTERVAL_MS_MAX)
-		return call_bad_value(call, "interval_ms", "an interval is %d to %d milliseconds", INTERVAL_MS_MIN,
-				      INTERVAL_MS_MAX);
+		return call_bad_value(call, "interval_ms", "vpmud's intervals are %d to %d milliseconds, not %" PRId64,
+				      INTERVAL_MS_MIN, INTERVAL_MS_MAX, interval_ms);
 	if (intervals < 1)
 		return call_bad_value(call, "intervals", "at least one interval");
 	r = guest_patterns(call, "guests", &guests, &request->n_guests);
