@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "format/orc.h"
 #include "test.h"
+#include "util/io.h"
 
 #define TEXT  0xffffffff81000000u
 #define IPS   0xffffffff82000000u
@@ -295,6 +297,44 @@ TEST(until_5_12_an_indirect_stack_pointer_is_read_otherwise)
 	CHECK_EQ(g->regs.sp, STACK + 128);
 	CHECK_EQ(g->frames[0], TEXT + 0x120);
 	free_guest(g);
+}
+
+/*
+ * A sleeping kernel thread of Linux 5.10.0-32 (Debian), "cryptomgr_test": its stack, and the entries that were needed, which are all
+ * there is of the tables. The file begins as fuzz-orc.c says.
+ */
+TEST(a_recorded_stack_is_unwound_as_the_kernel_would)
+{
+	static const uint64_t wanted[] = {
+		0xffffffff8b524550, 0xffffffff8b47c424, 0xffffffff8b47d7e5, 0xffffffff8b4837c6, 0xffffffff8b483b59,
+		0xffffffff8b480188, 0xffffffff8b47e517, 0xffffffff8b0a6cfb, 0xffffffff8b001c22,
+	};
+	struct {
+		uint8_t layout, adds_after, exact, has_others;
+		uint32_t n_entries;
+		uint64_t ips_gva, end_gva, ip, sp, bp, others[5], slice_gva;
+		uint32_t n_stack;
+	} head;
+	uint64_t frames[126];
+	struct orc_table table;
+	size_t n_bytes, n, ips = 120; /* behind the head */
+	char *bytes;
+
+	CHECK_EQ(io_read_file(AT_FDCWD, TESTS_UNIT_DIR "/../fuzz/corpus/orc/linux-5.10-kernel-thread", 1 << 20, &bytes, &n_bytes), 0);
+	memcpy(&head, bytes, sizeof(head));
+	CHECK_EQ(n_bytes, ips + head.n_entries * 10ull + head.n_stack);
+	CHECK_EQ(orc_table_load(bytes + ips, head.n_entries * 4ull, head.ips_gva, bytes + ips + head.n_entries * 4ull,
+				head.n_entries * 6ull, head.end_gva, &table), 0);
+	struct orc_kernel kernel = {ORC_LAYOUT_4_14, false, find, &table};
+	struct orc_stack stack = {.slices = {{head.slice_gva, head.n_stack, (uint8_t *)bytes + ips + head.n_entries * 10ull}},
+				  .n_slices = 1};
+	struct orc_regs regs = {.ip = head.ip, .sp = head.sp, .bp = head.bp};
+
+	CHECK_EQ(orc_unwind(&kernel, &stack, &regs, frames, 126, &n), ORC_END_OUTERMOST);
+	CHECK_EQ(n, sizeof(wanted) / sizeof(*wanted));
+	CHECK(memcmp(frames, wanted, sizeof(wanted)) == 0);
+	orc_table_deinit(&table);
+	free(bytes);
 }
 
 int main(void)
