@@ -18,7 +18,7 @@ class Screen:
         self.rows, self.columns = rows, columns
         self.lines, self.row, self.column = [[" "] * columns for _ in range(rows)], 0, 0
         self.second = self.hidden = self.wrap_off = False
-        self.unknown, self.pending = [], ""
+        self.unknown, self.pending, self.settling = [], "", False
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
@@ -29,6 +29,7 @@ class Screen:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.lines = [[" "] * columns for _ in range(rows)]
         self.rows, self.columns, self.row, self.column = rows, columns, 0, 0
+        self.settling = True  # what is on its way is still for the old size
 
     def escape(self, arguments, final):
         if final == "H" and not arguments:
@@ -60,9 +61,10 @@ class Screen:
                 self.column = 0
             elif line:
                 self.row += 1
-                if self.row >= self.rows and self.second:
-                    raise AssertionError("the screen scrolls")
-                self.row = min(self.row, self.rows - 1)
+                if self.row >= self.rows:
+                    assert self.settling or not self.second, "the screen scrolls"
+                    self.lines = self.lines[1:] + [[" "] * self.columns]
+                    self.row -= 1
             else:
                 self.put(character)
 
@@ -86,6 +88,7 @@ class Screen:
         while time.monotonic() < end:
             alive = self.read()
             if what(self.text()):
+                self.settling = False
                 return self.text()
             if not alive:
                 break
