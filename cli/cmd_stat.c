@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vpmu stat: counters per vCPU, guest and host apart, and where each vCPU's time went. */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <vpmu/vpmu.h>
 
 #include "util/cleanup.h"
@@ -16,6 +14,7 @@
 #include "output.h"
 #include "progress.h"
 #include "stat_remote.h"
+#include "watch.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_counters *, vpmu_counters_free)
@@ -109,13 +108,31 @@ static int check_named_events(struct vpmu_counters *counters, struct vpmu_error 
 	return r < 0 ? r : stat_check_events(&reading, reterr);
 }
 
-static void print_interval(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
-			   struct stat_output *output)
+/* ---- the measurement ---- */
+
+struct local {
+	struct vpmu_counters *counters;
+	struct stat_output *output;
+};
+
+static int look(void *data, struct vpmu_error *reterr)
+{
+	return vpmu_counters_refresh(((struct local *)data)->counters, reterr);
+}
+
+static int tick(void *data, struct vpmu_error *reterr)
 {
 	__attribute__((cleanup(guest_names_deinit))) guest_names names = {};
-	struct stat_reading reading = with_names(counters, counts, &names);
+	struct local *local = data;
+	struct stat_reading reading;
+	struct vpmu_counts counts;
+	int r = vpmu_counters_read(local->counters, VPMU_SINCE_LAST, &counts, reterr);
 
-	stat_output_interval(output, &reading);
+	if (r < 0)
+		return r;
+	reading = with_names(local->counters, &counts, &names);
+	stat_output_interval(local->output, &reading);
+	return 0;
 }
 
 static void print_total(const struct vpmu_counters *counters, const struct vpmu_counts *counts,
@@ -127,67 +144,14 @@ static void print_total(const struct vpmu_counters *counters, const struct vpmu_
 	stat_output_total(output, &reading);
 }
 
-/* ---- the measurement ---- */
-
-#define LOOK_NS 250000000ull /* between two looks for threads that came or went */
-
-/* Until @time_ns, or a signal. */
-static void sleep_until(uint64_t time_ns)
-{
-	struct timespec t = { (time_t)(time_ns / 1000000000), (long)(time_ns % 1000000000) };
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-}
-
-static void show_progress(struct progress *progress, const struct stat_args *args)
-{
-	uint64_t passed_ns = now_ns() - progress->begin_ns;
-
-	if (args->interval_ms || !progress_due(progress))
-		return;
-	if (args->duration_ns)
-		progress_show(progress, "counting: %" PRIu64 " of %" PRIu64 " s", passed_ns / 1000000000,
-			      args->duration_ns / 1000000000);
-	else
-		progress_show(progress, "counting: %" PRIu64 " s, ^C ends it", passed_ns / 1000000000);
-}
-
-/* Until the time is over, a signal came, or the guests are gone (-ESRCH). */
-static int measure(const struct stat_args *args, struct vpmu_counters *counters,
-		   struct stat_output *output, struct vpmu_error *reterr)
-{
-	uint64_t begin_ns = now_ns(), interval_ns = args->interval_ms * 1000000;
-	uint64_t end_ns = args->duration_ns ? begin_ns + args->duration_ns : UINT64_MAX;
-	uint64_t tick_ns = interval_ns ? begin_ns + interval_ns : UINT64_MAX;
-	_progress_ struct progress progress;
-	int r = 0;
-
-	progress_begin(&progress);
-	while (!interrupted && r == 0 && now_ns() < end_ns) {
-		struct vpmu_counts counts;
-
-		/* Looks are short enough for a signal that came just before the sleep, too. */
-		sleep_until(MIN(MIN(now_ns() + LOOK_NS, tick_ns), end_ns));
-		r = vpmu_counters_refresh(counters, reterr);
-		show_progress(&progress, args);
-		if (now_ns() < tick_ns || interrupted || r < 0)
-			continue;
-		r = vpmu_counters_read(counters, VPMU_SINCE_LAST, &counts, reterr);
-		if (r < 0)
-			break;
-		print_interval(counters, &counts, output);
-		/* Those that this program was too late for are part of the one that was printed. */
-		while (tick_ns <= now_ns())
-			tick_ns += interval_ns;
-	}
-	return r;
-}
-
 static enum status stat_local(const struct stat_args *args, const struct name_list *operands,
 			      struct stat_output *output)
 {
 	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
 	_cleanup_(vpmu_counters_freep) struct vpmu_counters *counters = NULL;
+	struct local local = { .output = output };
+	const struct watch watch = { .doing = "counting", .duration_ns = args->duration_ns,
+				     .interval_ms = args->interval_ms, .look = look, .tick = tick, .data = &local };
 	struct vpmu_error error = {};
 	struct vpmu_counts counts;
 	int r;
@@ -201,9 +165,10 @@ static enum status stat_local(const struct stat_args *args, const struct name_li
 		return say_error(&error);
 	if (*vpmu_counters_missing(counters))
 		say("%s", vpmu_counters_missing(counters));
+	local.counters = counters;
 	output->begin_ns = now_ns();
 	stat_output_begin(output);
-	r = measure(args, counters, output, &error);
+	r = watch_run(&watch, &error);
 	if (r == -ESRCH)
 		say("the guests are gone");
 	if (vpmu_counters_read(counters, VPMU_SINCE_START, &counts, &error) < 0)

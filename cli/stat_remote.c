@@ -4,15 +4,13 @@
  * interval, which is as good a guess as one for the whole time.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <vpmu/vpmu.h>
 
 #include "util/intern.h"
 #include "util/macro.h"
 #include "util/vec.h"
-#include "interrupt.h"
 #include "json_read.h"
-#include "progress.h"
+#include "remote_watch.h"
 #include "stat_remote.h"
 
 struct rows {
@@ -23,12 +21,9 @@ struct rows {
 struct stream {
 	const struct stat_remote_args *args;
 	struct stat_output *output;
-	struct vpmu_error *reterr;
 	struct intern *strings;
 	VEC(const char *) guests; /* names, of the pool */
 	struct rows interval, total;
-	uint64_t n_wanted, n_heard; /* replies; 0 = without end */
-	struct progress progress;
 };
 
 static void stream_deinit(struct stream *stream)
@@ -212,33 +207,13 @@ static int add_interval(struct stream *stream)
 
 /* ---- the stream ---- */
 
-static void show_progress(struct stream *stream)
+static int hear(struct json_object *reply, void *data, struct vpmu_error *reterr)
 {
-	uint64_t passed_ns = now_ns() - stream->progress.begin_ns;
-
-	if (stream->output->intervals || !progress_due(&stream->progress))
-		return;
-	if (stream->args->duration_ns)
-		progress_show(&stream->progress, "counting: %" PRIu64 " of %" PRIu64 " s", passed_ns / 1000000000,
-			      stream->args->duration_ns / 1000000000);
-	else
-		progress_show(&stream->progress, "counting: %" PRIu64 " s, ^C ends it", passed_ns / 1000000000);
-}
-
-static int hear(struct json_object *reply, int fd, void *data)
-{
-	_close_ int unwanted = fd;
 	struct stream *stream = data;
 	bool first = !stream->total.counts.n;
 	struct stat_reading reading;
 	int r;
 
-	show_progress(stream);
-	if (interrupted)
-		return 1;
-	if (!reply)
-		return 0;
-	stream->n_heard++;
 	r = read_reply(stream, reply);
 	if (r >= 0)
 		r = add_interval(stream);
@@ -246,7 +221,7 @@ static int hear(struct json_object *reply, int fd, void *data)
 		return r;
 	reading = reading_of(stream, &stream->interval);
 	if (first && stream->args->events) {
-		r = stat_check_events(&reading, stream->reterr);
+		r = stat_check_events(&reading, reterr);
 		if (r < 0)
 			return r;
 	}
@@ -259,50 +234,27 @@ static int hear(struct json_object *reply, int fd, void *data)
 	return 0;
 }
 
-/* Without -I it is still told in pieces, so that ^C finds something to print: as many equal ones as there are seconds. */
-static struct json_object *parameters_of(const struct name_list *guests, const struct stat_remote_args *args,
-					 bool intervals, uint64_t *ret_n)
-{
-	struct json_object *parameters = json_new_object();
-	uint64_t duration_ms = args->duration_ns / 1000000, interval_ms = 500, n = 0;
-
-	if (intervals) {
-		interval_ms = args->interval_ms;
-		n = duration_ms / interval_ms;
-	} else if (duration_ms) {
-		n = (duration_ms + 999) / 1000;
-		interval_ms = MAX(duration_ms / n, 100u);
-	}
-	json_put(parameters, "guests", remote_names(guests));
-	if (args->events)
-		json_put_string(parameters, "events", args->events);
-	json_put_int(parameters, "interval_ms", (int64_t)interval_ms);
-	if (n)
-		json_put_int(parameters, "intervals", (int64_t)n);
-	*ret_n = n;
-	return parameters;
-}
-
 enum status stat_remote(struct vpmu_client *client, const struct name_list *guests,
 			const struct stat_remote_args *args, struct stat_output *output)
 {
-	struct vpmu_error error = {};
-	__attribute__((cleanup(stream_deinit))) struct stream stream = {
-		.args = args, .output = output, .reterr = &error, .strings = intern_new() };
+	__attribute__((cleanup(stream_deinit))) struct stream stream = { .args = args, .output = output,
+									  .strings = intern_new() };
+	struct remote_watch watch = { .method = "Counters", .doing = "counting", .interval_ms = args->interval_ms,
+				      .duration_ns = args->duration_ns, .hear = hear, .data = &stream };
 	struct json_object *parameters;
+	struct vpmu_error error = {};
 	struct stat_reading total;
 	int r;
 
 	if (!stream.strings)
 		return say_oom();
-	/* Longer than all the time there is: then the total is all there is to print. */
-	output->intervals = args->interval_ms && (!args->duration_ns || args->interval_ms <= args->duration_ns / 1000000);
-	parameters = parameters_of(guests, args, output->intervals, &stream.n_wanted);
-	progress_begin(&stream.progress);
-	r = remote_stream(client, "Counters", parameters, hear, &stream, &error);
-	progress_end(&stream.progress);
-	if (r >= 0 && !interrupted && (!stream.n_wanted || stream.n_heard < stream.n_wanted))
-		say("the guests are gone");
+	remote_watch_plan(&watch);
+	output->intervals = watch.intervals;
+	parameters = json_new_object();
+	json_put(parameters, "guests", remote_names(guests));
+	if (args->events)
+		json_put_string(parameters, "events", args->events);
+	r = remote_watch_run(&watch, client, parameters, &error);
 	if (r == -ENOMEM)
 		return say_oom();
 	if (!stream.total.counts.n && r >= 0) {
