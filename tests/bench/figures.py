@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import time
@@ -321,6 +322,62 @@ def vm_exits(bench):
     yield below("the same with what tracing a call costs, each event", "ns", (ns["vpmu"] - ns["nothing"]) / 2, 150,
                 (ns["record"] - ns["nothing"]) / 2)
     yield below("events lost meanwhile", "%", 0.0, 0, costs.lost_percent)
+    yield from exits_memory(bench)
+
+
+def memory_kib(pid):
+    """Of a process, with the kernel's tables of its BPF programs."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    kib = int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            locked = re.search(r"^map_type:.*^memlock:\s+(\d+)", info.read_text(), re.M | re.S)
+            kib += int(locked[1]) / 1024 if locked else 0
+    return kib
+
+
+def let_leave(guest_pid, output, events):
+    """Rounds of the guest, some 20000 events each, until so many more were accounted."""
+    def accounted():
+        return sum(int(n) for line in output.read_text().splitlines() if '"rows"' in line
+                   for key, n in re.findall(r'"key": "(\w+)".*?"count": (\d+)', line) if key != "user")
+
+    want = accounted() + events
+    end = time.monotonic() + 120
+    while accounted() < want:
+        if time.monotonic() > end:
+            raise Failed(f"the guest leaves too seldom: {accounted()} of {want} events")
+        os.kill(guest_pid, signal.SIGUSR1)
+        time.sleep(0.1)
+
+
+def exits_memory(bench):
+    """What vpmu exits holds before and after a million exits (or events, where there are no exits to be seen), and what
+    `perf kvm stat record` writes for a round of the same guest."""
+    output, data = bench.dir / "exits.json", bench.dir / "kvm-stat.data"
+    with guest(bench, "primes") as pid, output.open("w") as file:
+        keys = ["--by", "msr,port,cpuid", "-I", "100", "--json"]
+        vpmu = subprocess.Popen([bench.vpmu, "exits", "--local", *keys, f"pid:{pid}"], stdout=file, stderr=subprocess.DEVNULL)
+        let_leave(pid, output, 100000)
+        before = memory_kib(vpmu.pid)
+        let_leave(pid, output, 1000000)
+        grown = memory_kib(vpmu.pid) - before
+        vpmu.send_signal(signal.SIGINT)
+        vpmu.wait()
+        yield below(f"vpmu exits grows in a million exits, from {before:.0f} KiB", "KiB", grown, 256)
+        perf = subprocess.Popen(["perf", "kvm", "stat", "record", "-o", data, "-p", str(pid)], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        time.sleep(2)
+        os.kill(pid, signal.SIGUSR1)
+        time.sleep(2)
+        perf.send_signal(signal.SIGINT)
+        said = perf.communicate()[1]
+    output.unlink()
+    samples = re.search(r"\((\d+) samples\)", said)
+    if not samples:
+        raise Skipped(f"perf kvm stat record: {said.strip().splitlines()[-1] if said.strip() else 'nothing was said'}")
+    yield below("written for each exit (perf: kvm stat record)", "bytes", 0.0, 0, data.stat().st_size / int(samples[1]))
+    data.unlink()
 
 
 def clock_ns(bench, what, how, n):
