@@ -132,6 +132,23 @@ def check_keys():
         assert whole / 2 < reasons[reason] < whole * 2, (reason, whole, reasons)
 
 
+def check_flamegraph():
+    """The page has the stacks: as many exits for each reason, and as much time."""
+    page = open("keys.html").read()
+    graph = json.loads(page.split('<script type="application/json" id="graph">')[1].split("</script>")[0])
+    assert [measure["name"] for measure in graph["measures"]] == ["exits", "time"] and graph["measure"] == 1, graph["measures"]
+    drawn, wanted = collections.Counter(), collections.Counter()
+    for i in range(0, len(graph["nodes"]), 6):
+        _, frame, _, exits, _, ns = graph["nodes"][i : i + 6]
+        drawn[graph["names"][graph["frames"][4 * frame]]] += exits
+        drawn["ns"] += ns
+    for stack in json.load(open("keys.json"))["stacks"]:
+        wanted[stack["reason"]] += stack["count"]
+        wanted["ns"] += stack["total_ns"]
+    print("in the flame graph:", {key: drawn[key] for key in wanted})
+    assert wanted["ns"] > 0 and all(drawn[key] == n for key, n in wanted.items()), (drawn, wanted)
+
+
 def tracepoints(path):
     fields = (line.split(",") for line in open(path))
     return {f[2].removeprefix("kvm:"): int(f[0]) for f in fields if len(f) > 2 and f[0].isdigit()}
@@ -179,4 +196,5 @@ def check_round_trip(cycles, mhz):
 if sys.argv[1] == "same":
     check_same(sys.argv[2])
 else:
-    {"times": check_times, "metrics": check_metrics, "keys": check_keys, "nested": check_nested}[sys.argv[1]]()
+    {"times": check_times, "metrics": check_metrics, "keys": check_keys, "flamegraph": check_flamegraph,
+     "nested": check_nested}[sys.argv[1]]()

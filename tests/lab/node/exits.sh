@@ -43,4 +43,5 @@ done
 "$here/check-exits.py" times || exit 1
 "$here/check-exits.py" metrics || exit 1
 "$here/check-exits.py" keys || exit 1
+"$here/check-exits.py" flamegraph || exit 1
 "$here/check-exits.py" nested

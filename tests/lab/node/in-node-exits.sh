@@ -131,7 +131,7 @@ alone perf 1 0
 alone twice 2 0
 virsh -q resume debian
 say "what its exits are about"
-"$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --json > $out/keys.json
+"$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --flamegraph $out/keys.html --json > $out/keys.json
 "$VPMU" exits debian -d 2s
 
 virsh -q destroy debian
