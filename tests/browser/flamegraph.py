@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # beside the source
 from page import Page
 from webdriver import Browser
 

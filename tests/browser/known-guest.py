@@ -8,6 +8,7 @@ import collections
 import json
 import sys
 
+sys.dont_write_bytecode = True  # beside the source
 from page import Page
 from webdriver import Browser
 
