@@ -46,11 +46,20 @@ static int add_module_end(const struct vpmu_kernel_module *module, void *data)
 					 module->text_gva + module->size_bytes);
 }
 
+/*
+ * Code is what gets names; data is a third of a kernel's symbols. The end of a function was never that of data: _etext and _einittext are
+ * between.
+ */
+static int add_code(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	return strchr("tTwW", symbol->type) ? add_symbol(symbol, data) : 0;
+}
+
 static int read_kernel(struct vpmu_kernel *k, struct symtab **ret_table)
 {
 	_cleanup_(symtab_builder_freep) struct symtab_builder *builder = symtab_builder_new();
 	struct building building = {builder, k->image.text_gva};
-	int r = builder ? kernel_own_symbols(k, add_symbol, &building) : -ENOMEM;
+	int r = builder ? kernel_own_symbols(k, add_code, &building) : -ENOMEM;
 
 	return r < 0 ? r : symtab_builder_finish(builder, NULL, 0, ret_table);
 }

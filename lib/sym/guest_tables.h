@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The symbols of a guest's kernel as tables. There are two: the kernel's own symbols never change, and are the same for every guest
+ * The symbols of a guest's kernel as tables. There are two: the kernel's own functions never change, and are the same for every guest
  * that runs the same kernel, as their addresses count from where it begins (KASLR moves all of it); modules and BPF programs come and go.
  *
  * The kernel's tables are shared by all users of this process. Equal tables are one: that what guests say is equal is found out by
