@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs inside the node, as root of a machine that is thrown away afterwards: vpmud follows libvirt's guests, on a KVM with
 # hardware virtualization. A Debian guest boots meanwhile, whose kernel vpmud is to find.
-# usage: in-node-vpmud.sh IMAGE-DIR VPMUD LAB
+# usage: in-node-vpmud.sh IMAGE-DIR VPMUD LAB VPMU
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-image=$1 vpmud=$2 lab=$3
+image=$1 vpmud=$2 lab=$3 vpmu=$4
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 cd $out
@@ -32,6 +32,36 @@ say "a Debian guest's kernel"
 sed -e "s|@IMAGE@|$image|; s|@OUT@|$out|" "$here/domain.xml" > debian.xml
 virsh -q create debian.xml
 "$here/../known-kernel.py" /run/vpmud.socket debian "$(strings -n 12 "$image/vmlinuz" | sed -n 's/^\([0-9][^ ]*\) (.*) #.*/\1/p' | head -1)"
+
+say "who parses its memory has no rights, and may be killed"
+no_rights() {
+	grep -E '^(Name|Uid|Cap|NoNewPrivs|Seccomp:)' "/proc/$1/status" | tr '\t\n' '  '
+	echo
+	! grep -E '^Cap(Inh|Prm|Eff|Amb):.*[1-9a-f]' "/proc/$1/status" && grep -qx 'Seccomp:	2' "/proc/$1/status" &&
+		grep -qx 'NoNewPrivs:	1' "/proc/$1/status" && grep -q '^Uid:	65534' "/proc/$1/status"
+}
+nursery=$(pgrep -P $vpmud_pid -x vpmud-nursery)
+no_rights "$nursery"
+kill -KILL "$nursery"
+export VPMU_SOCKET=/run/vpmud.socket
+"$vpmu" record debian -d 8s -o debian.data &
+recording=$!
+until parser=$(pgrep -x vpmud-parser | head -1) && [ -n "$parser" ]; do
+	kill -0 $recording || { echo "nobody parses"; cat vpmud.log; exit 1; }
+done
+no_rights "$parser"
+wait $recording
+"$vpmu" report -i debian.data --sort side,process,dso,symbol --limit 12
+"$vpmu" script -i debian.data --json > debian.json
+kernel=$(grep -c '"guest-kernel"' debian.json)
+named=$(grep '"guest-kernel"' debian.json | grep -c '"symbol": *"')
+echo "$named of $kernel samples of the guest's kernel have names"
+[ "$kernel" -gt 0 ] && [ "$named" -ge $((kernel * 99 / 100)) ] || { cat vpmud.log; exit 1; }
+"$vpmu" record debian -d 4s -o killed.data &
+recording=$!
+until pkill -KILL -x vpmud-parser; do kill -0 $recording || break; done
+wait $recording
+"$vpmu" list
 virsh -q destroy debian
 
 say "vpmud ends"
