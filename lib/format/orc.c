@@ -153,8 +153,8 @@ static void *copy_of(const void *bytes, size_t n)
 
 int orc_table_decode(struct cursor *from, struct orc_table *ret)
 {
-	struct orc_table table = {.base = cursor_u64(from), .end = cursor_u64(from)};
-	uint64_t n = cursor_u64(from);
+	uint64_t base = cursor_u64(from), end = cursor_u64(from), n = cursor_u64(from);
+	struct orc_table table = {.base = base, .end = end};
 	const void *at, *entries;
 
 	if (!n || n > ORC_ENTRIES_MAX)
