@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "guest/conduct.h"
 #include "guest/confined.h"
 #include "guest/parser_process.h"
 #include "util/error.h"
@@ -21,13 +22,7 @@
 #define FIND_MAX_NS	 120000000000ull
 #define QUESTION_NS	 5000000000ull
 #define SESSION_NS	 1000000000ull
-/* And it gets this part of that thread's time in the long run, however slowly a guest lets them be found. */
-#define SESSION_DEBT_NS	  1000000000ull
-#define SESSION_TIME_PART 10
 #define IDLE_NS	     3000000000ull
-/* A guest that makes parsers fail gets one only so often. */
-#define PAUSE_NS     1000000000ull
-#define PAUSE_MAX_NS 300000000000ull
 /* One that was at work for so long makes room for a new one, before its CPU time (CONFINE_CPU_S) is used up. */
 #define WORK_MAX_NS 20000000000ull
 #define POLL_MS	    100
@@ -39,7 +34,7 @@ struct confined {
 	pid_t guest;
 	int fd; /* -1: no parser */
 	pid_t parser;
-	uint64_t debt_ns, debt_at_ns, used_ns, worked_ns, failed_ns, pause_ns, not_before_ns;
+	uint64_t used_ns, worked_ns;
 	uint64_t until_ns; /* of the question */
 	bool late, hung_up;
 };
@@ -152,11 +147,7 @@ static int failed(struct confined *c, int code, struct vpmu_error *reterr)
 	else if (code == -EBADMSG || code == -E2BIG || !how[0])
 		snprintf(how, sizeof(how), "gave an answer that cannot be right");
 	snprintf(text, sizeof(text), "the process that parses the memory of guest process %d %s", c->guest, how);
-	if (now_ns() - c->failed_ns > 2 * PAUSE_MAX_NS)
-		c->pause_ns = 0;
-	c->pause_ns = c->pause_ns ? MIN(c->pause_ns * 2, PAUSE_MAX_NS) : PAUSE_NS;
-	c->failed_ns = now_ns();
-	c->not_before_ns = c->failed_ns + c->pause_ns;
+	conduct_failed(c->guest);
 	tell(c->guest, text);
 	return error_set(reterr, -EIO, "%s", text);
 }
@@ -232,7 +223,7 @@ static int begin(struct confined *c, struct vpmu_error *reterr)
 	char how[PARSER_HOW_BYTES];
 	int r;
 
-	if (now_ns() < c->not_before_ns)
+	if (conduct_is_paused(c->guest))
 		return error_set(reterr, -EAGAIN, "parsing the memory of guest process %d failed a moment ago", c->guest);
 	r = put_start(c, &start);
 	if (r < 0)
@@ -266,24 +257,15 @@ static bool is_of_session(uint32_t kind)
 	       kind == PARSER_KERNEL_UNWIND || kind == PARSER_MODULES_UNWIND;
 }
 
-static bool may_ask_for_session(struct confined *c)
-{
-	uint64_t now = now_ns(), earned_ns = (now - c->debt_at_ns) / SESSION_TIME_PART;
-
-	c->debt_at_ns = now; /* who asks in vain earns no time twice */
-	c->debt_ns -= MIN(c->debt_ns, earned_ns);
-	return c->debt_ns < SESSION_DEBT_NS;
-}
-
 int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n, struct parser_answer *answer,
 		 struct vpmu_error *reterr)
 {
 	bool of_session = is_of_session(kind);
 	char how[PARSER_HOW_BYTES];
-	uint64_t before_ns;
+	uint64_t begun_ns = now_ns();
 	int r = 0;
 
-	if (of_session && !may_ask_for_session(c))
+	if (of_session && !conduct_may_ask(c->guest))
 		return error_set(reterr, -EAGAIN, "looking into guest process %d takes too much of the session's time", c->guest);
 	if (c->worked_ns > WORK_MAX_NS)
 		end(c, how);
@@ -291,10 +273,9 @@ int confined_ask(struct confined *c, uint32_t kind, const void *bytes, size_t n,
 		r = begin(c, reterr);
 	if (r < 0)
 		return r;
-	before_ns = c->worked_ns;
 	r = ask(c, kind, bytes, n, of_session ? SESSION_NS : QUESTION_NS, answer);
 	if (of_session)
-		c->debt_ns += c->worked_ns - before_ns;
+		conduct_took(c->guest, now_ns() - begun_ns);
 	if (r == 0 && !facts_fit(c, answer))
 		r = -EBADMSG;
 	if (r < 0)

@@ -25,7 +25,7 @@ pid_t confined_parser(const struct confined *confined);
 
 /*
  * 0 and answer->bytes; what the parser says (answer->result), with its text as the error; -EIO: it failed; -EAGAIN: it failed a moment
- * ago; -ENOMEM. The answer's bytes are whatever they are.
+ * ago, or such questions took too much time (conduct.h); -ENOMEM. The answer's bytes are whatever they are.
  */
 int confined_ask(struct confined *confined, uint32_t kind, const void *bytes, size_t n, struct parser_answer *answer,
 		 struct vpmu_error *reterr);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <vpmu/introspect.h>
 
+#include "guest/conduct.h"
 #include "guest/confine.h"
 #include "guest/confined.h"
 #include "guest/kernel.h"
@@ -282,6 +283,23 @@ TEST(where_the_kernel_is_may_not_change)
 	CHECK_CONTAINS(error.text, "cannot be right");
 	CHECK_EQ(confined_check(confined), 0); /* in the memory that was kept */
 	confined_free(confined);
+	vpmu_parser_use(NULL, NULL);
+	close(fd);
+}
+
+TEST(who_made_parsers_fail_waits_with_another_kernel_too)
+{
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_error error = {};
+	int fd;
+
+	guest_make(&kallsyms_forms[2], 4);
+	for (int i = 0; i < 8; i++)
+		conduct_failed(0); /* for minutes by now */
+	vpmu_parser_use("/proc/self/exe", nursery);
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = guest_write(&fd));
+	CHECK_EQ(vpmu_kernel_open(NULL, &opts, &kernel, &error), -EAGAIN);
+	CHECK_CONTAINS(error.text, "failed a moment ago");
 	vpmu_parser_use(NULL, NULL);
 	close(fd);
 }
