@@ -17,7 +17,7 @@ image=${VPMU_LAB_CACHE:-$LAB/image}
 	skip "no boot files for Linux $version: $(tail -1 image.log)"
 
 nice -n 10 qemu-system-x86_64 -name "guest=linux-$version,debug-threads=on" -accel tcg,thread=multi -cpu max \
-	-smp "$n_vcpus" -m 512 -nodefaults -display none -monitor none -no-reboot \
+	-smp "$n_vcpus" -m 1024 -nodefaults -display none -monitor none -no-reboot \
 	-serial file:console -serial file:truth \
 	-kernel "$image/$version/vmlinuz" -initrd "$image/$version/guest.cpio" \
 	-append "console=ttyS0 panic=1 quiet $*" < /dev/null > qemu.log 2>&1 &
@@ -54,12 +54,18 @@ same kallsyms kallsyms
 same modules modules
 grep -q 'bpf_prog_.*_second.\[bpf\]' kallsyms.truth || fail "the guest shows no BPF programs"
 
+grep -q 'ftrace_trampoline.\[__builtin__ftrace\]' kallsyms.truth || fail "the guest shows no trampolines"
+grep -q '\[__builtin__kprobes\]' kallsyms.truth || fail "the guest shows no pages of probes"
+
 "$VPMU" list --local > list || fail "vpmu list failed"
 grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list shows another kernel:"; cat list; failed=1; }
 
 python3 "$here/compare.py" "$VPMU" "$INSIDE" truth "$guest_pid" || failed=1
 "$SLEEPERS" $guest_pid || { echo "FAILED: kernel stacks were not unwound to their end"; failed=1; }
 "$CONFINED" $guest_pid || failed=1
+
+# How long it takes and what it needs is printed, not judged.
+[ ! -x "${BENCH:-}" ] || "$BENCH" "$guest_pid"
 
 # A guest that is gone is an ordinary error.
 kill -KILL $guest_pid
