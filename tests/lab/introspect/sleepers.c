@@ -11,10 +11,12 @@
 #include <string.h>
 #include <vpmu/introspect.h>
 
+#include "guest/current.h"
 #include "guest/kernel_orc.h"
 #include "guest/kernel_types.h"
 #include "guest/tasks.h"
 
+#define CPUS   4 /* of the guests here */
 #define FRAMES 128
 #define TRIES  5
 
@@ -60,6 +62,17 @@ static enum orc_end unwind(struct survey *s, const struct guest_task *task, uint
 	return end;
 }
 
+/* What runs has no registers in memory. */
+static bool is_running(const struct survey *s, const struct guest_task *task)
+{
+	struct guest_task current;
+
+	for (unsigned int cpu = 0; cpu < CPUS; cpu++)
+		if (current_read(s->kernel, cpu, &current) == 0 && current.gva == task->gva)
+			return true;
+	return false;
+}
+
 static int see_task(const struct guest_task *task, void *data)
 {
 	struct survey *s = data;
@@ -67,6 +80,8 @@ static int see_task(const struct guest_task *task, void *data)
 	enum orc_end end = ORC_END_NONE;
 	size_t n = 0;
 
+	if (is_running(s, task))
+		return 0;
 	/* It may wake up while we look. */
 	for (int i = 0; i < TRIES && end != ORC_END_USER && end != ORC_END_OUTERMOST; i++) {
 		memory_forget(s->kernel->memory);

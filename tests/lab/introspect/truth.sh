@@ -62,7 +62,7 @@ grep -q " $guest_pid .* $(section release) " list || { echo "FAILED: vpmu list s
 
 python3 "$here/compare.py" "$VPMU" "$INSIDE" truth "$guest_pid" || failed=1
 "$SLEEPERS" $guest_pid || { echo "FAILED: kernel stacks were not unwound to their end"; failed=1; }
-"$CONFINED" $guest_pid || failed=1
+"$CONFINED" $guest_pid "$(section running | cut -d' ' -f1)" || failed=1
 
 # How long it takes and what it needs is printed, not judged.
 [ ! -x "${BENCH:-}" ] || "$BENCH" "$guest_pid"
