@@ -85,9 +85,9 @@ static bool holds_together(const struct symtab *table)
 	for (uint32_t i = 0; i < table->count; i++) {
 		const struct symtab_entry *e = &table->entries[i];
 
-		if (table->starts[i] < before || e->end < table->starts[i])
+		if (table->starts[i] < before || table->starts[i] > UINT64_MAX - e->n_bytes)
 			return false;
-		if (e->name >= strings_bytes || e->module >= strings_bytes || e->zero)
+		if (e->name >= strings_bytes || e->module >= strings_bytes)
 			return false;
 		if (e->parent != SYMTAB_NO_PARENT && e->parent >= i)
 			return false;
@@ -192,7 +192,7 @@ void symtab_get(const struct symtab *table, size_t i, struct symbol *ret_symbol)
 
 	*ret_symbol = (struct symbol){
 		.start = table->starts[i],
-		.end = e->end,
+		.end = table->starts[i] + e->n_bytes,
 		.name = table->strings + e->name,
 		.module = table->strings + e->module,
 		.index = (uint32_t)i,
@@ -225,7 +225,7 @@ bool symtab_lookup(const struct symtab *table, uint64_t address, struct symbol *
 		i = first + not_above(table->levels[level] + first, table->level_counts[level] - first, address) - 1;
 	}
 	for (unsigned int depth = 0; depth < MAX_NESTING && i != SYMTAB_NO_PARENT; depth++) {
-		if (address < table->entries[i].end) {
+		if (address - table->starts[i] < table->entries[i].n_bytes) {
 			symtab_get(table, i, ret_symbol);
 			return true;
 		}

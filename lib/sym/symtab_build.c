@@ -341,13 +341,15 @@ static void pack(const struct symtab_builder *b, uint64_t *starts)
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct draft *d = &b->drafts.items[i];
+		uint32_t n_bytes = (uint32_t)MIN(d->end - d->start, (uint64_t)UINT32_MAX);
+		uint64_t end = d->start + n_bytes;
 
 		/* @outer: the previous symbol; whoever does not reach beyond this one cannot be its parent. */
-		while (outer != SYMTAB_NO_PARENT && entries[outer].end <= d->end)
+		while (outer != SYMTAB_NO_PARENT && starts[outer] + entries[outer].n_bytes <= end)
 			outer = entries[outer].parent;
 		starts[i] = d->start;
 		entries[i] = (struct symtab_entry){
-			.end = d->end,
+			.n_bytes = n_bytes,
 			.name = d->name,
 			.module = b->modules.items[d->module].name,
 			.parent = outer,

@@ -21,7 +21,7 @@
 #error "symbol table images are little-endian"
 #endif
 
-#define SYMTAB_MAGIC	 "vpmusym\2" /* the last byte is the version of the layout */
+#define SYMTAB_MAGIC	 "vpmusym\3" /* the last byte is the version of the layout */
 #define SYMTAB_MAX_COUNT (1u << 27)
 #define SYMTAB_NO_PARENT UINT32_MAX
 
@@ -34,14 +34,13 @@ struct symtab_header {
 };
 
 struct symtab_entry {
-	uint64_t end;
+	uint32_t n_bytes;      /* what it covers; larger ones are cut */
 	uint32_t name, module; /* offsets into the strings */
 	uint32_t parent;       /* the nearest earlier symbol that reaches further than this one, or none */
-	uint32_t zero;
 };
 
 static_assert(sizeof(struct symtab_header) == 96, "part of the format");
-static_assert(sizeof(struct symtab_entry) == 24, "part of the format");
+static_assert(sizeof(struct symtab_entry) == 16, "part of the format");
 
 /* Takes over @image, which came from malloc() and was made by the builder, or was checked. */
 int symtab_adopt(void *image, size_t n, struct symtab **ret_table);
