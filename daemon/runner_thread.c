@@ -81,6 +81,9 @@ static int set_up(struct runner *runner, struct vpmu_session **ret_session, stru
 	*ret_session = session;
 	pthread_mutex_lock(&runner->lock);
 	runner->session = session;
+	/* Stopped while there was nothing to wake: the first poll returns at once. */
+	if (runner->stop)
+		vpmu_session_wake(session);
 	pthread_mutex_unlock(&runner->lock);
 	if (runner->node_wide)
 		r = vpmu_session_add_cpus(session, reterr);
