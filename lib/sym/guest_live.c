@@ -115,9 +115,7 @@ static int read_own(struct guest_live *live, struct vpmu_error *reterr)
 	struct symtab *table;
 	int r = guest_tables_kernel(live->kernel, &table, reterr);
 
-	if (r == 0)
-		live->own = shared_table_of(table);
-	return r == 0 && !live->own ? -ENOMEM : r;
+	return r < 0 ? r : shared_table_of(table, &live->own, reterr);
 }
 
 static int read_names(struct guest_live *live, struct guest_names *ret, struct vpmu_error *reterr)

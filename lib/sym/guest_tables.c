@@ -16,8 +16,10 @@
 
 /* Kernels have 100 to 200 thousand symbols, in some 7 MB; modules a tenth of it. */
 #define KERNEL_BYTES_MAX  (32u << 20)
-#define MODULES_BYTES_MAX (16u << 20)
+#define MODULES_BYTES_MAX (4u << 20)
 #define EXPORTED_BYTES_MAX (16u << 20) /* of one file */
+/* Kernels' tables of all guests together: kernels of a few distributions and releases. */
+#define SHARED_BYTES_MAX (128u << 20)
 
 /* ---- out of memory ---- */
 
@@ -161,6 +163,15 @@ struct shared_table {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static VEC(struct shared_table *) all; /* distinct kernels: a few on any node */
+static size_t shared_bytes;
+
+static size_t bytes_of(const struct symtab *table)
+{
+	size_t n;
+
+	symtab_image(table, &n);
+	return n;
+}
 
 static bool equal(const struct symtab *a, const struct symtab *b)
 {
@@ -178,35 +189,43 @@ static struct shared_table *find_equal(const struct symtab *table, uint64_t hash
 	return NULL;
 }
 
-static struct shared_table *add(struct symtab *table, uint64_t hash)
+static int add(struct symtab *table, uint64_t hash, struct shared_table **ret)
 {
-	struct shared_table *shared = calloc(1, sizeof(*shared));
+	struct shared_table *shared;
 
+	if (bytes_of(table) > SHARED_BYTES_MAX - shared_bytes)
+		return -ENOSPC;
+	shared = calloc(1, sizeof(*shared));
 	if (!shared || !vec_push(&all, shared)) {
 		free(shared);
-		return NULL;
+		return -ENOMEM;
 	}
 	*shared = (struct shared_table){table, hash, 0};
-	return shared;
+	shared_bytes += bytes_of(table);
+	*ret = shared;
+	return 0;
 }
 
-struct shared_table *shared_table_of(struct symtab *table)
+int shared_table_of(struct symtab *table, struct shared_table **ret, struct vpmu_error *reterr)
 {
 	size_t n;
 	const void *image = symtab_image(table, &n);
 	uint64_t hash = hash_bytes(image, n);
 	struct shared_table *shared;
+	int r = 0;
 
 	pthread_mutex_lock(&lock);
 	shared = find_equal(table, hash);
 	if (!shared)
-		shared = add(table, hash);
-	if (shared)
+		r = add(table, hash, &shared);
+	if (r == 0)
 		shared->n_refs++;
-	if (!shared || shared->table != table)
+	if (r < 0 || shared->table != table)
 		symtab_free(table);
 	pthread_mutex_unlock(&lock);
-	return shared;
+	if (r == 0)
+		*ret = shared;
+	return r == -ENOSPC ? error_set(reterr, r, "the guests' kernels have too many symbols together") : r;
 }
 
 struct shared_table *shared_table_ref(struct shared_table *shared)
@@ -230,6 +249,7 @@ struct shared_table *shared_table_unref(struct shared_table *shared)
 			}
 		if (!all.n)
 			vec_free(&all);
+		shared_bytes -= bytes_of(shared->table);
 		symtab_free(shared->table);
 		free(shared);
 	}
@@ -244,14 +264,10 @@ const struct symtab *shared_table_get(const struct shared_table *shared)
 
 size_t shared_tables_count(size_t *ret_bytes)
 {
-	size_t n, bytes;
+	size_t n;
 
-	*ret_bytes = 0;
 	pthread_mutex_lock(&lock);
-	vec_for_each (shared, &all) {
-		symtab_image((*shared)->table, &bytes);
-		*ret_bytes += bytes;
-	}
+	*ret_bytes = shared_bytes;
 	n = all.n;
 	pthread_mutex_unlock(&lock);
 	return n;

@@ -29,8 +29,8 @@ int guest_tables_exported(struct vpmu_kernel *kernel, const struct parser_proces
 /* A table that others may have too. */
 struct shared_table;
 
-/* @table is taken over, and freed if there is an equal one. NULL when out of memory. */
-struct shared_table *shared_table_of(struct symtab *table);
+/* @table is taken over, and freed if there is an equal one. -ENOMEM; -ENOSPC: all tables together are too large. */
+int shared_table_of(struct symtab *table, struct shared_table **ret_shared, struct vpmu_error *reterr);
 struct shared_table *shared_table_ref(struct shared_table *shared);
 struct shared_table *shared_table_unref(struct shared_table *shared);
 DEFINE_CLEANUP(struct shared_table *, shared_table_unref)

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <vpmu/introspect.h>
 
 #include "guest_maker.h"
 #include "sym/guest_tables.h"
+#include "util/macro.h"
 
 /* What is told of a guest with the memory in `ram`. */
 static struct shared_table *table_of_guest(uint64_t *ret_text_gva)
 {
 	struct vpmu_kernel *kernel = NULL;
 	struct vpmu_error error = {};
+	struct shared_table *shared = NULL;
 	struct symtab *table;
 	int fd;
 
@@ -19,7 +23,8 @@ static struct shared_table *table_of_guest(uint64_t *ret_text_gva)
 	*ret_text_gva = vpmu_kernel_info(kernel)->text_gva;
 	vpmu_kernel_free(kernel);
 	close(fd);
-	return shared_table_of(table);
+	CHECK_EQ(shared_table_of(table, &shared, &error), 0);
+	return shared;
 }
 
 /* KASLR has put the kernel 2 MiB higher this time. @form: one whose addresses follow from one number. */
@@ -95,6 +100,50 @@ TEST(tables_are_joined_for_recordings)
 	symtab_free(both);
 	symtab_free(kernel);
 	symtab_free(modules);
+}
+
+/* A table of some 16 MiB, another one for each @start. */
+static struct symtab *large_table(uint64_t start)
+{
+	static char name[4096];
+	struct symtab_builder *builder = symtab_builder_new();
+	struct symtab *table;
+
+	memset(name, 'x', sizeof(name));
+	for (uint64_t i = 0; i < 4096; i++) {
+		snprintf(name, sizeof(name), "%08x", (unsigned int)i);
+		name[8] = '_';
+		CHECK_EQ(symtab_builder_add(builder, start + i * 16, 16, 'T', name, sizeof(name) - 1, NULL, 0), 0);
+	}
+	CHECK_EQ(symtab_builder_finish(builder, NULL, 0, &table), 0);
+	symtab_builder_free(builder);
+	return table;
+}
+
+TEST(all_guests_together_have_tables_of_so_much)
+{
+	struct shared_table *shared[64], *again;
+	struct vpmu_error error = {};
+	size_t n = 0, bytes;
+	int r = 0;
+
+	while (n < ARRAY_SIZE(shared) && r == 0) {
+		r = shared_table_of(large_table(n), &shared[n], &error);
+		n += r == 0;
+	}
+	CHECK_EQ(r, -ENOSPC);
+	CHECK(strstr(error.text, "too many symbols"));
+	CHECK_EQ(shared_tables_count(&bytes), n);
+	/* One that is there already takes nothing; and one that goes makes room. */
+	CHECK_EQ(shared_table_of(large_table(0), &again, NULL), 0);
+	CHECK(again == shared[0]);
+	shared_table_unref(again);
+	shared_table_unref(shared[n - 1]);
+	CHECK_EQ(shared_table_of(large_table(n), &shared[n - 1], NULL), 0);
+	for (size_t i = 0; i < n; i++)
+		shared_table_unref(shared[i]);
+	CHECK_EQ(shared_tables_count(&bytes), 0);
+	CHECK_EQ(bytes, 0);
 }
 
 int main(void)
