@@ -99,7 +99,7 @@ void guest_tasks_forget(struct guest_tasks *t)
 	struct intern *paths;
 
 	if (t->tasks.n < ENOUGH_TASKS && t->processes.n < ENOUGH_PROCESSES && t->n_maps < ENOUGH_MAPS &&
-	    t->path_bytes < PATHS_BYTES / 2)
+	    t->path_bytes < PATHS_BYTES / 2 && t->resident_bytes < RESIDENT_BYTES / 2)
 		return;
 	paths = intern_new();
 	if (!paths || !symbolizer_forget_spaces(t->symbolizer)) {
