@@ -79,12 +79,12 @@ int confine_rights(void)
 		ALLOW_CALL(mremap), ALLOW_CALL(futex), ALLOW_CALL(clock_gettime), ALLOW_CALL(getrandom),              \
 		ALLOW_CALL(rt_sigreturn), ALLOW_CALL(restart_syscall), ALLOW_CALL(exit), ALLOW_CALL(exit_group)
 
-/* Memory that is nobody's file and holds no code. Leaves with the number of the call loaded. */
+/* Memory that is nobody's file and holds no code. For any other call its number stays loaded. */
 #define MMAP_OF_DATA                                                                                                  \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 7), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),         \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 6), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),         \
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0),                                                \
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(3)),                                                      \
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1), ALLOW, KILL, FIELD(nr)
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1), ALLOW, KILL
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64

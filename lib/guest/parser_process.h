@@ -10,6 +10,7 @@
 #define GUEST_PARSER_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <vpmu/error.h>
 

@@ -29,9 +29,10 @@ void guest_live_begin(struct guest_live *live);
 /* Whether what was begun is done: guest_live_read() will not wait. */
 bool guest_live_ready(const struct guest_live *live);
 
-/* The kernel that was found last, NULL if there was none; to be used by the thread that calls guest_live_read(), until then. */
 /* Its memory was looked through, and there is no kernel in it. */
 bool guest_live_is_not_linux(const struct guest_live *live);
+
+/* The kernel that was found last, NULL if there was none; to be used by the thread that calls guest_live_read(), until then. */
 struct vpmu_kernel *guest_live_kernel(struct guest_live *live);
 
 /* The names of a guest's kernel. Both NULL: none. */
