@@ -436,7 +436,7 @@ void count_streams_grant_changed(struct count_streams *streams, uint64_t request
 		if (!count_grants_changed(&(*stream)->grants, request, event, grant))
 			continue;
 		gauge_counters_regrant((*stream)->gauge, &(*stream)->grants);
-		(void)readings_read((*stream)->readings); /* if the pool is full, with the next interval's */
+		(void)readings_read_again((*stream)->readings); /* if the pool is full, with the next interval's */
 	}
 }
 

@@ -334,7 +334,7 @@ void counting_grant_changed(struct counting *counting, uint64_t request, size_t 
 	if (!counting || !count_grants_changed(&counting->grants, request, event, grant))
 		return;
 	gauge_counters_regrant(counting->gauge, &counting->grants);
-	(void)readings_read(counting->readings); /* if the pool is full, with the next interval's */
+	(void)readings_read_again(counting->readings); /* if the pool is full, with the next interval's */
 }
 
 void counting_error(const struct counting *counting, struct vpmu_error *ret_error)

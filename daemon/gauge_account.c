@@ -220,13 +220,18 @@ static void add_guest(struct account_gauge *gauge, struct gauge_guest *guest)
 	guest->is_open = guest->index != UINT32_MAX;
 }
 
-/* None of the guests can be had. */
+/* None of the guests can be had, nor those that join before it is tried again. */
+static void tell_refusal(const struct account_gauge *gauge, struct gauge_guest *const *guests, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		guests[i]->error = gauge->refused;
+}
+
 static void refuse(struct account_gauge *gauge, struct gauge_guest *const *guests, size_t n)
 {
 	gauge->refused_ns = now_ns();
 	shut(gauge, guests, n);
-	for (size_t i = 0; i < n; i++)
-		guests[i]->error = gauge->refused;
+	tell_refusal(gauge, guests, n);
 }
 
 static void open_guests(struct account_gauge *gauge, struct gauge_guest *const *guests, size_t n)
@@ -235,8 +240,12 @@ static void open_guests(struct account_gauge *gauge, struct gauge_guest *const *
 
 	for (size_t i = 0; i < n; i++)
 		any |= !guests[i]->is_open && !guests[i]->last;
-	if (!any || (gauge->refused.code && now_ns() - gauge->refused_ns < RETRY_NS))
+	if (!any)
 		return;
+	if (gauge->refused.code && now_ns() - gauge->refused_ns < RETRY_NS) {
+		tell_refusal(gauge, guests, n);
+		return;
+	}
 	gauge->refused.code = 0;
 	if (!is_open(gauge) && gauge->kind->open(gauge, &gauge->refused) < 0) {
 		refuse(gauge, guests, n);

@@ -383,6 +383,11 @@ int readings_read(struct readings *readings)
 	return start(readings, JOB_READ);
 }
 
+int readings_read_again(struct readings *readings)
+{
+	return start(readings, JOB_READ);
+}
+
 size_t readings_guests(const struct readings *readings)
 {
 	size_t n = 0;

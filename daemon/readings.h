@@ -43,6 +43,8 @@ DEFINE_CLEANUP(struct readings *, readings_free)
 
 /* readings_read - read every guest; `done` comes. While one is under way this does nothing. Errors: those of jobs_run() */
 int readings_read(struct readings *readings);
+/* The same, but while one is under way it is done once more after that: what it reads with is new. */
+int readings_read_again(struct readings *readings);
 
 /* Asks again which guests are wanted: something changed that `wants` looks at. */
 void readings_reconsider(struct readings *readings);
