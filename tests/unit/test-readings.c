@@ -231,6 +231,19 @@ TEST(why_a_guest_could_not_be_opened_is_told)
 	world_free(world);
 }
 
+TEST(while_one_is_under_way_another_can_be_asked_for)
+{
+	struct world *world;
+
+	fake_vcpu_process(400, "web1", 0);
+	world = world_new(NULL);
+	read_once(world);
+	CHECK_EQ(readings_read(world->readings), 0);
+	CHECK_EQ(readings_read_again(world->readings), 0);
+	run_until(world, 3);
+	world_free(world);
+}
+
 TEST(freed_while_a_job_runs_it_is_released_once)
 {
 	struct world *world;
