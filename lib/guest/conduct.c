@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "guest/conduct.h"
+#include "util/log.h"
 #include "util/macro.h"
 
 #define PAUSE_NS     1000000000ull
@@ -48,9 +49,10 @@ static struct conduct *conduct_of(pid_t guest, uint64_t now)
 	return oldest;
 }
 
-void conduct_failed(pid_t guest)
+bool conduct_failed(pid_t guest, const char *what)
 {
 	struct conduct *conduct;
+	bool is_first;
 	uint64_t now;
 
 	pthread_mutex_lock(&lock);
@@ -58,10 +60,16 @@ void conduct_failed(pid_t guest)
 	conduct = conduct_of(guest, now);
 	if (now - conduct->failed_ns > 2 * PAUSE_MAX_NS)
 		conduct->pause_ns = 0;
+	is_first = !conduct->pause_ns;
 	conduct->pause_ns = conduct->pause_ns ? MIN(conduct->pause_ns * 2, PAUSE_MAX_NS) : PAUSE_NS;
 	conduct->failed_ns = now;
 	conduct->not_before_ns = now + conduct->pause_ns;
 	pthread_mutex_unlock(&lock);
+	if (is_first)
+		log_warn("%s", what);
+	else
+		log_debug("%s", what);
+	return is_first;
 }
 
 bool conduct_is_paused(pid_t guest)

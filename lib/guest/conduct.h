@@ -13,8 +13,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A parser of @guest's failed: until the pause is over, which doubles each time, there is no new one. */
-void conduct_failed(pid_t guest);
+/*
+ * A parser of @guest's failed: until the pause is over, which doubles each time, there is no new one. Warns that @what happened the
+ * first time, and returns whether it did: it is tried again for as long as the guest is there.
+ */
+bool conduct_failed(pid_t guest, const char *what);
 bool conduct_is_paused(pid_t guest);
 
 /* Whether a session's thread has time for another question; and what one took. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -10,7 +9,6 @@
 #include "guest/confined.h"
 #include "guest/parser_process.h"
 #include "util/error.h"
-#include "util/log.h"
 #include "util/macro.h"
 
 /*
@@ -121,17 +119,6 @@ static void end(struct confined *c, char how[PARSER_HOW_BYTES])
 		parser_process_end(take_fd(&c->fd), c->parser, c->hung_up, how);
 }
 
-/* Once for each guest in a row: it is tried again for as long as the guest is there. */
-static void tell(pid_t guest, const char *what)
-{
-	static _Atomic pid_t last;
-
-	if (atomic_exchange(&last, guest) != guest)
-		log_warn("%s", what);
-	else
-		log_debug("%s", what);
-}
-
 static int failed(struct confined *c, int code, struct vpmu_error *reterr)
 {
 	char how[PARSER_HOW_BYTES], text[160];
@@ -147,8 +134,7 @@ static int failed(struct confined *c, int code, struct vpmu_error *reterr)
 	else if (code == -EBADMSG || code == -E2BIG || !how[0])
 		snprintf(how, sizeof(how), "gave an answer that cannot be right");
 	snprintf(text, sizeof(text), "the process that parses the memory of guest process %d %s", c->guest, how);
-	conduct_failed(c->guest);
-	tell(c->guest, text);
+	(void)conduct_failed(c->guest, text);
 	return error_set(reterr, -EIO, "%s", text);
 }
 

@@ -8,7 +8,7 @@ TEST(a_guest_that_makes_parsers_fail_has_to_wait)
 {
 	CHECK(!conduct_is_paused(7));
 	for (int i = 0; i < 8; i++)
-		conduct_failed(7); /* for minutes by now */
+		(void)conduct_failed(7, "its parser failed"); /* for minutes by now */
 	CHECK(conduct_is_paused(7));
 	CHECK(!conduct_is_paused(8));
 }
@@ -40,6 +40,16 @@ TEST(of_many_guests_those_of_long_ago_are_forgotten)
 		conduct_took(guest, 3600 * SECOND);
 	CHECK(!conduct_may_ask(4999));
 	CHECK(conduct_may_ask(1));
+}
+
+TEST(each_guest_that_fails_is_told_of_once)
+{
+	CHECK(conduct_failed(21, "one failed"));
+	CHECK(conduct_failed(22, "another failed"));
+	for (int i = 0; i < 3; i++) {
+		CHECK(!conduct_failed(21, "one failed again"));
+		CHECK(!conduct_failed(22, "another failed again"));
+	}
 }
 
 int main(void)

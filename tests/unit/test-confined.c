@@ -295,7 +295,7 @@ TEST(who_made_parsers_fail_waits_with_another_kernel_too)
 
 	guest_make(&kallsyms_forms[2], 4);
 	for (int i = 0; i < 8; i++)
-		conduct_failed(0); /* for minutes by now */
+		(void)conduct_failed(0, "it failed"); /* for minutes by now */
 	vpmu_parser_use("/proc/self/exe", nursery);
 	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = guest_write(&fd));
 	CHECK_EQ(vpmu_kernel_open(NULL, &opts, &kernel, &error), -EAGAIN);
