@@ -40,18 +40,24 @@ static int select_halves(struct comparison *c, const struct vpmu_diff_opts *o, s
 	return r;
 }
 
-/* Puts the names of one half's guests into @names; *ret: one of them was there before. */
+/* Puts what tells one half's guests apart into @names; *ret: one of them was there before. */
 static int put_guests(const struct comparison *c, enum half h, struct intern *names, bool *ret)
 {
 	_free_ bool *seen = flame_guests_seen(&c->views[h], &c->selections[h]);
 	uint32_t before = intern_count(names);
+	_strbuf_ struct strbuf key = {};
 
 	if (!seen)
 		return -ENOMEM;
 	*ret = false;
 	for (uint32_t i = 0; i < c->views[h].n_guests; i++) {
-		uint32_t id = seen[i] ? intern_add(names, export_guest_name(&c->views[h], i)) : before;
+		uint32_t id;
 
+		if (!seen[i])
+			continue;
+		strbuf_clear(&key);
+		flame_guest_key(&c->views[h], i, &key);
+		id = key.failed ? INTERN_FAILED : intern_add(names, key.text);
 		if (id == INTERN_FAILED)
 			return -ENOMEM;
 		*ret |= id && id < before; /* 0 is there in any case */

@@ -43,6 +43,23 @@ static bool belongs_to_guest(const struct profile_frame *frame)
 	       frame->status != VPMU_FRAME_TRUNCATED && (VPMU_SIDES_GUEST & 1u << frame->side);
 }
 
+void flame_guest_key(const struct profile_view *view, uint32_t guest, struct strbuf *key)
+{
+	const char *uuid = guest == VPMU_NO_GUEST ? "" : intern_string(view->strings, view->guests[guest].uuid);
+
+	strbuf_addf(key, "%s%s%s", export_guest_name(view, guest), *uuid ? "\n" : "", uuid);
+}
+
+/* Guests of one name are told apart by their UUIDs. */
+static uint32_t guest_label(struct adding *a, uint32_t guest)
+{
+	struct flame_frame made = { .name = flame_string(a->flame, export_guest_name(&a->view, guest)) };
+
+	if (guest != VPMU_NO_GUEST)
+		made.owner = flame_string(a->flame, intern_string(a->view.strings, a->view.guests[guest].uuid));
+	return flame_frame(a->flame, &made);
+}
+
 static uint32_t make_frame(struct adding *a, const struct profile_frame *frame, uint32_t guest)
 {
 	struct flame_frame made = { .kind = (uint8_t)kind_of(frame, guest), .status = frame->status };
@@ -54,9 +71,12 @@ static uint32_t make_frame(struct adding *a, const struct profile_frame *frame, 
 		return 0;
 	}
 	made.name = flame_string(a->flame, a->name.text);
+	if (a->flame->compares && belongs_to_guest(frame)) {
+		strbuf_clear(&a->name);
+		flame_guest_key(&a->view, guest, &a->name);
+		made.owner = flame_string(a->flame, a->name.text);
+	}
 	made.file = flame_string(a->flame, intern_string(a->view.strings, frame->dso));
-	if (a->flame->compares && belongs_to_guest(frame))
-		made.owner = flame_string(a->flame, export_guest_name(&a->view, guest));
 	return flame_frame(a->flame, &made);
 }
 
@@ -78,7 +98,7 @@ static void push_levels(struct adding *a, const struct profile_entry *e)
 	const char *process = intern_string(a->view.strings, e->process);
 
 	if (a->levels & FLAME_BY_GUEST)
-		flame_push(a->flame, flame_label(a->flame, export_guest_name(&a->view, e->guest)));
+		flame_push(a->flame, guest_label(a, e->guest));
 	if (!(a->levels & FLAME_BY_PROCESS) || !*process)
 		return;
 	if (e->guest == VPMU_NO_GUEST || (in_guest && a->knows_processes))

@@ -20,6 +20,9 @@ int flame_add_profile(struct flame *flame, const struct vpmu_profile *profile, c
 /* For the page's notes: NULL if the selection has samples with call chains, else what to do for them. */
 const char *flame_chains_note(const struct profile_view *view, const struct selection *selection);
 
+/* Adds what tells a guest apart from all others, in another profile too: its name and, where it has one, its UUID. */
+void flame_guest_key(const struct profile_view *view, uint32_t guest, struct strbuf *key);
+
 /* Of which guests the selection has samples, by index; the caller's to free(). NULL when out of memory. */
 bool *flame_guests_seen(const struct profile_view *view, const struct selection *selection);
 

@@ -208,17 +208,22 @@ TEST(a_deep_recursion_is_a_column)
 	flame_deinit(&flame);
 }
 
-/* @samples of each of the two functions below main, in a guest of that name. */
-static struct vpmu_profile *side(const char *guest, const char *dso, uint64_t first, uint64_t second)
+/* @samples of each of the two functions below main, in that guest. */
+static struct vpmu_profile *side_of(const char *guest, const char *uuid, const char *dso, uint64_t first, uint64_t second)
 {
 	struct vpmu_profile *p = new_profile();
-	uint32_t g = profile_put_guest(p, guest, ""), outer = put_frame(p, VPMU_SIDE_GUEST_USER, "main", dso);
+	uint32_t g = profile_put_guest(p, guest, uuid), outer = put_frame(p, VPMU_SIDE_GUEST_USER, "main", dso);
 	uint32_t a[] = { put_frame(p, VPMU_SIDE_GUEST_USER, "parse", dso), outer };
 	uint32_t b[] = { put_frame(p, VPMU_SIDE_GUEST_USER, "0x4f00", dso), outer };
 
 	put_hit(p, &(struct hit){ g, 0, 0, "CPU 0/KVM", VPMU_SIDE_GUEST_USER, first, 0, a, 2 });
 	put_hit(p, &(struct hit){ g, 0, 0, "CPU 0/KVM", VPMU_SIDE_GUEST_USER, second, 0, b, 2 });
 	return p;
+}
+
+static struct vpmu_profile *side(const char *guest, const char *dso, uint64_t first, uint64_t second)
+{
+	return side_of(guest, "", dso, first, second);
 }
 
 /* Both are freed. */
@@ -279,6 +284,21 @@ TEST(two_guests_are_compared_by_what_they_run)
 
 	check_paths(compared(side("web1", "/bin/a", 900, 100), side("web2", "/bin/a", 500, 500), false), lines, ARRAY_SIZE(lines));
 	check_paths(compared(side("web1", "/bin/a", 900, 100), side("web2", "/bin/b", 500, 500), true), by_file, ARRAY_SIZE(by_file));
+}
+
+TEST(guests_of_one_name_are_told_apart_by_their_uuids)
+{
+	static const char a[] = "00000000-0000-0000-0000-00000000000a", b[] = "00000000-0000-0000-0000-00000000000b";
+	static const char *const one[] = { "all;web;main [2] 1000 0 1000 0\n" };
+	static const char *const two[] = { "all;main [2] 1000 0 1000 0\n" };
+	static const char *const level[] = { "all;web [0] 1000 0 1000 0\n", "all;web [0] 0 0 1000 0\n" };
+	struct vpmu_profile *both = side_of("web", a, "/bin/a", 900, 100);
+	uint32_t g = profile_put_guest(both, "web", b), f = put_frame(both, VPMU_SIDE_GUEST_USER, "main", "/bin/a");
+
+	check_paths(compared(side_of("web", a, "/bin/a", 900, 100), side_of("web", a, "/bin/a", 500, 500), false), one, 1);
+	check_paths(compared(side_of("web", a, "/bin/a", 900, 100), side_of("web", b, "/bin/a", 500, 500), false), two, 1);
+	put_hit(both, &(struct hit){ g, 0, 0, "CPU 0/KVM", VPMU_SIDE_GUEST_USER, 1000, 0, &f, 1 });
+	check_paths(compared(side_of("web", a, "/bin/a", 900, 100), both, false), level, ARRAY_SIZE(level));
 }
 
 TEST(without_samples_there_is_no_comparison)
