@@ -61,6 +61,8 @@ static int exits_open(struct account_gauge *gauge, struct vpmu_error *reterr)
 	VPMU_OPTS(vpmu_exits_opts, opts, .keys = gauge->keys);
 
 	opts.guests = (struct vpmu_guests_opts){ .sz = sizeof(opts.guests), .proc_path = gauge->proc_path };
+	/* The pool's threads are few. */
+	opts.symbolizer = (struct vpmu_symbolizer_opts){ .sz = sizeof(opts.symbolizer), .in_background = true };
 	return vpmu_exits_new(&opts, &gauge->exits, reterr);
 }
 

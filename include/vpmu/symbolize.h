@@ -61,6 +61,7 @@ struct vpmu_symbolizer_opts {
 	const char *cache_dir;	   /* default $XDG_CACHE_HOME/vpmu or ~/.cache/vpmu; "" = no cache */
 	const char *debug_dirs;	   /* colon-separated, default "/usr/lib/debug" */
 	bool no_debuginfod;	   /* do not ask the network even if DEBUGINFOD_URLS is set */
+	bool in_background;	   /* no name waits until the kernel is found in a guest's memory; none of it before */
 };
 
 /* Where a guest's names come from. Paths are opened on the spot, so that a typo fails at once. */

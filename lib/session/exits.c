@@ -320,6 +320,8 @@ VPMU_API int vpmu_exits_add_guest(struct vpmu_exits *exits, const struct vpmu_gu
 	if (symbolizer_set_guest(exits->symbolizer, (uint32_t)index, info) < 0 ||
 	    symbolizer_guest_runs(exits->symbolizer, (uint32_t)index, info) < 0)
 		return error_oom(reterr);
+	if (exits->opts.symbolizer.in_background && exits->opts.keys >> VPMU_EXIT_ADDRESS & 1)
+		(void)symbolizer_guest_kernel(exits->symbolizer, (uint32_t)index); /* begins to look for it */
 	r = follow_guest(&exits->roster, (uint32_t)index);
 	if (r == FOLLOW_GONE)
 		return gone(info, reterr);

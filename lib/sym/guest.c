@@ -103,7 +103,10 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 		named_table_deinit(&guest->carried);
 		forget_memory(g, guest);
 		guest_files_deinit(&guest->files);
-		guest_live_free(guest->live);
+		if (g->env->in_background)
+			guest_live_leave(guest->live);
+		else
+			guest_live_free(guest->live);
 		files_free(guest->user_files);
 	}
 	vec_free(&g->guests);
@@ -226,16 +229,21 @@ static void look_into_memory(struct guests_symbols *g, struct guest *guest)
 	named_table_set(&guest->modules, names.modules);
 }
 
+static void begin_look(struct guest *guest)
+{
+	if (guest->looked || guest->begun)
+		return;
+	guest_live_begin(guest->live);
+	guest->begun = true;
+}
+
 struct vpmu_kernel *guests_symbols_kernel(struct guests_symbols *g, uint32_t index)
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
 
 	if (!guest || !guest->live)
 		return NULL;
-	if (!guest->looked && !guest->begun) {
-		guest_live_begin(guest->live);
-		guest->begun = true;
-	}
+	begin_look(guest);
 	if (!guest->looked && guest_live_ready(guest->live))
 		look_into_memory(g, guest);
 	return guest->looked ? guest_live_kernel(guest->live) : NULL;
@@ -309,6 +317,15 @@ static bool find_in_memory(struct guests_symbols *g, struct guest *guest, uint64
 	return named_table_lookup(&guest->modules, g->env->strings, address, ret);
 }
 
+/* A guest can make the search for its kernel take a minute or two. */
+static bool may_look_now(const struct guests_symbols *g, struct guest *guest)
+{
+	if (!g->env->in_background)
+		return true;
+	begin_look(guest);
+	return guest_live_ready(guest->live);
+}
+
 void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, struct vpmu_frame *frame)
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
@@ -318,7 +335,8 @@ void guests_symbols_frame(struct guests_symbols *g, uint32_t index, bool lines, 
 
 	if (lines)
 		guest_files_line(files, g->env->strings, frame);
-	if (is_kernel && guest && guest->live && !guest->looked && !g->env->hurry && !guest_files_any(files))
+	if (is_kernel && guest && guest->live && !guest->looked && !g->env->hurry && !guest_files_any(files) &&
+	    may_look_now(g, guest))
 		look_into_memory(g, guest);
 	if (is_kernel && guest && (guest->carried.table || guest->kernel)) {
 		has_kernel_table = true;

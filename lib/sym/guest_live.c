@@ -20,7 +20,8 @@ struct guest_live {
 	pthread_t thread;
 	bool begun; /* there is a thread, not yet joined */
 	atomic_bool done;
-	bool cancelled; /* behind the lock of turns */
+	bool cancelled; /* behind the lock of turns, as the next */
+	bool left;	/* it is the thread's to free */
 	int result;
 	struct guest_names names;
 };
@@ -110,6 +111,24 @@ struct guest_live *guest_live_free(struct guest_live *live)
 	return NULL;
 }
 
+void guest_live_leave(struct guest_live *live)
+{
+	bool goes_on;
+
+	if (!live)
+		return;
+	pthread_mutex_lock(&turns_lock);
+	goes_on = live->begun && !live->done;
+	if (goes_on) {
+		live->left = live->cancelled = true;
+		pthread_detach(live->thread);
+		pthread_cond_broadcast(&turns_changed);
+	}
+	pthread_mutex_unlock(&turns_lock);
+	if (!goes_on)
+		guest_live_free(live);
+}
+
 static int read_own(struct guest_live *live, struct vpmu_error *reterr)
 {
 	struct symtab *table;
@@ -166,13 +185,21 @@ static int read_now(struct guest_live *live, struct guest_names *ret)
 static void *read_in_thread(void *data)
 {
 	struct guest_live *live = data;
+	bool left;
 
 	live->result = -ECANCELED;
 	if (take_turn(live)) {
 		live->result = read_now(live, &live->names);
 		end_turn();
 	}
+	pthread_mutex_lock(&turns_lock);
 	live->done = true;
+	left = live->left;
+	pthread_mutex_unlock(&turns_lock);
+	if (left) {
+		live->begun = false;
+		guest_live_free(live);
+	}
 	return NULL;
 }
 

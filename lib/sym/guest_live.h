@@ -20,6 +20,9 @@ DEFINE_CLEANUP(struct guest_live *, guest_live_free)
 /* Nobody will wait for what was begun: if it has not had its turn yet, it has none. To be called before many are freed. */
 void guest_live_cancel(struct guest_live *live);
 
+/* Frees it, too, but waits for nothing: a look that goes on frees it when it ends. */
+void guest_live_leave(struct guest_live *live);
+
 /*
  * Begins to read in a thread of its own, unless one is at it: a tenth of a second or more is too long for somebody whose
  * rings fill up.

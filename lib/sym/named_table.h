@@ -18,6 +18,7 @@ struct sym_env {
 	char *debug_dirs;	/* colon-separated */
 	char *perf_cache;	/* perf's build-id cache, ~/.debug; NULL without a home */
 	bool use_debuginfod;
+	bool in_background;	/* nobody waits for a look into a guest's memory */
 	bool other_kernel;	/* what is symbolized was recorded under another kernel than this machine's */
 	atomic_bool hurry;	/* nothing is loaded any more: vpmu_symbolizer_hurry() */
 };

@@ -39,6 +39,7 @@ static int init_env(struct sym_env *env, const struct vpmu_symbolizer_opts *opts
 		env->cache_dir = home_path("XDG_CACHE_HOME", ".cache/vpmu");
 	else if (opts->cache_dir[0])
 		env->cache_dir = strdup(opts->cache_dir);
+	env->in_background = opts->in_background;
 	env->use_debuginfod = !opts->no_debuginfod && urls && urls[0];
 	return 0;
 }

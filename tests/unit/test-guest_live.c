@@ -22,9 +22,9 @@ static void guest_start(const struct kallsyms_form *form)
 	memcpy(guest_ram, ram, RAM_BYTES);
 }
 
-static struct vpmu_symbolizer *symbolizer_of_guest(void)
+static struct vpmu_symbolizer *symbolizer_with(bool in_background)
 {
-	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .no_debuginfod = true);
+	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .no_debuginfod = true, .in_background = in_background);
 	struct vpmu_guest_info info = {.pid = getpid(), .name = "self", .uuid = ""};
 	struct vpmu_symbolizer *s = NULL;
 	struct vpmu_error error;
@@ -34,6 +34,11 @@ static struct vpmu_symbolizer *symbolizer_of_guest(void)
 	CHECK_EQ(symbolizer_set_guest(s, 0, &info), 0);
 	CHECK_EQ(symbolizer_guest_runs(s, 0, &info), 0);
 	return s;
+}
+
+static struct vpmu_symbolizer *symbolizer_of_guest(void)
+{
+	return symbolizer_with(false);
 }
 
 static struct vpmu_frame guest_frame(struct vpmu_symbolizer *s, uint64_t address)
@@ -102,6 +107,28 @@ TEST(a_guest_without_linux_has_no_symbols_and_is_asked_once)
 	CHECK_EQ(guest_frame(s, MADE_TEXT_GVA).status, VPMU_FRAME_NO_SYMBOLS);
 	symbolizer_refresh_guests(s); /* as a session does at its end */
 	CHECK_EQ(guest_frame(s, MADE_TEXT_GVA).status, VPMU_FRAME_OK);
+	symbolizer_free(s);
+}
+
+TEST(in_the_background_names_come_when_the_look_is_over)
+{
+	struct vpmu_symbolizer *s;
+	struct vpmu_frame frame;
+
+	guest_start(&kallsyms_forms[2]);
+	symbolizer_free(symbolizer_with(true));
+	s = symbolizer_with(true);
+	for (int i = 0; i < 10000; i++) {
+		frame = guest_frame(s, MADE_TEXT_GVA + 5 * 16);
+		if (frame.status == VPMU_FRAME_OK)
+			break;
+		usleep(10000);
+	}
+	CHECK_STR(frame.symbol, "fn_5");
+	symbolizer_free(s);
+	/* Nobody waits for this one. */
+	s = symbolizer_with(true);
+	(void)symbolizer_guest_kernel(s, 0);
 	symbolizer_free(s);
 }
 
