@@ -50,6 +50,7 @@ struct process {
 	int32_t pid;
 	bool wanted; /* its maps are to be read */
 	bool retired; /* another entry goes on */
+	uint64_t left_gva; /* for the symbols of files that are mapped from here on there was no time; 0: there are none */
 	VEC(struct map) maps;
 };
 
@@ -67,6 +68,7 @@ struct guest_tasks {
 	VEC(struct task) tasks;
 	struct idtable process_ids, task_ids;
 	size_t n_maps, path_bytes, resident_bytes;
+	size_t turn; /* whose maps were read last: processes take turns, downwards */
 	bool some_wanted, said_full;
 };
 
@@ -90,7 +92,7 @@ static void drop_all(struct guest_tasks *t)
 	vec_free(&t->tasks);
 	idtable_deinit(&t->process_ids);
 	idtable_deinit(&t->task_ids);
-	t->n_maps = t->path_bytes = t->resident_bytes = 0;
+	t->n_maps = t->path_bytes = t->resident_bytes = t->turn = 0;
 	t->some_wanted = t->said_full = false;
 }
 
@@ -295,12 +297,29 @@ struct reading {
 	struct guest_tasks *tasks;
 	struct process *process;
 	struct vpmu_kernel *kernel;
+	uint64_t until_ns;
+	uint64_t left_gva; /* the process's, as it was before */
+	bool some_taken;
 };
 
-/* What of the file's symbols is in memory now, may not be when somebody asks for a name. */
-static int take_resident(const struct reading *reading, const struct code_area *area)
+static uint64_t clock_ns(void)
 {
-	const struct process *process = reading->process;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* One file at least each time, so that it comes to an end. */
+static bool has_time(const struct reading *reading)
+{
+	return !reading->some_taken || clock_ns() < reading->until_ns;
+}
+
+/* What of the file's symbols is in memory now, may not be when somebody asks for a name. */
+static int take_resident(struct reading *reading, const struct code_area *area)
+{
+	struct process *process = reading->process;
 	struct parser_process who = {process->task_gva, process->mm_gva, process->pid};
 	struct guest_tasks *t = reading->tasks;
 	struct symtab *table = NULL;
@@ -310,6 +329,12 @@ static int take_resident(const struct reading *reading, const struct code_area *
 	if (!area->head || t->resident_bytes >= RESIDENT_BYTES ||
 	    !symbolizer_guest_needs_resident(t->symbolizer, process->space, area->start_gva))
 		return 0;
+	if (!has_time(reading)) {
+		if (!process->left_gva)
+			process->left_gva = area->start_gva;
+		return 0;
+	}
+	reading->some_taken = true;
 	r = guest_tables_exported(reading->kernel, &who, area, &table, &n);
 	t->resident_bytes += n;
 	if (r == 0 || r == -ENODATA)
@@ -319,7 +344,7 @@ static int take_resident(const struct reading *reading, const struct code_area *
 
 static int see_area(const struct code_area *area, void *data)
 {
-	const struct reading *reading = data;
+	struct reading *reading = data;
 	struct map map = {.start = area->start_gva, .end = area->end_gva, .offset_bytes = area->offset_bytes};
 	struct guest_tasks *t = reading->tasks;
 	uint32_t path, before = intern_count(t->paths);
@@ -341,54 +366,52 @@ static int see_area(const struct code_area *area, void *data)
 		return 1;
 	}
 	if (known)
-		return 0;
+		return reading->left_gva && area->start_gva >= reading->left_gva ? take_resident(reading, area) : 0;
 	memcpy(map.build_id, area->build_id, area->build_id_bytes);
 	map.build_id_bytes = area->build_id_bytes;
 	r = add_map(t, reading->process, &map, area->head);
 	return r < 0 ? r : take_resident(reading, area);
 }
 
-static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns)
+static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns, uint64_t until_ns)
 {
 	struct vpmu_kernel *kernel = symbolizer_guest_kernel(t->symbolizer, process->guest);
-	struct reading reading = {t, process, kernel};
+	struct reading reading = {t, process, kernel, until_ns, process->left_gva, false};
 	int r;
 
 	process->wanted = false;
+	process->left_gva = 0;
 	process->read_at_ns = now_ns + READ_AGAIN_NS;
 	if (!kernel)
 		return 0;
 	r = code_areas_each(kernel, process->task_gva, process->pid, process->mm_gva, see_area, &reading);
+	process->wanted = process->left_gva && r == 0;
 	return r == -ENOMEM ? r : 0;
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 int guest_tasks_read_maps(struct guest_tasks *t, uint64_t now_ns, uint64_t budget_ns)
 {
 	uint64_t until_ns = clock_ns() + budget_ns;
+	bool some_wanted = false;
 
 	if (!t->some_wanted)
 		return 0;
-	for (size_t i = t->processes.n; i-- > 0;) {
+	for (size_t n = t->processes.n; n > 0; n--) {
+		size_t i = t->turn ? t->turn - 1 : t->processes.n - 1;
 		struct process *process = &t->processes.items[i];
 		int r;
 
-		if (!process->wanted || process->retired)
-			continue;
-		if (clock_ns() >= until_ns)
-			return 0; /* some are still wanted */
-		r = read_maps(t, process, now_ns);
-		if (r < 0)
-			return r;
+		if (process->wanted && !process->retired) {
+			if (clock_ns() >= until_ns)
+				return 0; /* some are still wanted */
+			r = read_maps(t, process, now_ns, until_ns);
+			if (r < 0)
+				return r;
+			some_wanted |= process->wanted;
+		}
+		t->turn = i;
 	}
-	t->some_wanted = false;
+	t->some_wanted = some_wanted;
 	return 0;
 }
 
