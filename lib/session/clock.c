@@ -141,6 +141,7 @@ static int follow_thread(struct vpmu_clock *clock, uint32_t index,
 		return r;
 	target->guest = index;
 	target->vcpu = vcpu->index;
+	target->now.is_emulated = guest->info.accel == VPMU_ACCEL_TCG;
 	if (target->clock >= 0)
 		clock->by_clock[target->clock] = target;
 	(void)vec_push(&clock->targets, target);

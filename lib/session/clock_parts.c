@@ -17,6 +17,9 @@ _Static_assert((int)VPMU_CLOCK_GUEST == VPMU_BPF_PART_GUEST &&
 static const char no_entries[] =
 	"this KVM has no kvm_entry and kvm_exit: guest, exit and qemu are the scheduler's "
 	"account, which comes in steps";
+static const char emulated[] =
+	"the guest is emulated (TCG), by threads of QEMU: guest, exit and qemu are the scheduler's "
+	"account, which comes in steps";
 static const char not_entered[] =
 	"the vCPU did not enter the guest while it was watched: what little it ran is divided by the "
 	"scheduler's account, which comes in steps";
@@ -113,6 +116,8 @@ static const char *divide(const struct clock_reading *from, const struct clock_r
 	parts[VPMU_CLOCK_EXIT] =
 		in_steps(unknown_ns - parts[VPMU_CLOCK_GUEST].ns - parts[VPMU_CLOCK_QEMU].ns);
 	parts[VPMU_CLOCK_UNKNOWN] = measured(0);
+	if (to->is_emulated)
+		return emulated;
 	return to->kvm_tells ? not_entered : no_entries;
 }
 

@@ -17,6 +17,7 @@
 struct clock_reading {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	bool has_clock, has_sched;
+	bool is_emulated; /* TCG: no KVM has part in it */
 	bool kvm_tells; /* this KVM has kvm_entry and kvm_exit … */
 	uint32_t isa;	/* … and these are the reasons' names: enum exit_isa */
 	struct vpmu_bpf_clock clock; /* brought up to time_ns */

@@ -100,6 +100,10 @@ TEST(where_no_event_tells_the_scheduler_s_account_divides)
 	CHECK_EQ(parts[VPMU_CLOCK_HALT].step_ns, 0);
 	to.kvm_tells = true;
 	CHECK_CONTAINS(divide(&from, &to), "did not enter");
+	to.kvm_tells = false;
+	to.is_emulated = true;
+	CHECK_CONTAINS(divide(&from, &to), "emulated");
+	CHECK_PART(GUEST, 30 * MS);
 }
 
 TEST(without_an_account_either_it_stays_unknown)
