@@ -274,6 +274,13 @@ static int write_flamegraph(struct vpmu_exits *exits, const char *path, bool by_
 	return r < 0 ? r : new_file_keep(&file, reterr);
 }
 
+/* An ordinary user, whom vpmud would have told the rest. */
+static void hint_at_privileges(const struct exits_args *args, int code, struct vpmu_error *error)
+{
+	if ((code == -EPERM || code == -EACCES) && (args->keys & EXITS_STACKS || args->fold || args->flamegraph))
+		error_hint(error, "run as root, or with CAP_BPF and CAP_PERFMON: vpmud has no call chains of exits");
+}
+
 static enum status exits_local(const struct exits_args *args, const struct name_list *operands,
 			       struct exits_output *output)
 {
@@ -290,8 +297,11 @@ static enum status exits_local(const struct exits_args *args, const struct name_
 	if (!operands->n && !args->all)
 		return say_which_guest(guests, "; -a takes all");
 	interrupt_catch();
-	if (open_exits(args, operands, guests, &local.exits, &error) < 0)
+	r = open_exits(args, operands, guests, &local.exits, &error);
+	if (r < 0) {
+		hint_at_privileges(args, r, &error);
 		return say_error(&error);
+	}
 	if (*vpmu_exits_missing(local.exits))
 		say("this kernel lacks the tracepoints %s", vpmu_exits_missing(local.exits));
 	exits_output_begin(output, now_ns());
