@@ -148,6 +148,7 @@ struct json_object *exits_stacks_json(struct vpmu_exits *exits)
 struct folded_output {
 	struct vpmu_exits *exits;
 	bool by_time;
+	size_t n, lines;
 };
 
 /*
@@ -166,12 +167,14 @@ static void add_folded(struct strbuf *out, const char *name)
 
 static int fold_stack(const struct vpmu_exit_stack *stack, void *data)
 {
-	const struct folded_output *folded = data;
+	struct folded_output *folded = data;
 	_strbuf_ struct strbuf out = {}, name = {};
 	uint64_t weight = folded->by_time ? stack->total_ns : stack->count;
 
+	folded->n++;
 	if (!weight)
 		return 0;
+	folded->lines++;
 	add_folded(&out, vpmu_exits_guest(folded->exits, stack->guest)->name);
 	strbuf_addf(&out, ";vCPU %" PRIu32, stack->vcpu);
 	if (stack->is_cut && stack->n_addresses)
@@ -194,7 +197,11 @@ static int fold_stack(const struct vpmu_exit_stack *stack, void *data)
 
 int exits_stacks_folded(struct vpmu_exits *exits, bool by_time)
 {
-	struct folded_output folded = { exits, by_time };
+	struct folded_output folded = { .exits = exits, .by_time = by_time };
+	int r = vpmu_exits_each_stack(exits, fold_stack, &folded);
 
-	return vpmu_exits_each_stack(exits, fold_stack, &folded);
+	if (r == 0 && !folded.lines)
+		say(folded.n ? "no time is known of any stack; --fold count tells how many exits they led to" :
+			       "no exits were sampled");
+	return r;
 }
