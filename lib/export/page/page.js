@@ -257,9 +257,10 @@ function toggle_keys() {
 	on_resize();
 }
 
-/* What was at the foot of the view stays there, or at its head. */
+/* What was at the foot of the view stays there, or at its head. A view that grew was moved to the foot by the browser, if there was too little below. */
 function on_resize() {
-	const below = room.offsetHeight - view.scrollTop - high;
+	const at_foot = room.offsetHeight - view.scrollTop - view.clientHeight <= 1;
+	const below = at_foot ? 0 : room.offsetHeight - view.scrollTop - high;
 
 	count_rows();
 	if (!state.icicle)
