@@ -132,7 +132,10 @@ static void find_words(const struct comparison *c, const char *const names[N_HAL
 
 		vpmu_profile_coverage(c->profiles[h], &coverage);
 		vpmu_coverage_text(&coverage, line, sizeof(line));
-		strbuf_addf(&words->notes[h], "%s: %s", names[h], line);
+		if (c->profiles[BASE] == c->profiles[OTHER]) /* sides or guests of it: the line is of neither alone */
+			strbuf_addf(&words->notes[h], "both of one recording, %s", line);
+		else
+			strbuf_addf(&words->notes[h], "%s: %s", names[h], line);
 	}
 }
 
