@@ -11,8 +11,8 @@ static void add_text(const struct vpmu_coverage *c, struct strbuf *out)
 	/* Rounded down: "100.0 % resolved" means all of them. */
 	uint64_t permille = c->samples ? (uint64_t)((__uint128_t)c->resolved * 1000 / c->samples) : 0;
 
-	strbuf_addf(out, "coverage: %" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64, c->samples,
-		    vpmu_coverage_guest(c), vpmu_coverage_host(c));
+	strbuf_addf(out, "coverage: %" PRIu64 " sample%s (guest %" PRIu64 ", host %" PRIu64, c->samples,
+		    c->samples == 1 ? "" : "s", vpmu_coverage_guest(c), vpmu_coverage_host(c));
 	if (c->sides[VPMU_SIDE_UNKNOWN])
 		strbuf_addf(out, ", unknown %" PRIu64, c->sides[VPMU_SIDE_UNKNOWN]);
 	strbuf_addf(out, "), %" PRIu64 ".%" PRIu64 " %% resolved, ", permille / 10, permille % 10);
