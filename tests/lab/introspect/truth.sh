@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What vpmu sees in a guest from outside, against what the guest says of itself. Debian's kernel boots under software
 # emulation (no KVM needed); the guest prints its /proc/kallsyms and so on to a serial port, then keeps still.
-# usage: truth.sh VERSION SUITE [VCPUS [KERNEL-ARGUMENT…]]
+# usage: [MEMORY_MIB=N] truth.sh VERSION SUITE [VCPUS [KERNEL-ARGUMENT…]]
 . "$(dirname "$(realpath "$0")")/../lab.sh"
 here=$(dirname "$(realpath "$0")")
 version=$1 suite=$2 n_vcpus=${3:-1}
@@ -17,7 +17,7 @@ image=${VPMU_LAB_CACHE:-$LAB/image}
 	skip "no boot files for Linux $version: $(tail -1 image.log)"
 
 nice -n 10 qemu-system-x86_64 -name "guest=linux-$version,debug-threads=on" -accel tcg,thread=multi -cpu max \
-	-smp "$n_vcpus" -m 1024 -nodefaults -display none -monitor none -no-reboot \
+	-smp "$n_vcpus" -m "${MEMORY_MIB:-1024}" -nodefaults -display none -monitor none -no-reboot \
 	-serial file:console -serial file:truth \
 	-kernel "$image/$version/vmlinuz" -initrd "$image/$version/guest.cpio" \
 	-append "console=ttyS0 panic=1 quiet $*" < /dev/null > qemu.log 2>&1 &

@@ -53,10 +53,16 @@ no_rights "$parser"
 wait $recording
 "$vpmu" report -i debian.data --sort side,process,dso,symbol --limit 12
 "$vpmu" script -i debian.data --json > debian.json
-kernel=$(grep -c '"guest-kernel"' debian.json)
-named=$(grep '"guest-kernel"' debian.json | grep -c '"symbol": *"')
+# The node's emulated processor is late with the privilege level at times: by record and address.
+grep '"guest-kernel"' debian.json | grep '"address": *"0xffff' > kernel.json
+kernel=$(wc -l < kernel.json)
+named=$(grep -c '"symbol": *"' kernel.json)
 echo "$named of $kernel samples of the guest's kernel have names"
-[ "$kernel" -gt 0 ] && [ "$named" -ge $((kernel * 99 / 100)) ] || { cat vpmud.log; exit 1; }
+[ "$kernel" -gt 0 ] && [ "$named" -ge $((kernel * 99 / 100)) ] || {
+	grep -v '"symbol": *"' kernel.json | head -20
+	cat vpmud.log
+	exit 1
+}
 "$vpmu" record debian -d 4s -o killed.data &
 recording=$!
 until pkill -KILL -x vpmud-parser; do kill -0 $recording || break; done

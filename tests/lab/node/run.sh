@@ -40,10 +40,11 @@ echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
 END
 
+# A node that hangs says where.
 nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread="${NODE_TCG:-multi}" -cpu max -smp 2 -m 3072 \
 	-nodefaults -display none -serial stdio -monitor none -no-reboot \
 	-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
-	-append "console=ttyS0 panic=1 quiet node_script=$wrapper" \
+	-append "console=ttyS0 panic=1 softlockup_panic=1 watchdog_thresh=30 quiet node_script=$wrapper" \
 	-virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
 	-virtfs local,path="$out",mount_tag=out,security_model=none \
 	</dev/null | stdbuf -o0 tr -d "\r" | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
