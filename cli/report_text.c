@@ -105,8 +105,8 @@ void report_text(const struct vpmu_report *report, const struct vpmu_report_opts
 		 */
 		if (event && !samples)
 			continue;
-		strbuf_addf(&head, "\n%s%s%s: %" PRIu64 " samples", output_tint(TINT_HEAD), half ? "Guest" : "Host",
-			    output_plain(), samples);
+		strbuf_addf(&head, "\n%s%s%s: %" PRIu64 " sample%s", output_tint(TINT_HEAD), half ? "Guest" : "Host",
+			    output_plain(), samples, samples == 1 ? "" : "s");
 		if (event) {
 			strbuf_adds(&head, " of ");
 			text_add_clean(&head, event->name);

@@ -132,8 +132,8 @@ static void add_half(const struct top_view *view, bool half, size_t limit, bool 
 {
 	size_t first, n = rows_of_half(view, half, &first);
 
-	strbuf_addf(out, "%s%s%s: %" PRIu64 " samples\n", output_tint(TINT_HEAD), half ? "Guest" : "Host",
-		    output_plain(), view->samples[half]);
+	strbuf_addf(out, "%s%s%s: %" PRIu64 " sample%s\n", output_tint(TINT_HEAD), half ? "Guest" : "Host",
+		    output_plain(), view->samples[half], view->samples[half] == 1 ? "" : "s");
 	add_table(&view->rows[first], MIN(n, limit), bars, out);
 }
 
