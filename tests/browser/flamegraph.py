@@ -102,6 +102,17 @@ def statuses_are_told(page):
     assert not unexplained, unexplained
 
 
+def a_taller_window_shows_the_foot(page):
+    hidden = 0
+    for height in [450, 480, 520, 560]:
+        page.browser.resize(height)
+        all_rows, seen, foot = page.browser.run("return [room.offsetHeight, view.clientHeight, y_of(0) + ROW]")
+        assert foot <= seen, f"in a window {height} high the first row ends at {foot} of {seen}"
+        hidden += all_rows > seen
+    assert hidden > 1, "no row was out of view"
+    page.browser.resize(page.browser.size[1])
+
+
 def the_other_measure(page):
     page.browser.press("w")
     assert page.browser.run("return state.measure") == 1 and "16.2 ms" in page.hover("epoll_wait")[3]
@@ -202,8 +213,8 @@ def a_hundred_thousand_stacks(page):
 
 STORIES = {
     "kinds": [bars_are_where_they_should_be, a_click_zooms_and_escape_shows_everything, keys_do_what_the_mouse_does,
-              search_tells_the_share, statuses_are_told, the_other_measure, colours_are_told_apart, dark_is_dark,
-              names_are_no_scripts],
+              search_tells_the_share, statuses_are_told, a_taller_window_shows_the_foot, the_other_measure,
+              colours_are_told_apart, dark_is_dark, names_are_no_scripts],
     "diff": [changes_have_colours],
     "large": [a_hundred_thousand_stacks],
 }

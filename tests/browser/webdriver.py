@@ -81,6 +81,12 @@ class Browser:
         # What was drawn anew is to be seen after the next frame.
         self.call("POST", "/execute/async", {"script": "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))", "args": []})
 
+    def resize(self, height):
+        """What follows from it was drawn when this returns."""
+        self.call("POST", "/window/rect", {"width": self.size[0], "height": height})
+        for _ in range(2):  # the page hears of its size before a frame, and draws in the next
+            self.call("POST", "/execute/async", {"script": "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))", "args": []})
+
     def open(self, path):
         self.call("POST", "/url", {"url": f"file://{path}"})
 
