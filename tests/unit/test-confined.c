@@ -384,5 +384,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], liars[1]) == 0)
 		return be_nursery_of_liars();
-	return argc == 2 && strcmp(argv[1], nursery[1]) == 0 ? vpmu_parser_main() : test_main();
+	if (argc == 2 && strcmp(argv[1], nursery[1]) == 0)
+		return vpmu_parser_main();
+	SKIP_OWN_PROGRAM_IN_VALGRIND();
+	return test_main();
 }

@@ -327,6 +327,7 @@ TEST(the_programs_head_tells_what_its_debug_file_does_not)
 	bool carried = false;
 	size_t n;
 
+	SKIP_OWN_PROGRAM_IN_VALGRIND();
 	CHECK_EQ(elf_file_open("/proc/self/exe", &file), 0);
 	make_debug_file(&file.build_id);
 	write_section(&section, "/opt/other", &file.build_id, at);

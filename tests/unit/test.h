@@ -100,6 +100,12 @@ __attribute__((unused)) static bool under_valgrind(void)
 			skip("valgrind does not know what reading BPF maps gives");                \
 	} while (0)
 
+#define SKIP_OWN_PROGRAM_IN_VALGRIND()                                                             \
+	do {                                                                                       \
+		if (under_valgrind())                                                              \
+			skip("under valgrind /proc/self/exe is valgrind");                         \
+	} while (0)
+
 __attribute__((unused)) static int count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
