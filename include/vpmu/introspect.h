@@ -9,7 +9,8 @@
  * kernel is asked (a BPF program reads KVM's memory slots); where that is not possible, and for
  * emulated guests, it is guessed from /proc/PID/maps, which finds memory in one piece only. Linux on
  * x86-64 with 4 or 5 levels of page tables, 5.4 and later. Offsets inside the kernel's structures
- * come from its own type information (BTF); a kernel without it gives its own symbols only.
+ * come from its own type information (BTF), or from that of a vmlinux that is handed in; a kernel without either gives its
+ * own symbols only.
  *
  * The guest goes on running meanwhile, and its memory may say anything. What cannot be read or does
  * not hold together is left out; lists that never end are cut. Strings may hold any byte but NUL.
@@ -28,6 +29,8 @@ struct vpmu_kernel_opts {
 	const char *proc_path;	 /* default "/proc" */
 	const char *memory_path; /* instead of a guest: a file with its memory from address 0 on
 				    (QEMU's pmemsave) */
+	const char *vmlinux_path; /* for a kernel without type information: an ELF file of the same build that has it, in
+				     section .BTF. Not opened if the kernel has its own */
 };
 
 /* Strings belong to the kernel; "" where the guest does not say. */
@@ -93,7 +96,9 @@ VPMU_BEGIN_DECLS
  * Reads a word of each page of the guest that is resident, until it is found.
  * Errors: -ENOENT (no Linux kernel there: firmware, another system, an encrypted guest), -EPERM or
  * -EACCES (the process may not be traced), -ESRCH (it is gone), -EINVAL (options), -ENOMEM, what
- * opening a file gave.
+ * opening a file gave. Of a vmlinux: -EINVAL (not a regular file), -ENOEXEC (not an ELF file), -ENODATA (it has no section .BTF;
+ * `pahole -J` makes one out of debug information), -ESTALE (its build-id is not that of the guest's kernel), -EFBIG, -EBADMSG (damaged),
+ * -EOPNOTSUPP (its types are not those of a kernel that is known).
  */
 VPMU_API int vpmu_kernel_open(const struct vpmu_guest_info *guest,
 			      const struct vpmu_kernel_opts *opts, struct vpmu_kernel **ret_kernel,

@@ -106,6 +106,8 @@ VPMU_API int vpmu_kernel_open(const struct vpmu_guest_info *guest,
 		r = open_file(k, o.memory_path, reterr);
 	else
 		r = open_process(k, o.proc_path ? o.proc_path : "/proc", guest, reterr);
+	if (r == 0 && o.vmlinux_path)
+		r = kernel_types_load_file(k, o.vmlinux_path, reterr);
 	if (r < 0)
 		return r;
 	*ret_kernel = take_ptr(k);

@@ -4,8 +4,10 @@
 
 #include "format/btf_types.h"
 #include "guest/kernel_types.h"
+#include "guest/types_file.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/macro.h"
 
 /* 7.3 has 5.3 MB; a debug kernel of a distribution some 10. */
@@ -165,6 +167,44 @@ static void load_pages(const struct btf_types *btf, struct kernel_types *t)
 			t->page.node_shift != NO_MEMBER && t->page.node_slots != NO_MEMBER && t->page.index != NO_MEMBER;
 }
 
+static void load_generated_code(const struct btf_types *btf, struct kernel_types *t)
+{
+	t->bpf_ksym.start = offset_of(btf, "bpf_ksym", "start");
+	t->bpf_ksym.name = offset_of(btf, "bpf_ksym", "name");
+	t->bpf_ksym.link = offset_of(btf, "bpf_ksym", "lnode");
+	t->ftrace_ops.link = offset_of(btf, "ftrace_ops", "list");
+	t->ftrace_ops.trampoline = offset_of(btf, "ftrace_ops", "trampoline");
+	t->kprobes.cache_name = offset_of(btf, "kprobe_insn_cache", "sym");
+	t->kprobes.cache_pages = offset_of(btf, "kprobe_insn_cache", "pages");
+	t->kprobes.page_link = offset_of(btf, "kprobe_insn_page", "list");
+	t->kprobes.page_insns = offset_of(btf, "kprobe_insn_page", "insns");
+}
+
+/* From the type information itself. -EBADMSG: it is none; -EOPNOTSUPP: without what is needed; -ENOMEM. */
+static int take_types(const void *bytes, size_t n, struct kernel_types **ret_types)
+{
+	_free_ struct kernel_types *types = calloc(1, sizeof(*types));
+	struct btf_types btf = {};
+	int r = types ? btf_types_open(bytes, n, &btf) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	r = load_module(&btf, types) && load_task(&btf, types) ? 0 : -EOPNOTSUPP;
+	load_generated_code(&btf, types);
+	load_pages(&btf, types);
+	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
+	btf_types_deinit(&btf);
+	if (r == 0)
+		*ret_types = take_ptr(types);
+	return r;
+}
+
+static bool has_own_types(const struct vpmu_kernel *k)
+{
+	return k->gva[KERNEL_START_BTF] && k->gva[KERNEL_STOP_BTF] &&
+	       k->gva[KERNEL_STOP_BTF] - k->gva[KERNEL_START_BTF] <= BTF_BYTES_MAX;
+}
+
 static int without_types(const struct vpmu_kernel *k, const char *why, struct vpmu_error *reterr)
 {
 	return error_set(reterr, -EOPNOTSUPP,
@@ -175,48 +215,57 @@ static int without_types(const struct vpmu_kernel *k, const char *why, struct vp
 int kernel_types_load(struct vpmu_kernel *k, struct vpmu_error *reterr)
 {
 	uint64_t from = k->gva[KERNEL_START_BTF], n = k->gva[KERNEL_STOP_BTF] - from;
-	_free_ struct kernel_types *types = NULL;
-	struct btf_types btf = {};
 	_free_ void *bytes = NULL;
 	int r;
 
 	if (k->confined)
 		return kernel_is_confined(k, reterr);
-	if (k->types)
-		return 0;
 	if (!k->paging.levels)
 		return without_types(k, "hides its page tables", reterr);
-	if (!from || !k->gva[KERNEL_STOP_BTF] || n > BTF_BYTES_MAX)
-		return without_types(k, "has no type information (BTF)", reterr);
-	types = calloc(1, sizeof(*types));
+	if (k->types)
+		return 0;
+	if (!has_own_types(k)) {
+		without_types(k, "has no type information (BTF)", reterr);
+		error_hint(reterr, "a vmlinux of this very kernel with section .BTF can be given instead");
+		return -EOPNOTSUPP;
+	}
 	bytes = malloc(n + 1);
-	if (!types || !bytes)
+	if (!bytes)
 		return error_oom(reterr);
 	kernel_work_begin(k);
 	r = kernel_read_large(k, from, bytes, n);
 	if (r == -ESRCH)
 		return error_set(reterr, r, "the guest is gone");
 	if (r == 0)
-		r = btf_types_open(bytes, n, &btf);
+		r = take_types(bytes, n, &k->types);
 	if (r == -ENOMEM)
 		return error_oom(reterr);
-	if (r < 0)
-		return without_types(k, "has type information (BTF) that cannot be read", reterr);
-	r = load_module(&btf, types) && load_task(&btf, types) ? 0 : -EOPNOTSUPP;
-	types->bpf_ksym.start = offset_of(&btf, "bpf_ksym", "start");
-	types->bpf_ksym.name = offset_of(&btf, "bpf_ksym", "name");
-	types->bpf_ksym.link = offset_of(&btf, "bpf_ksym", "lnode");
-	types->ftrace_ops.link = offset_of(&btf, "ftrace_ops", "list");
-	types->ftrace_ops.trampoline = offset_of(&btf, "ftrace_ops", "trampoline");
-	types->kprobes.cache_name = offset_of(&btf, "kprobe_insn_cache", "sym");
-	types->kprobes.cache_pages = offset_of(&btf, "kprobe_insn_cache", "pages");
-	types->kprobes.page_link = offset_of(&btf, "kprobe_insn_page", "list");
-	types->kprobes.page_insns = offset_of(&btf, "kprobe_insn_page", "insns");
-	load_pages(&btf, types);
-	types->mm.known = load_areas(&btf, types) && load_file(&btf, types);
-	btf_types_deinit(&btf);
-	if (r < 0)
+	if (r == -EOPNOTSUPP)
 		return without_types(k, "has structures that are not known", reterr);
-	k->types = take_ptr(types);
-	return 0;
+	return r < 0 ? without_types(k, "has type information (BTF) that cannot be read", reterr) : 0;
+}
+
+int kernel_types_load_file(struct vpmu_kernel *k, const char *path, struct vpmu_error *reterr)
+{
+	_free_ void *bytes = NULL;
+	size_t n;
+	int r;
+
+	if (k->confined || k->types)
+		return 0;
+	if (has_own_types(k)) {
+		log_debug("the guest's kernel has type information (BTF) of its own: '%s' is not needed", path);
+		return 0;
+	}
+	r = types_file_read(path, k->build_id, BTF_BYTES_MAX, &bytes, &n, reterr);
+	if (r < 0)
+		return r;
+	if (!k->build_id[0])
+		log_warn("the guest's kernel has no build-id: nothing tells whether '%s' is its vmlinux", path);
+	r = take_types(bytes, n, &k->types);
+	if (r == -ENOMEM)
+		return error_oom(reterr);
+	if (r == -EOPNOTSUPP)
+		return error_set(reterr, r, "the type information in '%s' lacks structures that are needed, or has others", path);
+	return r < 0 ? error_set(reterr, r, "'%s' has type information (section .BTF) that cannot be read", path) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Where things are in the structures of a guest's kernel: taken from the kernel's own type
- * information once, kept as plain numbers. docs/guest-abi.md says what each is, and how it changed.
+ * information once, or from its vmlinux, kept as plain numbers. docs/guest-abi.md says what each is, and how it changed.
  */
 #ifndef GUEST_KERNEL_TYPES_H
 #define GUEST_KERNEL_TYPES_H
@@ -75,5 +75,11 @@ struct kernel_types *kernel_types_free(struct kernel_types *types);
  * information, or not what is needed; -ESRCH, -ENOMEM.
  */
 int kernel_types_load(struct vpmu_kernel *kernel, struct vpmu_error *reterr);
+
+/*
+ * The same from a vmlinux, for a kernel that lists no type information of its own; with others nothing is done, and @path is not opened.
+ * Errors: as types_file_read(); -EBADMSG (damaged), -EOPNOTSUPP (not what is needed).
+ */
+int kernel_types_load_file(struct vpmu_kernel *kernel, const char *path, struct vpmu_error *reterr);
 
 #endif
