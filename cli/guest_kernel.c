@@ -9,17 +9,22 @@
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 
-static const struct option_spec memory_options[] = {
+static const struct option_spec source_options[] = {
 	{.name = "memory",
 	 .arg = "FILE",
 	 .help = "read this copy of a guest's memory instead of a running guest",
 	 .set = option_string,
 	 .offset = offsetof(struct guest_kernel_args, memory_path)},
+	{.name = "guest-vmlinux",
+	 .arg = "FILE",
+	 .help = "the guest kernel's vmlinux with section .BTF, for a kernel without type information",
+	 .set = option_string,
+	 .offset = offsetof(struct guest_kernel_args, vmlinux_path)},
 	{},
 };
 
 const struct option_group guest_kernel_options[] = {
-	{memory_options, 0},
+	{source_options, 0},
 	{common_options, offsetof(struct guest_kernel_args, common)},
 	{},
 };
@@ -29,7 +34,7 @@ static enum status open_kernel(const struct guest_kernel_args *args,
 			       struct vpmu_kernel **ret_kernel)
 {
 	_cleanup_(vpmu_guests_freep) struct vpmu_guests *guests = NULL;
-	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = args->memory_path);
+	VPMU_OPTS(vpmu_kernel_opts, opts, .memory_path = args->memory_path, .vmlinux_path = args->vmlinux_path);
 	const struct vpmu_guest_info *guest = NULL;
 	size_t wanted = n_operands + !args->memory_path;
 	struct vpmu_error error = {};

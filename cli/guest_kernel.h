@@ -13,7 +13,7 @@
 
 struct guest_kernel_args {
 	struct common_args common;
-	const char *memory_path;
+	const char *memory_path, *vmlinux_path;
 };
 extern const struct option_group guest_kernel_options[];
 
