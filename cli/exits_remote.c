@@ -8,8 +8,8 @@
 #include "exits_remote.h"
 #include "json_read.h"
 #include "remote_watch.h"
+#include "reply_texts.h"
 #include "util/cleanup.h"
-#include "util/intern.h"
 #include "util/macro.h"
 #include "util/vec.h"
 
@@ -21,8 +21,7 @@ struct rows {
 
 struct stream {
 	struct exits_output *output;
-	struct intern *strings;
-	VEC(const char *) guests; /* names, of the pool */
+	struct reply_texts texts;
 	const char *silent;
 	struct rows interval, total;
 	bool begun;
@@ -38,13 +37,12 @@ static void stream_deinit(struct stream *stream)
 {
 	rows_deinit(&stream->interval);
 	rows_deinit(&stream->total);
-	vec_free(&stream->guests);
-	intern_free(stream->strings);
+	reply_texts_deinit(&stream->texts);
 }
 
 static struct exits_reading reading_of(const struct stream *stream, const struct rows *rows)
 {
-	struct exits_reading reading = { .rows = rows->about, .silent = stream->silent, .guests = stream->guests.items,
+	struct exits_reading reading = { .rows = rows->about, .silent = stream->silent, .guests = stream->texts.guests.items,
 					 .frames = rows->frames.items };
 
 	reading.rows.n = rows->exits.n;
@@ -54,34 +52,12 @@ static struct exits_reading reading_of(const struct stream *stream, const struct
 
 /* ---- a row of a reply ---- */
 
-/* The pool's copy of a text; NULL if there is no memory. */
-static const char *pooled(struct stream *stream, const char *text)
-{
-	uint32_t id = intern_add(stream->strings, text);
-
-	return id == INTERN_FAILED ? NULL : intern_string(stream->strings, id);
-}
-
 static enum vpmu_exit_key key_of(const char *name)
 {
 	for (unsigned int key = 0; key < VPMU_EXIT_KEY_COUNT; key++)
 		if (streq(name, vpmu_exit_key_name((enum vpmu_exit_key)key)))
 			return (enum vpmu_exit_key)key;
 	return VPMU_EXIT_REASON;
-}
-
-static bool guest_of(struct stream *stream, const char *name, uint32_t *ret_guest)
-{
-	const char *kept;
-
-	for (size_t i = 0; i < stream->guests.n; i++)
-		if (streq(stream->guests.items[i], name)) {
-			*ret_guest = (uint32_t)i;
-			return true;
-		}
-	kept = pooled(stream, name);
-	*ret_guest = (uint32_t)stream->guests.n;
-	return kept && vec_push(&stream->guests, kept);
 }
 
 /* Numbers where the key's values are addresses or the like; of others the name tells all there is. */
@@ -139,8 +115,8 @@ static int read_row(struct stream *stream, struct json_object *row)
 		.key = key_of(json_get_string(row, "key")),
 		.nested = json_get_bool(row, "nested"),
 		.code = (uint32_t)json_get_int(row, "code", 0),
-		.reason = pooled(stream, json_get_string(row, "reason")),
-		.pmu = pooled(stream, json_get_string(row, "pmu")),
+		.reason = reply_text(&stream->texts, json_get_string(row, "reason")),
+		.pmu = reply_text(&stream->texts, json_get_string(row, "pmu")),
 		.count = json_get_big(row, "count"),
 		.untimed = json_get_big(row, "untimed"),
 		.total_ns = json_get_big(row, "total_ns"),
@@ -152,8 +128,8 @@ static int read_row(struct stream *stream, struct json_object *row)
 		.polled_ns = json_get_big(row, "poll_ns"),
 	};
 	struct vpmu_frame frame = {
-		.symbol = pooled(stream, json_get_string(row, "symbol")),
-		.dso = pooled(stream, json_get_string(row, "dso")),
+		.symbol = reply_text(&stream->texts, json_get_string(row, "symbol")),
+		.dso = reply_text(&stream->texts, json_get_string(row, "dso")),
 		.symbol_offset = (uint64_t)json_get_int(row, "symbol_offset", 0),
 		.status = status_of(json_get_string(row, "status")),
 	};
@@ -162,9 +138,9 @@ static int read_row(struct stream *stream, struct json_object *row)
 	if (!exit.reason || !exit.pmu || !frame.symbol || !frame.dso)
 		return -ENOMEM;
 	read_value(row, &exit, &name);
-	exit.name = pooled(stream, name);
+	exit.name = reply_text(&stream->texts, name);
 	read_histogram(row, &exit);
-	if (!exit.name || !guest_of(stream, json_get_string(row, "guest"), &exit.guest) ||
+	if (!exit.name || !reply_guest(&stream->texts, json_get_string(row, "guest"), &exit.guest) ||
 	    !vec_push(&stream->interval.exits, exit) || !vec_push(&stream->interval.frames, frame))
 		return -ENOMEM;
 	return 0;
@@ -184,7 +160,7 @@ static int read_reply(struct stream *stream, struct json_object *reply)
 		.lost_entries = json_get_big(reply, "lost_entries"),
 		.lost_exits = json_get_big(reply, "lost_exits"),
 	};
-	stream->silent = pooled(stream, json_get_string(reply, "silent"));
+	stream->silent = reply_text(&stream->texts, json_get_string(reply, "silent"));
 	if (!stream->silent)
 		return -ENOMEM;
 	for (size_t i = 0; r >= 0 && i < json_length(reply, "rows"); i++)
@@ -317,14 +293,14 @@ static struct json_object *parameters_of(const struct name_list *guests, unsigne
 enum status exits_remote(struct vpmu_client *client, const struct name_list *guests, unsigned int keys,
 			 uint64_t interval_ms, uint64_t duration_ns, struct exits_output *output)
 {
-	__attribute__((cleanup(stream_deinit))) struct stream stream = { .output = output, .strings = intern_new() };
+	__attribute__((cleanup(stream_deinit))) struct stream stream = { .output = output, .texts.strings = intern_new() };
 	struct remote_watch watch = { .method = "Exits", .doing = "accounting", .interval_ms = interval_ms,
 				      .duration_ns = duration_ns, .hear = hear, .data = &stream };
 	struct vpmu_error error = {};
 	struct exits_reading total;
 	int r;
 
-	if (!stream.strings)
+	if (!stream.texts.strings)
 		return say_oom();
 	remote_watch_plan(&watch);
 	output->intervals = watch.intervals;

@@ -6,8 +6,8 @@
 
 #include "json_read.h"
 #include "remote_watch.h"
+#include "reply_texts.h"
 #include "time_remote.h"
-#include "util/intern.h"
 #include "util/macro.h"
 #include "util/vec.h"
 
@@ -31,8 +31,7 @@ struct process {
 
 struct stream {
 	struct time_output *output;
-	struct intern *strings;
-	VEC(const char *) guests; /* names, of the pool */
+	struct reply_texts texts;
 	VEC(struct process) processes;
 	struct rows interval, total;
 	bool begun;
@@ -56,9 +55,8 @@ static void stream_deinit(struct stream *stream)
 		vec_free(&both[i]->vcpus);
 		vec_free(&both[i]->items);
 	}
-	vec_free(&stream->guests);
 	vec_free(&stream->processes);
-	intern_free(stream->strings);
+	reply_texts_deinit(&stream->texts);
 }
 
 static const char *guest_of(pid_t pid, const void *data)
@@ -84,40 +82,18 @@ static int reading_of(struct stream *stream, struct rows *rows, struct time_read
 			return -ENOMEM;
 	}
 	*ret_reading = (struct time_reading){ .times = { rows->start_ns, rows->end_ns, rows->items.n, rows->items.items },
-					      .guests = stream->guests.items, .guest_of = guest_of, .data = stream };
+					      .guests = stream->texts.guests.items, .guest_of = guest_of, .data = stream };
 	return 0;
 }
 
 /* ---- a row of a reply ---- */
-
-/* The pool's copy of a text; NULL if there is no memory. */
-static const char *pooled(struct stream *stream, const char *text)
-{
-	uint32_t id = intern_add(stream->strings, text);
-
-	return id == INTERN_FAILED ? NULL : intern_string(stream->strings, id);
-}
-
-static bool name_guest(struct stream *stream, const char *name, uint32_t *ret_guest)
-{
-	const char *kept;
-
-	for (size_t i = 0; i < stream->guests.n; i++)
-		if (streq(stream->guests.items[i], name)) {
-			*ret_guest = (uint32_t)i;
-			return true;
-		}
-	kept = pooled(stream, name);
-	*ret_guest = (uint32_t)stream->guests.n;
-	return kept && vec_push(&stream->guests, kept);
-}
 
 static int read_reasons(struct stream *stream, struct json_object *object, struct vcpu *vcpu)
 {
 	for (size_t i = 0; i < json_length(object, "reasons"); i++) {
 		struct json_object *item = json_item(object, "reasons", i);
 		struct vpmu_clock_reason reason = {
-			.name = pooled(stream, json_get_string(item, "reason")),
+			.name = reply_text(&stream->texts, json_get_string(item, "reason")),
 			.code = (uint32_t)json_get_int(item, "code", 0),
 			.count = json_get_big(item, "count"),
 			.exit_ns = json_get_big(item, "exit_ns"),
@@ -137,7 +113,7 @@ static int read_competitors(struct stream *stream, struct json_object *object, s
 		struct vpmu_clock_competitor competitor = {
 			.tid = (pid_t)json_get_int(item, "tid", 0),
 			.pid = (pid_t)json_get_int(item, "pid", 0),
-			.comm = pooled(stream, json_get_string(item, "comm")),
+			.comm = reply_text(&stream->texts, json_get_string(item, "comm")),
 			.ns = json_get_big(item, "ns"),
 		};
 		struct process process = { competitor.pid, NULL };
@@ -146,7 +122,7 @@ static int read_competitors(struct stream *stream, struct json_object *object, s
 			return -ENOMEM;
 		if (!json_has(item, "guest") || guest_of(process.pid, stream))
 			continue;
-		process.guest = pooled(stream, json_get_string(item, "guest"));
+		process.guest = reply_text(&stream->texts, json_get_string(item, "guest"));
 		if (!process.guest || !vec_push(&stream->processes, process))
 			return -ENOMEM;
 	}
@@ -178,10 +154,10 @@ static int read_vcpu(struct stream *stream, struct json_object *object)
 		.start_ns = json_get_big(object, "start_ns"),
 		.wall_ns = json_get_big(object, "wall_ns"),
 		.unpaired = json_get_big(object, "unpaired"),
-		.why = json_has(object, "why") ? pooled(stream, json_get_string(object, "why")) : NULL,
+		.why = json_has(object, "why") ? reply_text(&stream->texts, json_get_string(object, "why")) : NULL,
 	};
 	read_parts(object, &vcpu->row);
-	if (!name_guest(stream, json_get_string(object, "guest"), &vcpu->row.guest) ||
+	if (!reply_guest(&stream->texts, json_get_string(object, "guest"), &vcpu->row.guest) ||
 	    read_reasons(stream, object, vcpu) < 0)
 		return -ENOMEM;
 	return read_competitors(stream, object, vcpu);
@@ -307,7 +283,7 @@ static int hear(struct json_object *reply, void *data, struct vpmu_error *reterr
 enum status time_remote(struct vpmu_client *client, const struct name_list *guests, uint64_t interval_ms,
 			uint64_t duration_ns, struct time_output *output)
 {
-	__attribute__((cleanup(stream_deinit))) struct stream stream = { .output = output, .strings = intern_new() };
+	__attribute__((cleanup(stream_deinit))) struct stream stream = { .output = output, .texts.strings = intern_new() };
 	struct remote_watch watch = { .method = "Time", .doing = "watching", .interval_ms = interval_ms,
 				      .duration_ns = duration_ns, .hear = hear, .data = &stream };
 	struct json_object *parameters = json_new_object();
@@ -316,7 +292,7 @@ enum status time_remote(struct vpmu_client *client, const struct name_list *gues
 	int r;
 
 	json_put(parameters, "guests", remote_names(guests));
-	if (!stream.strings)
+	if (!stream.texts.strings)
 		return say_oom();
 	remote_watch_plan(&watch);
 	output->intervals = watch.intervals;
