@@ -202,8 +202,10 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 	struct vpmu_coverage coverage;
 
 	for (int i = 0; i < 2; i++) {
-		strbuf_addf(&head, "%s: %s, %" PRIu64 " samples", i ? "other" : "base ",
-			    parts[i].label.text ? parts[i].label.text : "", vpmu_diff_samples(diff, i == 0));
+		uint64_t samples = vpmu_diff_samples(diff, i == 0);
+
+		strbuf_addf(&head, "%s: %s, %" PRIu64 " sample%s", i ? "other" : "base ",
+			    parts[i].label.text ? parts[i].label.text : "", samples, text_s(samples));
 		if (has_events(parts)) {
 			strbuf_adds(&head, " of ");
 			text_add_clean(&head, event_name(&parts[i]));

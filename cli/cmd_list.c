@@ -16,6 +16,7 @@
 #include "output.h"
 #include "remote.h"
 #include "table.h"
+#include "text.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_host *, vpmu_host_free)
@@ -282,8 +283,9 @@ static enum status list_local(const struct list_args *args)
 		return say_oom();
 	print(&lines, args->common.json, has_source, "vpmu doctor --local");
 	if (lines.n_not_looked_at)
-		say("the kernels of %zu guests were not looked for: there are many, and vpmud would know them",
-		    lines.n_not_looked_at);
+		say("the kernel%s of %zu guest%s %s not looked for: there are many, and vpmud would know",
+		    text_s(lines.n_not_looked_at), lines.n_not_looked_at, text_s(lines.n_not_looked_at),
+		    text_were(lines.n_not_looked_at));
 	if (!lines.lines.n)
 		say("no guests found (is a virtual machine running? if another user runs it, try as root)");
 	return STATUS_DONE;

@@ -20,6 +20,7 @@
 #include "record_summary.h"
 #include "remote.h"
 #include "sides.h"
+#include "text.h"
 
 DEFINE_CLEANUP(struct vpmu_guests *, vpmu_guests_free)
 DEFINE_CLEANUP(struct vpmu_session *, vpmu_session_free)
@@ -139,9 +140,9 @@ static void show_progress(struct progress *progress, const struct vpmu_session *
 		return;
 	vpmu_session_coverage(session, &coverage);
 	progress_show(progress,
-		      "recording: %" PRIu64 " s, %" PRIu64 " samples (guest %" PRIu64 "), %" PRIu64 " lost",
+		      "recording: %" PRIu64 " s, %" PRIu64 " sample%s (guest %" PRIu64 "), %" PRIu64 " lost",
 		      (now_ns() - progress->begin_ns) / 1000000000, coverage.samples,
-		      vpmu_coverage_guest(&coverage), coverage.lost);
+		      text_s(coverage.samples), vpmu_coverage_guest(&coverage), coverage.lost);
 }
 
 /*

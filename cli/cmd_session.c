@@ -16,6 +16,7 @@
 #include "remote.h"
 #include "sides.h"
 #include "table.h"
+#include "text.h"
 
 struct start_args {
 	struct side_args side;
@@ -244,8 +245,9 @@ static enum status stop_sessions(const struct session_args *args, const struct n
 		if (args->common.json)
 			json_print(json_object_get(session));
 		else
-			say("stopped %s: %" PRIu64 " samples, %" PRIu64 " lost", names->items[i],
-			    json_get_big(session, "samples"), json_get_big(session, "lost"));
+			say("stopped %s: %" PRIu64 " sample%s, %" PRIu64 " lost", names->items[i],
+			    json_get_big(session, "samples"), text_s(json_get_big(session, "samples")),
+			    json_get_big(session, "lost"));
 	}
 	return status;
 }

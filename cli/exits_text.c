@@ -213,16 +213,19 @@ static bool has_key(const struct vpmu_exit_rows *rows, enum vpmu_exit_key key)
 static void add_losses(const struct vpmu_exit_rows *rows, struct strbuf *out)
 {
 	if (rows->missed)
-		strbuf_addf(out, "%" PRIu64 " events were missed\n", rows->missed);
+		strbuf_addf(out, "%" PRIu64 " event%s %s missed\n", rows->missed, text_s(rows->missed),
+			    text_were(rows->missed));
 	if (rows->unfit)
-		strbuf_addf(out, "%" PRIu64 " exits are in no row: there was no room for more rows\n", rows->unfit);
+		strbuf_addf(out, "%" PRIu64 " exit%s found no room in the rows\n", rows->unfit, text_s(rows->unfit));
 	if (rows->unsampled)
-		strbuf_addf(out, "%" PRIu64 " samples are in no stack: there was no room\n", rows->unsampled);
+		strbuf_addf(out, "%" PRIu64 " sample%s found no room in the stacks\n", rows->unsampled,
+			    text_s(rows->unsampled));
 	if (rows->lost_entries)
-		strbuf_addf(out, "%" PRIu64 " exits were followed by another exit, and have no time\n",
-			    rows->lost_entries);
+		strbuf_addf(out, "%" PRIu64 " exit%s %s followed by another exit, without a time\n",
+			    rows->lost_entries, text_s(rows->lost_entries), text_were(rows->lost_entries));
 	if (rows->lost_exits)
-		strbuf_addf(out, "%" PRIu64 " entries were not preceded by an exit\n", rows->lost_exits);
+		strbuf_addf(out, "%" PRIu64 " %s not preceded by an exit\n", rows->lost_exits,
+			    rows->lost_exits == 1 ? "entry was" : "entries were");
 }
 
 void exits_text(const struct exits_reading *reading, unsigned int keys, bool histograms)

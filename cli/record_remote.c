@@ -15,6 +15,7 @@
 #include "progress.h"
 #include "record_remote.h"
 #include "record_summary.h"
+#include "text.h"
 
 DEFINE_CLEANUP(struct vpmu_recording *, vpmu_recording_free)
 
@@ -57,8 +58,9 @@ static void show_progress(struct remote_recording *recording, struct json_object
 {
 	if (progress_due(&recording->progress))
 		progress_show(&recording->progress,
-			      "recording: %" PRIu64 " s, %" PRIu64 " samples (guest %" PRIu64 "), %" PRIu64 " lost",
+			      "recording: %" PRIu64 " s, %" PRIu64 " sample%s (guest %" PRIu64 "), %" PRIu64 " lost",
 			      (now_ns() - recording->progress.begin_ns) / 1000000000, json_get_big(reply, "samples"),
+			      text_s(json_get_big(reply, "samples")),
 			      json_get_big(reply, "guest_samples"), json_get_big(reply, "lost"));
 }
 

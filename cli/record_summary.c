@@ -67,13 +67,13 @@ void record_summary_text(const struct record_summary *s)
 	/* Not all of them if the disk is full. */
 	if (s->recorded != c->samples)
 		strbuf_addf(&written, "%" PRIu64 " of ", s->recorded);
-	say("recorded %s%" PRIu64 " samples (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
+	say("recorded %s%" PRIu64 " sample%s (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
 	    ")%s%s to %s, %.1f MB; source %s",
-	    written.text ? written.text : "", c->samples, vpmu_coverage_guest(c), vpmu_coverage_host(c), c->lost,
+	    written.text ? written.text : "", c->samples, text_s(c->samples), vpmu_coverage_guest(c), vpmu_coverage_host(c), c->lost,
 	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c->source);
 	if (c->throttled)
-		say_warning("the kernel paused the events %" PRIu64 " times because samples came too "
-			    "fast; try a lower -F", c->throttled);
+		say_warning("the kernel paused the events %" PRIu64 " time%s because samples came too "
+			    "fast; try a lower -F", c->throttled, text_s(c->throttled));
 	if (s->guests_gone)
 		say_warning("stopped after %.1f s: nothing is left to record, the guest is gone",
 			    (double)s->elapsed_ns / 1e9);

@@ -106,7 +106,7 @@ void report_text(const struct vpmu_report *report, const struct vpmu_report_opts
 		if (event && !samples)
 			continue;
 		strbuf_addf(&head, "\n%s%s%s: %" PRIu64 " sample%s", output_tint(TINT_HEAD), half ? "Guest" : "Host",
-			    output_plain(), samples, samples == 1 ? "" : "s");
+			    output_plain(), samples, text_s(samples));
 		if (event) {
 			strbuf_adds(&head, " of ");
 			text_add_clean(&head, event->name);
@@ -160,5 +160,6 @@ void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_c
 		say("No guest samples: was it recorded with 'vpmu record' or 'perf kvm --host --guest "
 		    "record', and was the guest busy?");
 	if (recorded->lost)
-		say("%" PRIu64 " records were lost: the reader was too slow; a lower -F helps.", recorded->lost);
+		say("%" PRIu64 " record%s %s lost: the reader was too slow; a lower -F helps.", recorded->lost,
+		    text_s(recorded->lost), text_were(recorded->lost));
 }

@@ -8,6 +8,7 @@
 #define CLI_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "util/strbuf.h"
 
 /*
@@ -15,6 +16,17 @@
  * become '?'.
  */
 void text_add_clean(struct strbuf *out, const char *s);
+
+/* What a noun ends in behind @n: "1 sample", "2 samples", "0 samples"; which form of "be" stands behind it. */
+static inline const char *text_s(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static inline const char *text_were(uint64_t n)
+{
+	return n == 1 ? "was" : "were";
+}
 
 /* Columns that @n bytes of clean text take, by code points. */
 size_t text_width(const char *s, size_t n);

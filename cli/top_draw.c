@@ -133,7 +133,7 @@ static void add_half(const struct top_view *view, bool half, size_t limit, bool 
 	size_t first, n = rows_of_half(view, half, &first);
 
 	strbuf_addf(out, "%s%s%s: %" PRIu64 " sample%s\n", output_tint(TINT_HEAD), half ? "Guest" : "Host",
-		    output_plain(), view->samples[half], view->samples[half] == 1 ? "" : "s");
+		    output_plain(), view->samples[half], text_s(view->samples[half]));
 	add_table(&view->rows[first], MIN(n, limit), bars, out);
 }
 
@@ -196,14 +196,14 @@ static void add_coverage(const struct top_view *view, struct strbuf *out)
 {
 	const struct vpmu_coverage *c = &view->coverage;
 
-	strbuf_addf(out, "%s%" PRIu64 " samples, %.1f%% with a name", output_tint(TINT_FAINT), c->samples,
-		    c->samples ? 100.0 * (double)c->resolved / (double)c->samples : 0);
+	strbuf_addf(out, "%s%" PRIu64 " sample%s, %.1f%% with a name", output_tint(TINT_FAINT), c->samples,
+		    text_s(c->samples), c->samples ? 100.0 * (double)c->resolved / (double)c->samples : 0);
 	if (c->opaque)
 		strbuf_addf(out, ", %" PRIu64 " opaque", c->opaque);
 	strbuf_addf(out, "%s%s, %" PRIu64 " lost%s%s", output_plain(), output_tint(c->lost ? TINT_BAD : TINT_FAINT), c->lost,
 		    output_plain(), output_tint(TINT_FAINT));
 	if (c->throttled)
-		strbuf_addf(out, ", throttled %" PRIu64 " times", c->throttled);
+		strbuf_addf(out, ", throttled %" PRIu64 " time%s", c->throttled, text_s(c->throttled));
 	strbuf_adds(out, "; ");
 	text_add_clean(out, c->source);
 	strbuf_addf(out, "%s\n", output_plain());

@@ -21,15 +21,17 @@ static void add_text(const struct vpmu_coverage *c, struct strbuf *out)
 	if (c->guest_processes)
 		strbuf_addf(out, ", %" PRIu64 " with guest process", c->guest_processes);
 	if (c->guest_chains)
-		strbuf_addf(out, ", %" PRIu64 " guest chains", c->guest_chains);
+		strbuf_addf(out, ", %" PRIu64 " guest chain%s", c->guest_chains, c->guest_chains == 1 ? "" : "s");
 	if (c->truncated_chains)
-		strbuf_addf(out, ", %" PRIu64 " chains cut", c->truncated_chains);
+		strbuf_addf(out, ", %" PRIu64 " chain%s cut", c->truncated_chains,
+			    c->truncated_chains == 1 ? "" : "s");
 	for (int end = VPMU_CHAIN_DEPTH; end < VPMU_CHAIN_END_COUNT; end++)
 		if (c->chain_ends[end])
 			strbuf_addf(out, " (%s %" PRIu64 ")", vpmu_chain_end_name((enum vpmu_chain_end)end),
 				    c->chain_ends[end]);
 	if (c->damaged_records)
-		strbuf_addf(out, ", %" PRIu64 " records damaged", c->damaged_records);
+		strbuf_addf(out, ", %" PRIu64 " record%s damaged", c->damaged_records,
+			    c->damaged_records == 1 ? "" : "s");
 	if (c->guests_not_linux)
 		strbuf_addf(out, ", no Linux kernel in %" PRIu64 " guest%s", c->guests_not_linux,
 			    c->guests_not_linux == 1 ? "" : "s");
