@@ -10,10 +10,11 @@
  * Names pair across sides: the guest's `schedule` and the host's. A place without a name is paired
  * by file and offset, or all unnamed places at offset 0x3f10 of different files would be taken for
  * one. Inside a guest there is not even a file: an address of one guest's memory means nothing in
- * another's, so it is paired within the guest of that name alone.
+ * another's, so it is paired within one guest alone (guest_numbers.h says which).
  */
 #include <errno.h>
 
+#include "profile/guest_numbers.h"
 #include "profile/interval.h"
 #include "profile/profile.h"
 #include "profile/select.h"
@@ -29,11 +30,23 @@ struct vpmu_diff {
 	uint64_t samples[N_HALVES];
 };
 
+/* What is compared. */
+struct halves {
+	struct profile_view views[N_HALVES];
+	uint32_t *guests[N_HALVES]; /* numbers */
+};
+
+static void halves_deinit(struct halves *halves)
+{
+	for (enum half h = BASE; h < N_HALVES; h++)
+		free(halves->guests[h]);
+}
+
 /* A frame of one of the profiles with what it got there. Strings are numbers of the diff. */
 struct tally {
 	uint32_t symbol, dso;
 	bool by_dso;	/* dso is part of the identity */
-	uint32_t owner; /* so is this, unless 0: the guest's name, plus one */
+	uint32_t owner; /* so is this, unless 0: the guest's number, plus one */
 	enum half half;
 	uint64_t samples;
 };
@@ -58,24 +71,13 @@ static bool belongs_to_guest(const struct profile_frame *frame)
 	       (VPMU_SIDES_GUEST & 1u << frame->side);
 }
 
-static const char *guest_name(const struct profile_view *view, uint32_t guest)
-{
-	return guest < view->n_guests ? intern_string(view->strings, view->guests[guest].name) : "";
-}
-
-/* @owner: of what belongs_to_guest(); else NULL. */
 static int push_tally(struct vpmu_diff *diff, const struct profile_view *view,
-		      const struct profile_frame *frame, const char *owner, struct tally t,
-		      tallies *out)
+		      const struct profile_frame *frame, struct tally t, tallies *out)
 {
-	uint32_t name = owner ? intern_add(diff->strings, owner) : 0;
-
 	t.symbol = intern_add(diff->strings, intern_string(view->strings, frame->symbol));
 	t.dso = intern_add(diff->strings, intern_string(view->strings, frame->dso));
 	t.by_dso |= frame->status != VPMU_FRAME_OK;
-	t.owner = owner ? name + 1 : 0;
-	if (name == INTERN_FAILED || t.symbol == INTERN_FAILED || t.dso == INTERN_FAILED ||
-	    !vec_push(out, t))
+	if (t.symbol == INTERN_FAILED || t.dso == INTERN_FAILED || !vec_push(out, t))
 		return -ENOMEM;
 	return 0;
 }
@@ -84,9 +86,10 @@ static int push_tally(struct vpmu_diff *diff, const struct profile_view *view,
  * One tally for each frame of @profile that was hit in the selection; several of a frame that
  * guests share without meaning the same place.
  */
-static int tally_half(struct vpmu_diff *diff, const struct profile_view *view,
+static int tally_half(struct vpmu_diff *diff, const struct halves *halves,
 		      const struct selection *selection, enum half half, bool by_dso, tallies *out)
 {
+	const struct profile_view *view = &halves->views[half];
 	_free_ uint64_t *samples = calloc(view->n_frames + 1, sizeof(*samples));
 	struct tally t = { .half = half, .by_dso = by_dso };
 	int r = 0;
@@ -101,15 +104,17 @@ static int tally_half(struct vpmu_diff *diff, const struct profile_view *view,
 			continue;
 		diff->samples[half] += e->samples;
 		t.samples = e->samples;
+		t.owner = e->guest < view->n_guests ? halves->guests[half][e->guest] + 1 : UINT32_MAX;
 		if (belongs_to_guest(frame))
-			r = push_tally(diff, view, frame, guest_name(view, e->guest), t, out);
+			r = push_tally(diff, view, frame, t, out);
 		else
 			samples[e->leaf] += e->samples;
 	}
+	t.owner = 0;
 	for (size_t i = 0; i < view->n_frames && r == 0; i++) {
 		t.samples = samples[i];
 		if (samples[i])
-			r = push_tally(diff, view, &view->frames[i], NULL, t, out);
+			r = push_tally(diff, view, &view->frames[i], t, out);
 	}
 	return r;
 }
@@ -216,6 +221,8 @@ static int make_rows(struct vpmu_diff *diff, const tallies *t, const struct vpmu
 	return 0;
 }
 
+static const char *const half_names[N_HALVES] = { "base", "other profile" };
+
 static int no_samples(const char *which, unsigned int sides, bool some_guests,
 		      struct vpmu_error *reterr)
 {
@@ -228,30 +235,34 @@ static int no_samples(const char *which, unsigned int sides, bool some_guests,
 	return -ENODATA;
 }
 
-static int tally_profile(struct vpmu_diff *diff, const struct vpmu_profile *profile,
-			 enum half half, const struct vpmu_diff_opts *opts, tallies *out,
-			 struct vpmu_error *reterr)
+static int tally_profile(struct vpmu_diff *diff, const struct halves *halves, enum half half,
+			 const struct vpmu_diff_opts *opts, tallies *out, struct vpmu_error *reterr)
 {
-	const char *which = half == BASE ? "base" : "other profile";
 	unsigned int sides = half == BASE ? opts->base_sides : opts->other_sides;
 	const char *const *guests = half == BASE ? opts->base_guests : opts->other_guests;
 	size_t n_guests = half == BASE ? opts->n_base_guests : opts->n_other_guests;
 	uint32_t event = half == BASE ? opts->base_event : opts->other_event;
 	_selection_ struct selection selection = {};
-	struct profile_view view;
 	int r;
 
-	if (profile_view(profile, &view) < 0)
-		return error_set(reterr, -EINVAL, "cannot compare: the %s is not resolved yet", which);
-	r = selection_init(&selection, &view, event, sides, guests, n_guests, reterr);
+	r = selection_init(&selection, &halves->views[half], event, sides, guests, n_guests, reterr);
 	if (r < 0)
 		return r;
-	r = tally_half(diff, &view, &selection, half, opts->by_dso, out);
+	r = tally_half(diff, halves, &selection, half, opts->by_dso, out);
 	if (r < 0)
 		return error_oom(reterr);
 	if (!diff->samples[half])
-		return no_samples(which, sides, guests, reterr);
+		return no_samples(half_names[half], sides, guests, reterr);
 	return 0;
+}
+
+static int halves_init(struct halves *halves, const struct vpmu_profile *base, const struct vpmu_profile *other,
+		       struct vpmu_error *reterr)
+{
+	for (enum half h = BASE; h < N_HALVES; h++)
+		if (profile_view(h == BASE ? base : other, &halves->views[h]) < 0)
+			return error_set(reterr, -EINVAL, "cannot compare: the %s is not resolved yet", half_names[h]);
+	return guest_numbers(halves->views, halves->guests) < 0 ? error_oom(reterr) : 0;
 }
 
 VPMU_API int vpmu_diff_new(const struct vpmu_profile *base, const struct vpmu_profile *other,
@@ -260,6 +271,7 @@ VPMU_API int vpmu_diff_new(const struct vpmu_profile *base, const struct vpmu_pr
 {
 	_cleanup_(vpmu_diff_freep) struct vpmu_diff *diff = NULL;
 	_free_ struct tally *owned = NULL;
+	__attribute__((cleanup(halves_deinit))) struct halves halves = {};
 	tallies t = {};
 	struct vpmu_diff_opts o;
 	int r;
@@ -270,9 +282,11 @@ VPMU_API int vpmu_diff_new(const struct vpmu_profile *base, const struct vpmu_pr
 	diff = calloc(1, sizeof(*diff));
 	if (!diff || !(diff->strings = intern_new()))
 		return error_oom(reterr);
-	r = tally_profile(diff, base, BASE, &o, &t, reterr);
+	r = halves_init(&halves, base, other, reterr);
 	if (r == 0)
-		r = tally_profile(diff, other, OTHER, &o, &t, reterr);
+		r = tally_profile(diff, &halves, BASE, &o, &t, reterr);
+	if (r == 0)
+		r = tally_profile(diff, &halves, OTHER, &o, &t, reterr);
 	owned = t.items;
 	if (r < 0)
 		return r;

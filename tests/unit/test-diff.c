@@ -144,6 +144,60 @@ TEST(an_address_of_one_guest_is_not_the_same_one_of_another)
 	vpmu_profile_free(p);
 }
 
+/* How many rows an address has that was hit in one guest of each profile: 1 = it is one guest. */
+static size_t rows_of_one_address(const char *base_name, const char *base_uuid, const char *other_name,
+				  const char *other_uuid)
+{
+	const char *const names[2] = { base_name, other_name }, *const uuids[2] = { base_uuid, other_uuid };
+	struct vpmu_profile *p[2];
+	struct vpmu_diff *diff;
+	size_t n;
+
+	for (int i = 0; i < 2; i++) {
+		p[i] = new_profile();
+		profile_put_guest(p[i], names[i], uuids[i]);
+		put_symbol(p[i], GU, "0x2001c3", "[unknown]", 10);
+	}
+	diff = diff_of(p[0], p[1], NULL);
+	n = count_rows(diff);
+	vpmu_diff_free(diff);
+	vpmu_profile_free(p[0]);
+	vpmu_profile_free(p[1]);
+	return n;
+}
+
+TEST(a_guest_is_the_same_by_its_uuid_and_only_without_one_by_its_name)
+{
+	static const char one[] = "7f1c44a0-0001-4000-8000-000000000001", two[] = "7f1c44a0-0001-4000-8000-000000000002";
+
+	CHECK_EQ(rows_of_one_address("web1", one, "web1-new", one), 1);
+	CHECK_EQ(rows_of_one_address("web1", one, "web1", two), 2);
+	CHECK_EQ(rows_of_one_address("web1", "", "web1", two), 1);
+	CHECK_EQ(rows_of_one_address("web1", one, "web1", ""), 1);
+	CHECK_EQ(rows_of_one_address("web1", "", "web1", ""), 1);
+	CHECK_EQ(rows_of_one_address("web1", "", "web2", two), 2);
+	CHECK_EQ(rows_of_one_address(one, "", "web1", one), 2);
+}
+
+TEST(guests_of_one_name_in_one_profile_stay_apart)
+{
+	static const char *const nameless[] = { "web1" };
+	VPMU_OPTS(vpmu_diff_opts, opts, .base_guests = nameless, .n_base_guests = 1);
+	struct vpmu_profile *p = new_profile();
+	uint32_t f = put_frame(p, GU, "0x2001c3", "[unknown]");
+	struct vpmu_diff *diff;
+
+	profile_put_guest(p, "web1", "");
+	profile_put_guest(p, "web1", "7f1c44a0-0001-4000-8000-000000000001");
+	for (uint32_t guest = 0; guest < 2; guest++)
+		put_hit(p, &(struct hit){ .guest = guest, .side = GU, .samples = 5 + guest, .stack = &f, .n_stack = 1 });
+	diff = diff_of(p, p, &opts);
+	CHECK_EQ(count_rows(diff), 2);
+	CHECK(vpmu_diff_row(diff, 0)->delta == 0 && vpmu_diff_row(diff, 1)->delta == 0);
+	vpmu_diff_free(diff);
+	vpmu_profile_free(p);
+}
+
 TEST(an_address_of_a_guest_is_none_of_the_hosts)
 {
 	VPMU_OPTS(vpmu_diff_opts, opts, .base_sides = VPMU_SIDES_HOST,
