@@ -139,6 +139,10 @@ static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
 		json_put_string(head, key, event_name(&parts[i]));
 		snprintf(key, sizeof(key), "%s_coverage", names[i]);
 		json_put(head, key, shape_coverage(&coverage));
+		if (!parts[i].input->time.minutes)
+			continue;
+		snprintf(key, sizeof(key), "%s_period", names[i]);
+		json_put(head, key, stored_time_json(parts[i].input));
 	}
 	json_list_begin(&list, head, "rows");
 	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++)
@@ -215,6 +219,7 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 			continue; /* its coverage stands below both */
 		vpmu_profile_coverage(parts[i].profile, &coverage);
 		coverage_text(&coverage, &head);
+		stored_gaps_text(parts[i].input, &head);
 	}
 	strbuf_addc(&head, '\n');
 	output_write(&head);

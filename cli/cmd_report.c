@@ -157,6 +157,7 @@ static void print_text(const struct event_reports *e, const struct vpmu_report_o
 	input_coverage(input, &recorded);
 	if (!input->recording) /* how much of what was asked for there is, only vpmud knows */
 		strbuf_addf(&head, "vpmud: %s\n", input->path);
+	stored_gaps_text(input, &head);
 	coverage_text(&e->shown, &head);
 	output_write(&head);
 	for (uint32_t i = e->first; i < e->end; i++)

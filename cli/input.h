@@ -13,6 +13,7 @@
 
 #include <vpmu/vpmu.h>
 #include "options.h"
+#include "period.h"
 #include "progress.h"
 #include "util/cleanup.h"
 
@@ -48,6 +49,11 @@ struct input {
 	size_t n_stored_events;
 	struct vpmu_coverage totals;
 	char *stored_name;
+	/* Of what time it is: what was asked for, and what there was; minutes = 0: it is of no time, but of a session. */
+	struct input_time {
+		struct period asked, kept;
+		int64_t asked_minutes, minutes; /* that are over, and not before all that vpmud has; of which there is something */
+	} time;
 	struct progress progress;
 	uint64_t n_read;
 	/*

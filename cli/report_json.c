@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/shapes.h"
 #include "report_json.h"
+#include "stored.h"
 
 static struct json_object *recording_json(const struct input *input)
 {
@@ -27,6 +28,8 @@ void report_json_begin(struct json_list *list, const struct input *input,
 		json_put(head, "recording", recording_json(input));
 	else
 		json_put_string(head, "vpmud", input->path);
+	if (input->time.minutes)
+		json_put(head, "period", stored_time_json(input));
 	json_put(head, "coverage", shape_coverage(coverage));
 	json_list_begin(list, head, "rows");
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "util/error.h"
 #include "util/io.h"
+#include "util/macro.h"
 #include "json.h"
 #include "json_read.h"
 #include "stored.h"
+#include "text.h"
 
 #define STORED_MAX (UINT64_C(256) << 20) /* of a profile on its way here; a day of a busy node is a few MB */
 
+#define MINUTE_MS INT64_C(60000)
 #define FIELD(name) offsetof(struct stored_args, name)
 #define SINCE                                                                                       \
 	{ .name = "since", .arg = "WHEN", .set = option_string, .offset = FIELD(since),                     \
@@ -150,20 +154,67 @@ static int read_profile(int fd, struct vpmu_profile **ret_profile, struct vpmu_e
 	return vpmu_profile_read(bytes, (size_t)n, NULL, ret_profile, reterr);
 }
 
-/* "2026-11-20 09:00 to 10:00", of which there may be less than was asked for. */
-static char *name_of(const struct stored *stored, const struct period *period)
+/* What the reply tells of the time; an older vpmud told nothing: then it is taken for all that was asked for. */
+static struct input_time time_of(const struct stored *stored, const struct period *period, struct json_object *reply)
+{
+	struct json_object *kept = json_member(reply, "kept");
+	int64_t until_ms = MIN(period->until_ms, period_now_ms() / MINUTE_MS * MINUTE_MS);
+	int64_t since_ms = MAX(period->since_ms, MIN(stored->oldest_ms, until_ms));
+	struct input_time time = { .asked = *period, .kept = *period };
+
+	if (stored->session)
+		return (struct input_time){};
+	time.asked_minutes = MAX(until_ms - since_ms, 0) / MINUTE_MS;
+	time.minutes = time.asked_minutes;
+	if (kept) {
+		time.kept.since_ms = json_get_int(kept, "since_ms", period->since_ms);
+		time.kept.until_ms = json_get_int(kept, "until_ms", period->until_ms);
+		time.minutes = json_get_int(kept, "minutes", 0);
+	}
+	return time;
+}
+
+/* "2026-11-20 09:12 to 10:00": what there is, which may be less than was asked for. */
+static char *name_of(const struct stored *stored, const struct period *asked, const struct period *kept)
 {
 	_strbuf_ struct strbuf name = {};
 
-	if (stored->session) {
+	if (stored->session)
 		strbuf_addf(&name, "session %s", stored->session);
-	} else if (period->since_ms < stored->oldest_ms && stored->oldest_ms < period->until_ms) {
-		period_text(&(struct period){ stored->oldest_ms, period->until_ms }, &name);
+	else
+		period_text(kept, &name);
+	if (!stored->session && asked->since_ms < stored->oldest_ms && stored->oldest_ms < asked->until_ms)
 		strbuf_adds(&name, " (nothing older is kept)");
-	} else {
-		period_text(period, &name);
-	}
 	return strbuf_take(&name);
+}
+
+void stored_gaps_text(const struct input *input, struct strbuf *out)
+{
+	const struct input_time *time = &input->time;
+
+	if (time->minutes >= time->asked_minutes)
+		return;
+	strbuf_addf(out, "vpmud: %" PRId64 " of the %" PRId64 " minute%s asked for %s no profile: vpmud was not there, "
+		    "or the guests did not run\n", time->asked_minutes - time->minutes, time->asked_minutes,
+		    text_s((uint64_t)time->asked_minutes),
+		    time->asked_minutes - time->minutes == 1 ? "has" : "have");
+}
+
+struct json_object *stored_time_json(const struct input *input)
+{
+	const struct input_time *time = &input->time;
+	struct json_object *object;
+
+	if (!time->minutes)
+		return NULL;
+	object = json_new_object();
+	json_put_int(object, "since_ms", time->asked.since_ms);
+	json_put_int(object, "until_ms", time->asked.until_ms);
+	json_put_int(object, "minutes", time->asked_minutes);
+	json_put_int(object, "kept_since_ms", time->kept.since_ms);
+	json_put_int(object, "kept_until_ms", time->kept.until_ms);
+	json_put_int(object, "kept_minutes", time->minutes);
+	return object;
 }
 
 int stored_input(const struct stored *stored, const struct period *period, const struct name_list *guests,
@@ -171,24 +222,31 @@ int stored_input(const struct stored *stored, const struct period *period, const
 {
 	_cleanup_(vpmu_profile_freep) struct vpmu_profile *profile = NULL;
 	_reply_ struct json_object *reply = NULL;
-	_free_ char *name = name_of(stored, period);
+	struct input_time time;
+	_free_ char *name = NULL;
 	_close_ int fd = -1;
 	int r;
 
-	if (!name)
-		return error_oom(reterr);
 	r = remote_fetch(stored->client, "Export", parameters_of(stored, period, guests, sides), &reply, &fd, reterr);
 	if (r == -ENODATA && reterr) {
 		struct vpmu_error plain = *reterr;
 
-		error_set(reterr, r, "%s: %s", name, plain.text);
+		name = name_of(stored, period, period);
+		error_set(reterr, r, "%s: %s", name ? name : "", plain.text);
 		memcpy(reterr->hint, plain.hint, sizeof(plain.hint));
 	}
 	if (r >= 0)
 		r = read_profile(fd, &profile, reterr);
 	if (r < 0)
 		return r;
-	return input_take_profile(take_ptr(profile), take_ptr(name), ret_input, reterr);
+	time = time_of(stored, period, reply);
+	name = name_of(stored, period, &time.kept);
+	if (!name)
+		return error_oom(reterr);
+	r = input_take_profile(take_ptr(profile), take_ptr(name), ret_input, reterr);
+	if (r >= 0)
+		ret_input->time = time;
+	return r;
 }
 
 static enum status profile_of_stored(const struct profile_source *source, const struct name_list *operands,

@@ -42,6 +42,13 @@ enum status stored_open(const struct stored_args *args, const struct input_args 
 int stored_input(const struct stored *stored, const struct period *period, const struct name_list *guests,
 		 unsigned int sides, struct input *ret_input, struct vpmu_error *reterr);
 
+struct json_object;
+
+/* For people, a line, if minutes that were asked for have no profile. */
+void stored_gaps_text(const struct input *input, struct strbuf *out);
+/* For programs: which time was asked for, and of which there is something. NULL: it is of a session. */
+struct json_object *stored_time_json(const struct input *input);
+
 /* Where a profile comes from: what vpmud has if that was asked for, else a recording. */
 struct profile_source {
 	const struct stored_args *stored;

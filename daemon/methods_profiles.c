@@ -119,6 +119,7 @@ static void reply_export(struct answer *answer)
 	struct json_object *reply = json_new_object();
 
 	json_put_big(reply, "bytes", answer->bytes);
+	profile_reply_kept(reply, "kept", answer->opts.kept[0]);
 	if (answer->inline_bytes) {
 		json_put_string(reply, "data", answer->text);
 		call_reply(answer->call, reply);
@@ -242,6 +243,8 @@ static struct answer *answer_new(struct call *call, struct manager *manager, int
 	answer->opts.report.sz = sizeof(answer->opts.report);
 	answer->opts.diff.sz = sizeof(answer->opts.diff);
 	answer->opts.title = "vpmud";
+	for (size_t i = 0; i < ARRAY_SIZE(answer->sources); i++)
+		answer->opts.kept[i] = &answer->sources[i].kept;
 	return answer;
 }
 

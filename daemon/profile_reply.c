@@ -53,6 +53,19 @@ static int pre_render(struct json_object *reply, struct vpmu_error *reterr)
 	return 0;
 }
 
+void profile_reply_kept(struct json_object *reply, const char *key, const struct store_kept *kept)
+{
+	struct json_object *object;
+
+	if (!kept || !kept->minutes)
+		return;
+	object = json_new_object();
+	json_put_int(object, "since_ms", kept->since_ms);
+	json_put_int(object, "until_ms", kept->until_ms);
+	json_put_int(object, "minutes", kept->minutes);
+	json_put(reply, key, object);
+}
+
 /* Without a word about its events a profile has one. */
 static uint32_t count_events(const struct vpmu_profile *profile)
 {
@@ -116,6 +129,7 @@ int profile_reply_report(const struct vpmu_profile *profile, const struct profil
 		r = add_rows(rows, report, info.name, &bytes, reterr);
 	}
 	json_put(reply, "coverage", shape_coverage(&shown));
+	profile_reply_kept(reply, "kept", opts->kept[0]);
 	json_put(reply, "rows", rows);
 	if (r == 0)
 		r = reply ? pre_render(reply, reterr) : error_oom(reterr);
@@ -185,6 +199,8 @@ int profile_reply_diff(const struct vpmu_profile *base, const struct vpmu_profil
 		return r;
 	json_put_big(reply, "base_samples", vpmu_diff_samples(diff, true));
 	json_put_big(reply, "other_samples", vpmu_diff_samples(diff, false));
+	profile_reply_kept(reply, "base_kept", opts->kept[0]);
+	profile_reply_kept(reply, "other_kept", opts->kept[1]);
 	for (size_t i = 0; (row = vpmu_diff_row(diff, i)); i++) {
 		if (i > PROFILE_REPLY_BYTES_MAX / ROW_BYTES)
 			return too_long(reterr);

@@ -5,6 +5,7 @@
 
 #include <vpmu/profile.h>
 #include "client/json.h"
+#include "store.h"
 
 /* What a reply may be long at most (org.vpmu, Report). */
 #define PROFILE_REPLY_BYTES_MAX (16u << 20)
@@ -14,13 +15,17 @@ struct profile_reply_opts {
 	struct vpmu_diff_opts diff;	/* likewise */
 	const char *format;		/* of an export */
 	const char *title;
+	const struct store_kept *kept[2]; /* of what was asked for; of a comparison, base and other */
 };
 
-/* {coverage, rows}: of each event in turn. */
+/* How much of the time that was asked for there was; nothing if it was of a session. */
+void profile_reply_kept(struct json_object *reply, const char *key, const struct store_kept *kept);
+
+/* {coverage, kept, rows}: of each event in turn. */
 int profile_reply_report(const struct vpmu_profile *profile, const struct profile_reply_opts *opts,
 			 struct json_object **ret_reply, struct vpmu_error *reterr);
 
-/* {base_samples, other_samples, rows} */
+/* {base_samples, other_samples, base_kept, other_kept, rows} */
 int profile_reply_diff(const struct vpmu_profile *base, const struct vpmu_profile *other,
 		       const struct profile_reply_opts *opts, struct json_object **ret_reply, struct vpmu_error *reterr);
 

@@ -219,10 +219,11 @@ static int choose_stored(const struct profile_source *source, struct call *call,
 	return 0;
 }
 
-static int get_from_store(const struct profile_source *source, struct call *call, struct manager *manager,
+static int get_from_store(struct profile_source *source, struct call *call, struct manager *manager,
 			  profile_source_fn fn, void *data)
 {
-	struct store_query query = { .since_ms = source->since_ms, .until_ms = source->until_ms };
+	struct store_query query = { .since_ms = source->since_ms, .until_ms = source->until_ms,
+				     .ret_kept = &source->kept };
 	store_guests guests = {};
 	struct vpmu_error error;
 	int r;

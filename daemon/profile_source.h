@@ -9,6 +9,7 @@
 #include <vpmu/profile.h>
 #include "call.h"
 #include "manager.h"
+#include "store.h"
 #include "util/vec.h"
 
 struct json_object;
@@ -18,6 +19,7 @@ struct profile_source {
 	VEC(char *) patterns;  /* guests; none = all that the caller may see */
 	int64_t since_ms, until_ms;
 	unsigned int sides;    /* 0 = all */
+	struct store_kept kept; /* what there was of that time, once the profile is there; minutes = 0: of a session */
 };
 void profile_source_deinit(struct profile_source *source);
 

@@ -43,6 +43,16 @@ struct store_query {
 	size_t n_guests;
 	bool rest; /* and what cannot be told apart by guest: of those who may see all guests, and ask for all */
 	int64_t since_ms, until_ms; /* whole minutes are taken, and whole hours of what is older than a day */
+	struct store_kept *ret_kept; /* filled before store_get()'s @fn gets a profile; NULL = nobody wants to know */
+};
+
+/*
+ * What there was of the time that was asked for: from the first to the last profile, and how many minutes of that have one. An hour
+ * that was made of minutes counts as a whole, whichever of them there were.
+ */
+struct store_kept {
+	int64_t since_ms, until_ms;
+	int64_t minutes;
 };
 
 /*

@@ -17,6 +17,13 @@
 
 DEFINE_CLEANUP(struct vpmu_profile *, vpmu_profile_free)
 
+#define MINUTE_MS INT64_C(60000)
+#define HOUR_MS	  (60 * MINUTE_MS)
+
+struct span {
+	int64_t start_ms, end_ms;
+};
+
 struct reading {
 	struct store *store;
 	guest_list guests;
@@ -25,10 +32,13 @@ struct reading {
 	store_fn fn;
 	void *data;
 	atomic_bool cancelled;
+	struct store_kept *ret_kept;
 
 	struct vpmu_profile *profile;
 	struct vpmu_error error;
 	uint64_t n_parts, end_ns;
+	VEC(struct span) spans; /* of the parts; neighbours of one guest are one */
+	struct store_kept kept;
 };
 
 static struct reading *reading_free(struct reading *r)
@@ -40,6 +50,7 @@ static struct reading *reading_free(struct reading *r)
 		free((char *)guest->uuid);
 	}
 	vec_free(&r->guests);
+	vec_free(&r->spans);
 	vpmu_profile_free(r->profile);
 	store_unref(r->store);
 	free(r);
@@ -89,6 +100,46 @@ static int check_bounds(struct reading *r)
 	return 0;
 }
 
+/* ---- how much there is ---- */
+
+static int add_span(struct reading *r, const struct store_part *part)
+{
+	/* Nothing is of more than an hour, unless the file was damaged. */
+	struct span span = { part->start_ms, MIN(part->end_ms, part->start_ms + HOUR_MS) };
+	struct span *last = r->spans.n ? &r->spans.items[r->spans.n - 1] : NULL;
+
+	if (!last || span.start_ms < last->start_ms || span.start_ms > last->end_ms)
+		return vec_push(&r->spans, span) ? 0 : -ENOMEM;
+	last->end_ms = MAX(last->end_ms, span.end_ms);
+	return 0;
+}
+
+static int compare_spans(const void *pa, const void *pb)
+{
+	const struct span *a = pa, *b = pb;
+
+	return (a->start_ms > b->start_ms) - (a->start_ms < b->start_ms);
+}
+
+/* Guests overlap: what any of them has counts once. */
+static void count_kept(struct reading *r)
+{
+	struct store_kept *kept = &r->kept;
+	int64_t kept_ms = 0;
+
+	if (!r->spans.n)
+		return;
+	qsort(r->spans.items, r->spans.n, sizeof(*r->spans.items), compare_spans);
+	kept->since_ms = kept->until_ms = r->spans.items[0].start_ms;
+	vec_for_each(span, &r->spans) {
+		kept_ms += MAX(span->end_ms - MAX(span->start_ms, kept->until_ms), 0);
+		kept->until_ms = MAX(kept->until_ms, span->end_ms);
+	}
+	kept->minutes = kept_ms / MINUTE_MS;
+}
+
+/* ---- in the pool ---- */
+
 /* A profile that cannot be read is one that is missing. */
 static int add_part(const struct store_part *part, void *data)
 {
@@ -101,7 +152,9 @@ static int add_part(const struct store_part *part, void *data)
 		return r;
 	r = vpmu_profile_read(part->bytes, part->n_bytes, &opts, &profile, &reading->error);
 	if (r == 0)
-		return vpmu_profile_merge(reading->profile, profile, &reading->error);
+		r = vpmu_profile_merge(reading->profile, profile, &reading->error) ?: add_span(reading, part);
+	if (profile)
+		return r;
 	store_count_errors(reading->store, 1);
 	return r == -ENOMEM ? r : 0;
 }
@@ -123,6 +176,7 @@ static int read_parts(struct reading *reading)
 				  &reading->error);
 	if (r < 0)
 		return r;
+	count_kept(reading);
 	vpmu_profile_coverage(reading->profile, &coverage);
 	if (coverage.samples)
 		return 0;
@@ -146,6 +200,8 @@ static void answer(struct reading *reading, int code)
 		error_set(&reading->error, code, "vpmud is being stopped");
 	else if (code < 0)
 		error_set(&reading->error, code, "vpmud has too much to do; try again later");
+	if (reading->ret_kept && !reading->error.code)
+		*reading->ret_kept = reading->kept;
 	if (reading->error.code)
 		reading->fn(NULL, &reading->error, reading->data);
 	else
@@ -233,6 +289,7 @@ int store_get(struct store *store, const struct store_query *query, store_fn fn,
 	reading->rest = query->rest;
 	reading->since_ms = query->since_ms;
 	reading->until_ms = query->until_ms;
+	reading->ret_kept = query->ret_kept;
 	reading->fn = fn;
 	reading->data = data;
 	for (size_t i = 0; i < query->n_guests; i++) {

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import socket
 import sqlite3
 import subprocess
@@ -227,14 +228,31 @@ def the_past():
         assert samples(guests=["web1"], since_ms=now_ms - 2 * MINUTE_MS) == one
         assert samples(since_ms=now_ms - 2 * MINUTE_MS + 1) == 2 * one  # the whole of a minute, or nothing
         assert samples(until_ms=now_ms - 2 * MINUTE_MS) == one
+        kept = {"since_ms": now_ms - 3 * MINUTE_MS, "until_ms": now_ms - MINUTE_MS, "minutes": 2}
+        assert client.call("Report", source={"since_ms": now_ms - 60 * MINUTE_MS})["kept"] == kept
+        check_gaps_told(vpmud, kept)
         error, _ = client.refused("Report", source={"since_ms": now_ms})
         assert error == "NoData", error
         diff = client.call("Diff", base={"guests": ["web1"]}, other={"guests": ["db"]})
         assert int(diff["base_samples"]) == 2 * int(diff["other_samples"]), diff
         assert not any(row["significant"] for row in diff["rows"]), diff
+        assert diff["base_kept"] == kept and diff["other_kept"]["minutes"] == 1, diff
         assert client.call("Stats")["usage"]["store_errors"] != "0"  # one of them is none
         if os.geteuid() == 0:
             check_tied(vpmud, one)
+
+
+def check_gaps_told(vpmud, kept):
+    """The command tells of the minutes that there are, and how many of those asked for are missing."""
+    def shown(*options):
+        return subprocess.run([os.environ["VPMU"], "report", "web1", "--since", "10m", "--socket", vpmud.socket, *options],
+                              stdout=subprocess.PIPE, check=True, text=True).stdout
+    period = json.loads(shown("--json"))["period"]
+    assert {key: period["kept_" + key] for key in kept} == kept and period["minutes"] > period["kept_minutes"], period
+    lines = shown().splitlines()
+    clock = [time.strftime("%H:%M", time.localtime(kept[key] // 1000)) for key in ("since_ms", "until_ms")]
+    assert lines[0].startswith("vpmud: ") and re.search(f"{clock[0]} to .*{clock[1]} \\(nothing older is kept\\)$", lines[0]), lines
+    assert re.match(r"vpmud: \d+ of the \d+ minutes asked for (has|have) no profile: ", lines[1]), lines
 
 
 def check_tied(vpmud, one):

@@ -19,6 +19,7 @@ struct stage {
 	struct config config;
 	struct store *store;
 	struct vpmu_profile *answer;
+	struct store_kept kept;
 	struct vpmu_error error;
 	bool answered;
 };
@@ -91,7 +92,8 @@ static void on_answer(struct vpmu_profile *profile, const struct vpmu_error *err
 static int64_t ask(struct stage *s, const char *guest, int64_t since_ms)
 {
 	struct store_guest one = { .name = guest, .uuid = "" };
-	struct store_query query = { .guests = &one, .n_guests = 1, .since_ms = since_ms, .until_ms = INT64_MAX };
+	struct store_query query = { .guests = &one, .n_guests = 1, .since_ms = since_ms, .until_ms = INT64_MAX,
+				     .ret_kept = &s->kept };
 	struct vpmu_coverage coverage;
 
 	s->answered = false;
@@ -143,6 +145,35 @@ TEST(minutes_are_merged_when_asked_for)
 }
 
 /* The clock is this machine's; the minutes are of two days ago. */
+TEST(who_asks_hears_what_there_was_of_the_time)
+{
+	struct store_guest both[] = { { .name = "web1", .uuid = "" }, { .name = "web2", .uuid = "" } };
+	int64_t now_ms = minute(0);
+	struct stage s = {};
+	struct store_query query = { .guests = both, .n_guests = 2, .since_ms = now_ms - 60 * MINUTE, .until_ms = INT64_MAX,
+				     .ret_kept = &s.kept };
+
+	enter(&s);
+	open_store(&s);
+	put(&s, "web1", now_ms - 20 * MINUTE, "f", 1);
+	put(&s, "web1", now_ms - 19 * MINUTE, "f", 1);
+	put(&s, "web1", now_ms - 10 * MINUTE, "f", 1);
+	put(&s, "web2", now_ms - 19 * MINUTE, "f", 1);
+	put(&s, "web2", now_ms - 5 * MINUTE, "f", 1);
+	settle(&s, 5, 0);
+	CHECK_EQ(ask(&s, "web1", now_ms - 60 * MINUTE), 3);
+	CHECK_EQ(s.kept.since_ms, now_ms - 20 * MINUTE);
+	CHECK_EQ(s.kept.until_ms, now_ms - 9 * MINUTE);
+	CHECK_EQ(s.kept.minutes, 3);
+	s.answered = false;
+	CHECK_EQ(store_get(s.store, &query, on_answer, &s), 0);
+	while (!s.answered)
+		CHECK_CMP(sd_event_run(s.loop, UINT64_MAX), >=, 0);
+	CHECK_EQ(s.kept.until_ms, now_ms - 4 * MINUTE);
+	CHECK_EQ(s.kept.minutes, 4); /* the one that both have counts once */
+	leave(&s);
+}
+
 TEST(after_a_day_the_minutes_of_an_hour_are_one)
 {
 	int64_t hour = (int64_t)time(NULL) / 3600 * 3600000 - 48 * 60 * MINUTE;
