@@ -132,7 +132,10 @@ static bool may_pass(int result)
 	return result == -ENOENT || result == -EIO || result == -EAGAIN;
 }
 
-/* What is not found now may be there later, but only so often; what may not be read stays so. */
+/*
+ * What is not found now may be there later, but only so often; what may not be read stays so. The reason is told at once: a guest
+ * without Linux has it for as long as it runs, one that boots until the next look.
+ */
 static void judge(struct kernels *kernels, const struct look *look)
 {
 	struct wait *wait = find_wait(kernels, look->id);
@@ -144,9 +147,9 @@ static void judge(struct kernels *kernels, const struct look *look)
 	if (may_pass(look->result) && ++wait->n_looks < LOOKS_MAX) {
 		wait->pause_ms *= LOOK_FACTOR;
 		wait->due_ms = now_ms() + wait->pause_ms;
-		return;
+	} else {
+		drop_wait(kernels, look->id);
 	}
-	drop_wait(kernels, look->id);
 	if (look->result == 0)
 		domains_set_kernel(kernels->domains, look->id, look->release, NULL);
 	else if (look->result != -ESRCH)

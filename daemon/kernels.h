@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Looks into each guest, once it had time to boot, for the kernel that runs there (vpmu/introspect.h), and tells the domains. That
- * takes up to a second for each, so it is done in the pool, one guest at a time; a guest in which no Linux is found gets
- * a few more looks, in the end with the reason in its `why`.
+ * takes up to a second for each, so it is done in the pool, one guest at a time; a guest in which no Linux is found has
+ * the reason in its `why` and gets a few more looks.
  */
 #ifndef DAEMON_KERNELS_H
 #define DAEMON_KERNELS_H

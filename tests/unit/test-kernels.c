@@ -54,6 +54,21 @@ TEST(a_guest_without_a_kernel_says_so)
 	world_close(&world);
 }
 
+TEST(the_reason_is_told_after_the_first_look)
+{
+	pid_t pid = child_guest_new();
+	const struct domain *domain;
+	struct world world;
+
+	world_open(&world, 1500); /* the last look is after three quarters of a minute, longer than we wait */
+	domain = domain_of(&world, pid);
+	for (int i = 0; i < 4000 && !domain->why; i++)
+		CHECK_CMP(sd_event_run(world.loop, 10000), >=, 0);
+	CHECK_CONTAINS(domain->why, "no Linux kernel");
+	child_guest_end(pid);
+	world_close(&world);
+}
+
 TEST(a_look_under_way_may_outlive_its_guest_and_its_reader)
 {
 	pid_t pid = child_guest_new();
