@@ -45,7 +45,7 @@ static struct conduct *conduct_of(pid_t guest, uint64_t now)
 		if (all[i].used_ns < oldest->used_ns)
 			oldest = &all[i];
 	}
-	*oldest = (struct conduct){.guest = guest, .used_ns = now};
+	*oldest = (struct conduct){.guest = guest, .used_ns = now, .debt_at_ns = now};
 	return oldest;
 }
 
