@@ -36,6 +36,12 @@ need_hardware_virtualization() {
 		skip "this machine's KVM emulates ring 0 (no vmx or svm in /proc/cpuinfo)"
 }
 
+# The guest was started; it has said that there are no such pages.
+need_huge_pages() {
+	sleep 0.2
+	! grep -q -- - serial || skip "this machine's KVM has no pages of 1 GiB (it shadows guests' page tables)"
+}
+
 # start_guest RUNNER NAME VCPUS [vmm options]: starts the guest NAME under `vmm` or `qemu` and waits until it runs.
 # Sets guest_pid, and guest to what vpmu calls it.
 start_guest() {

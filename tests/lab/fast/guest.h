@@ -24,8 +24,9 @@
  * With a hundred samples in a round, each function's share is right to a hundredth even then.
  */
 
-	.macro function name
-	.text
+	/* SECTION: another one than the rest, for code that runs elsewhere: far.h. */
+	.macro function name, section=.text
+	.section \section, "ax"
 	.balign 64
 	.globl	\name
 	.type	\name, @function
@@ -70,8 +71,8 @@
 	.endm
 
 	/* A function that works and calls nothing. CALLS: how often it is called in each round. */
-	.macro work name, iterations, calls=1, vcpu=0
-	function \name
+	.macro work name, iterations, calls=1, vcpu=0, section=.text
+	function \name, \section
 	enter
 	spin	\iterations
 	leave_return
@@ -80,8 +81,8 @@
 	.endm
 
 	/* A function that does nothing but call another one. */
-	.macro wrap name, callee
-	function \name
+	.macro wrap name, callee, section=.text
+	function \name, \section
 	enter
 	call	\callee
 	leave_return

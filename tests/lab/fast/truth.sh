@@ -22,6 +22,7 @@ record_and_check() {
 }
 
 start_guest "$runner" "$name" "$n_vcpus"
+[ "$name" != huge-pages ] || need_huge_pages
 # A machine that has much else to do gives the guest less time: then it takes longer to see enough of it.
 for duration in "$@"; do
 	record_and_check $duration
