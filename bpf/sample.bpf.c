@@ -4,7 +4,8 @@
  * interrupt hit the guest, the program walks the guest's stack, puts the sample with its chain into the ring
  * buffer and returns 0, which keeps the kernel from writing a record of its own. In every other case it
  * returns 1, and the kernel records the sample as if we were not here: host samples with the host's chain, guest samples that
- * we cannot read without any. So each sample is recorded exactly once, and there is nothing to pair afterwards.
+ * we cannot read without any. So each sample is recorded exactly once, and there is nothing to pair afterwards. (For a session
+ * that only wants to know how many there were of which kind, samples of guest and host are counted in maps: sample_count.bpf.h.)
  *
  * Which vCPU? The one whose thread was interrupted. KVM registers a preemption notifier with a thread for as long as the
  * thread has a vCPU loaded, and nobody else in the kernel uses these notifiers; the notifier is part of the
@@ -25,6 +26,7 @@
 
 #include "guest_regs.bpf.h"
 #include "guest_stack.h"
+#include "sample_count.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -133,7 +135,25 @@ static __always_inline long send(void *ring, struct scratch *s, __u32 n_stack)
 	return bpf_ringbuf_output(ring, &s->walk.sample, bytes, BPF_RB_NO_WAKEUP);
 }
 
-/* Who wants no call chains (VPMU_BPF_COOKIE_CHAINS) gets samples of guests in vpmu_guests only. */
+/* The host was hit. */
+static __noinline int take_host_sample(struct bpf_perf_event_data *ctx, __u64 cookie, struct scratch *s)
+{
+	__u64 ids = bpf_get_current_pid_tgid();
+	struct vpmu_bpf_sample *sample;
+
+	if (!s)
+		return 1;
+	sample = &s->walk.sample;
+	sample->event_id = VPMU_BPF_COOKIE_ID(cookie);
+	sample->ip = ctx->regs.rip;
+	sample->period = ctx->sample_period;
+	sample->pid = ids >> 32;
+	sample->tid = (__u32)ids;
+	sample->user = (ctx->regs.cs & 3) == 3;
+	return count_host_sample(ctx, cookie, sample) ? 0 : 1;
+}
+
+/* Who wants neither call chains (VPMU_BPF_COOKIE_CHAINS) nor counts (VPMU_BPF_COOKIE_COUNT) gets samples of guests in vpmu_guests only. */
 SEC("perf_event")
 int vpmu_sample(struct bpf_perf_event_data *ctx)
 {
@@ -145,17 +165,17 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	const struct vpmu_bpf_guest *guest;
 	struct guest_walk *w;
 	struct scratch *s;
-	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS;
+	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS, counted = cookie & VPMU_BPF_COOKIE_COUNT;
 	void *ring;
 	int miss;
 
+	s = bpf_map_lookup_elem(&vpmu_walks, &zero);
 	if (!vcpu || BPF_CORE_READ(vcpu, arch.handling_intr_from_guest) !=
 			     (cookie & VPMU_BPF_COOKIE_NMI ? KVM_HANDLING_NMI : KVM_HANDLING_IRQ))
-		return 1;
-	s = bpf_map_lookup_elem(&vpmu_walks, &zero);
+		return counted ? take_host_sample(ctx, cookie, s) : 1;
 	guest = bpf_map_lookup_elem(&vpmu_guests, &key);
 	ring = bpf_map_lookup_elem(&vpmu_rings, &session);
-	if (!s || !ring || (!chains && !guest))
+	if (!s || !ring || (!chains && !counted && !guest))
 		return 1;
 	w = &s->walk;
 	miss = read_registers(vcpu, w);
@@ -163,7 +183,7 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 		count_miss(session, (__u32)miss);
 		return 1;
 	}
-	if (!chains && !w->cpu_base)
+	if (!chains && !counted && !w->cpu_base)
 		return 1;
 	w->sample.event_id = VPMU_BPF_COOKIE_ID(cookie);
 	w->sample.time_ns = bpf_ktime_get_ns();
@@ -184,6 +204,8 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	if (chains)
 		guest_walk_frames(w);
 	w->sample.has_stack = n_stack != 0;
+	if (counted && !n_stack && count_guest_sample(session, &w->sample))
+		return 0;
 	if (send(ring, s, n_stack) < 0) {
 		count_miss(session, VPMU_BPF_MISS_ROOM);
 		return 1;

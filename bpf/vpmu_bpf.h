@@ -48,6 +48,8 @@ enum vpmu_bpf_flavour {
  */
 #define VPMU_BPF_MAX_SESSIONS 64
 #define VPMU_BPF_COOKIE(event_id, session) ((event_id) | (__u64)(session) << 48)
+#define VPMU_BPF_COOKIE_HOST_CHAINS (1ULL << 60) /* of what is counted */
+#define VPMU_BPF_COOKIE_COUNT (1ULL << 61) /* samples go into maps: sample_count.bpf.h */
 #define VPMU_BPF_COOKIE_CHAINS (1ULL << 62)
 #define VPMU_BPF_COOKIE_NMI (1ULL << 63)
 #define VPMU_BPF_COOKIE_ID(cookie) ((cookie) & ((1ULL << 48) - 1))
@@ -129,6 +131,39 @@ _Static_assert(sizeof(struct vpmu_bpf_stack) == 9 * 8 + 2 * 16 + 8, "both sides 
 struct vpmu_bpf_record {
 	struct vpmu_bpf_sample sample;
 	struct vpmu_bpf_stack stack;
+};
+
+/* ---- samples counted in the kernel: sample_count.bpf.h ---- */
+
+#define VPMU_BPF_MAX_COUNTS 16384u /* of a session and generation */
+#define VPMU_BPF_MAX_COUNTED_CHAINS 4096u
+#define VPMU_BPF_GENERATION(session, generation) ((session) * 2 + ((generation) & 1))
+
+/* Samples that are the same but for time and CPU. */
+struct vpmu_bpf_count_key {
+	__u64 event_id;
+	__u64 ip;
+	__u64 chains[2]; /* names of chains, 0 = none: [0] the guest's or the host kernel's, [1] of the host's user mode */
+	__u32 pid, tid;
+	__u8 guest; /* 1 = inside a guest */
+	__u8 user;
+	__u8 unused[6];
+	struct vpmu_bpf_task task; /* a guest's, else 0 */
+};
+_Static_assert(sizeof(struct vpmu_bpf_count_key) == 88, "no bytes that nobody sets");
+
+struct vpmu_bpf_count {
+	__u64 n;
+	__u64 weight;
+	__u64 time_ns; /* of the newest, like cpu */
+	__u32 cpu;
+	__u32 unused;
+};
+
+/* Which of a guest's tasks were seen in this generation: bits by a hash of the task. */
+#define VPMU_BPF_SEEN_WORDS 256
+struct vpmu_bpf_seen {
+	__u64 words[VPMU_BPF_SEEN_WORDS];
 };
 
 /* A memory slot of a virtual machine, as slots.bpf.c hands it out. */

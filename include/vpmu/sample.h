@@ -66,6 +66,11 @@ struct vpmu_sample {
 	 * idle task. Known for Linux guests with type information (introspect.h) on hosts where a BPF program can look.
 	 */
 	int32_t guest_pid, guest_tid;
+	/*
+	 * So many more samples were the same in all but time and CPU, which are those of the newest (vpmu_session_opts.aggregate); weight is that
+	 * of all of them. 0 wherever samples are delivered one by one.
+	 */
+	uint64_t n_more;
 };
 
 /*

@@ -35,6 +35,9 @@ struct vpmu_session_opts {
 				   100. At a low rate most of the cost is going round empty rings, so more is cheaper */
 	uint32_t follow_ms;	/* how often the guests' threads are looked at; default 200, with whole CPUs 1000 */
 	bool wait_for_guests;	/* start without any, and do not end with the last one: others will be added */
+	bool aggregate;		/* for profiles: samples that are the same in all but time and CPU may be counted in the kernel and
+				   delivered as one (vpmu_sample.n_more), every pace_ms. Where that cannot be had they come one by
+				   one. Not with a recording */
 };
 
 struct vpmu_session;
@@ -82,7 +85,7 @@ VPMU_API int vpmu_session_add_guest(struct vpmu_session *session, const struct v
 /* vpmu_session_add_cpus - profile everything that runs on the host's CPUs. Before start. Errors as add_guest. */
 VPMU_API int vpmu_session_add_cpus(struct vpmu_session *session, struct vpmu_error *reterr);
 
-/* vpmu_session_on_sample - @fn hears every sample, from inside vpmu_session_poll() and _stop(). NULL = nobody. */
+/* vpmu_session_on_sample - @fn hears every sample (with aggregate: those that are the same may come as one), from inside vpmu_session_poll() and _stop(). NULL = nobody. */
 VPMU_API void vpmu_session_on_sample(struct vpmu_session *session, vpmu_sample_fn fn, void *data);
 
 /*

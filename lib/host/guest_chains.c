@@ -12,7 +12,8 @@
 #include "util/vec.h"
 
 struct guest_chains {
-	bool walk; /* call chains are wanted */
+	unsigned int wanted;
+	struct sample_counts *counts; /* NULL = they are not */
 	struct sample_seat seat;
 	struct ring_buffer *ring;
 	VEC(uint32_t) known; /* processes that are in the map of guests, or were */
@@ -59,14 +60,14 @@ static int on_record(void *data, void *record, size_t n_bytes)
 	return chains->fn(sample, chains->data);
 }
 
-int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_error *reterr)
+int guest_chains_open(unsigned int wanted, struct guest_chains **ret_chains, struct vpmu_error *reterr)
 {
 	_cleanup_(guest_chains_freep) struct guest_chains *chains = calloc(1, sizeof(*chains));
 	int r;
 
 	if (!chains)
 		return error_oom(reterr);
-	chains->walk = walk;
+	chains->wanted = wanted;
 	r = sample_program_join(&chains->seat);
 	if (r < 0)
 		return refused(r, reterr);
@@ -74,6 +75,8 @@ int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_e
 	if (!chains->ring)
 		return error_set(reterr, -errno, "no guest call chains: cannot map the ring buffer: %s",
 				 strerror(errno));
+	if (wanted & GUEST_CHAINS_COUNT)
+		(void)sample_counts_open(&chains->seat, wanted & (GUEST_CHAINS_WALK | GUEST_CHAINS_HOST), &chains->counts);
 	*ret_chains = take_ptr(chains);
 	return 0;
 }
@@ -86,20 +89,29 @@ struct guest_chains *guest_chains_free(struct guest_chains *chains)
 	vec_for_each (pid, &chains->known)
 		(void)guest_chains_know(chains, (pid_t)*pid, NULL);
 	vec_free(&chains->known);
+	sample_counts_free(chains->counts);
 	sample_program_leave(&chains->seat);
 	free(chains);
 	return NULL;
 }
 
-int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi)
+static int attach_with(const struct guest_chains *chains, int event_fd, uint64_t cookie)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		    .perf_event.bpf_cookie = VPMU_BPF_COOKIE(event_id, chains->seat.session) |
-					     (chains->walk ? VPMU_BPF_COOKIE_CHAINS : 0) |
-					     (by_nmi ? VPMU_BPF_COOKIE_NMI : 0));
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
 
 	/* Not bpf_program__attach_perf_event(): that enables the event, and closes it in the end. */
 	return bpf_link_create(chains->seat.program_fd, event_fd, BPF_PERF_EVENT, &opts);
+}
+
+int guest_chains_attach(struct guest_chains *chains, int event_fd, uint64_t event_id, bool by_nmi)
+{
+	uint64_t cookie = VPMU_BPF_COOKIE(event_id, chains->seat.session) | (by_nmi ? VPMU_BPF_COOKIE_NMI : 0);
+
+	if (chains->wanted & GUEST_CHAINS_WALK)
+		cookie |= VPMU_BPF_COOKIE_CHAINS;
+	if (chains->counts)
+		cookie |= VPMU_BPF_COOKIE_COUNT | (chains->wanted & GUEST_CHAINS_HOST ? VPMU_BPF_COOKIE_HOST_CHAINS : 0);
+	return attach_with(chains, event_fd, cookie);
 }
 
 static int note_known(struct guest_chains *chains, uint32_t pid)
@@ -138,6 +150,16 @@ int guest_chains_drain(struct guest_chains *chains,
 	chains->drained_bytes = 0;
 	r = ring_buffer__consume(chains->ring);
 	return MIN(r, 0);
+}
+
+bool guest_chains_counted(const struct guest_chains *chains)
+{
+	return chains->counts;
+}
+
+int guest_chains_drain_counts(struct guest_chains *chains, int (*fn)(const struct sample_count *count, void *data), void *data)
+{
+	return chains->counts ? sample_counts_drain(chains->counts, fn, data) : 0;
 }
 
 size_t guest_chains_drained_bytes(const struct guest_chains *chains)

@@ -12,15 +12,23 @@
 #include <vpmu/error.h>
 #include "util/cleanup.h"
 #include "bpf/vpmu_bpf.h"
+#include "host/sample_counts.h"
 
 struct guest_chains;
 
+/* What is wanted of the program. */
+enum {
+	GUEST_CHAINS_WALK = 1 << 0, /* call chains; else it takes samples of guests whose tasks can be told (guest_chains_know()) and
+				       leaves all others to the kernel */
+	GUEST_CHAINS_COUNT = 1 << 1, /* samples of guests and host are counted, if that can be had; see guest_chains_counted() */
+	GUEST_CHAINS_HOST = 1 << 2, /* … those of the host by call chains */
+};
+
 /*
- * Loads the program, unless another session of this process has (sample_program.h). @chains: call chains are wanted; else it takes
- * samples of guests whose tasks can be told (guest_chains_know()) and leaves all others to the kernel.
+ * Loads the program, unless another session of this process has (sample_program.h).
  * Errors: -EOPNOTSUPP (built without BPF), -EPERM, what the kernel said; one line that tells, with what to do.
  */
-int guest_chains_open(bool chains, struct guest_chains **ret_chains, struct vpmu_error *reterr);
+int guest_chains_open(unsigned int wanted, struct guest_chains **ret_chains, struct vpmu_error *reterr);
 struct guest_chains *guest_chains_free(struct guest_chains *chains);
 DEFINE_CLEANUP(struct guest_chains *, guest_chains_free)
 
@@ -42,6 +50,12 @@ bool guest_chains_take_stacks(const struct guest_chains *chains);
  */
 int guest_chains_drain(struct guest_chains *chains,
 		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data);
+
+/* Whether samples are counted: a chain's stack, a task's first sample, and what there is no room for, are not. */
+bool guest_chains_counted(const struct guest_chains *chains);
+
+/* Hands over what was counted since the last time: sample_counts_drain(). Without effect if nothing is. */
+int guest_chains_drain_counts(struct guest_chains *chains, int (*fn)(const struct sample_count *count, void *data), void *data);
 
 /* Bytes of the ring (VPMU_BPF_RING_BYTES) that the last guest_chains_drain() found used. */
 size_t guest_chains_drained_bytes(const struct guest_chains *chains);

@@ -5,9 +5,9 @@
 #include "host/guest_chains.h"
 #include "util/error.h"
 
-int guest_chains_open(bool walk, struct guest_chains **ret_chains, struct vpmu_error *reterr)
+int guest_chains_open(unsigned int wanted, struct guest_chains **ret_chains, struct vpmu_error *reterr)
 {
-	(void)walk, (void)ret_chains;
+	(void)wanted, (void)ret_chains;
 	error_set(reterr, -EOPNOTSUPP, "no guest call chains: this libvpmu was built without BPF programs");
 	error_hint(reterr, "clang and bpftool are needed to build them");
 	return -EOPNOTSUPP;
@@ -39,6 +39,18 @@ bool guest_chains_take_stacks(const struct guest_chains *chains)
 
 int guest_chains_drain(struct guest_chains *chains,
 		       int (*fn)(const struct vpmu_bpf_sample *sample, void *data), void *data)
+{
+	(void)chains, (void)fn, (void)data;
+	return 0;
+}
+
+bool guest_chains_counted(const struct guest_chains *chains)
+{
+	(void)chains;
+	return false;
+}
+
+int guest_chains_drain_counts(struct guest_chains *chains, int (*fn)(const struct sample_count *count, void *data), void *data)
 {
 	(void)chains, (void)fn, (void)data;
 	return 0;

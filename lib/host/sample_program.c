@@ -135,6 +135,10 @@ static int take_seat(struct sample_program *program, struct sample_seat *ret_sea
 		.program_fd = bpf_program__fd(program->bpf->progs.vpmu_sample),
 		.guests_fd = bpf_map__fd(program->bpf->maps.vpmu_guests),
 		.misses_fd = bpf_map__fd(program->bpf->maps.vpmu_misses),
+		.counts_fd = bpf_map__fd(program->bpf->maps.vpmu_counts),
+		.chains_fd = bpf_map__fd(program->bpf->maps.vpmu_chains),
+		.generations_fd = bpf_map__fd(program->bpf->maps.vpmu_generations),
+		.seen_fd = bpf_map__fd(program->bpf->maps.vpmu_seen),
 		.ring_fd = seat->ring_fd,
 	};
 	return 0;

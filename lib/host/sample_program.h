@@ -19,7 +19,7 @@ struct sample_seat {
 	struct sample_program *program;
 	uint32_t session;
 	uint32_t flavour; /* enum vpmu_bpf_flavour */
-	int program_fd, guests_fd, misses_fd, ring_fd; /* the program's, valid until sample_program_leave() */
+	int program_fd, guests_fd, misses_fd, counts_fd, chains_fd, generations_fd, seen_fd, ring_fd; /* the program's, valid until sample_program_leave() */
 };
 
 /* Errors: -EPERM, -ENOMEM, what the kernel said to the program. */

@@ -38,7 +38,7 @@
 #define QUEUE_CHAIN_WORDS 160 /* kernel.perf_event_max_stack's default of 127, markers, and some */
 
 struct waiting {
-	uint64_t ip, weight;
+	uint64_t ip, weight, samples;
 	uint32_t context, n, hash;
 	const uint64_t *chain; /* words, or a long chain of the caller's */
 	uint64_t words[QUEUE_CHAIN_WORDS];
@@ -233,7 +233,7 @@ static void count(struct stacks *s, const struct waiting *w)
 		}
 	}
 	raw = at_unit(s, unit);
-	raw->samples++;
+	raw->samples += w->samples;
 	raw->weight += w->weight;
 }
 
@@ -263,6 +263,7 @@ void stacks_add(struct stacks *s, const struct vpmu_sample *sample)
 	w->context = context_of(s, sample, n);
 	w->ip = sample->ip;
 	w->weight = sample->weight;
+	w->samples = 1 + sample->n_more;
 	w->n = n;
 	w->hash = (uint32_t)chain_hash(sample->ip ^ (uint64_t)w->context << 32, sample->chain, n);
 	s->head++;

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guest samples that the BPF program took become records of the ring they were kept out of. Ids are unique on a host, so the event's id tells
- * which target it was; those of a target that is gone already have nowhere to go and are counted as lost.
+ * Samples that the BPF program took become records of the ring they were kept out of: one by one, or, where it only counted, one for
+ * all that are the same. Ids are unique on a host, so the event's id tells which target it was; those of a target that is gone
+ * already have nowhere to go and are counted as lost.
  *
  * One pass a round, before the rings: what comes in between is younger than everything of the round before, which is all
  * that readers who sort round by round rely on.
  */
+#include <string.h>
+
 #include "host/guest_chains.h"
 #include "session/guest_sample.h"
 #include "session/guest_unwind.h"
 #include "session/session.h"
 #include "util/log.h"
+#include "util/macro.h"
 #include "util/strbuf.h"
 
 struct drain {
@@ -39,9 +43,9 @@ static struct target *find_target(struct drain *drain, uint64_t id)
 	return NULL;
 }
 
-static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
+/* @n: so many that are the same. */
+static int take_samples(struct drain *drain, const struct vpmu_bpf_sample *sample, uint64_t n)
 {
-	struct drain *drain = data;
 	struct target *target = find_target(drain, sample->event_id);
 	union guest_sample_record record;
 	struct guest_chain chain;
@@ -50,7 +54,7 @@ static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
 	uint32_t guest, vcpu, task = GUEST_TASK_NONE;
 
 	if (!target) {
-		drain->session->intake.coverage.lost++;
+		drain->session->intake.coverage.lost += n;
 		return 0;
 	}
 	intake_whose(&drain->session->intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
@@ -61,7 +65,12 @@ static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
 		guest_unwind(guest == VPMU_NO_GUEST ? NULL : drain->session->roster.guests.items[guest]->orc, sample, &chain);
 	guest_sample_write(sample, on_cpu ? (pid_t)sample->pid : target->pid,
 			   on_cpu ? (pid_t)sample->tid : target->tid, chains ? &chain : NULL, task, &record);
-	return intake_records(&drain->session->intake, target, &record, record.sample.header.size);
+	return intake_many(&drain->session->intake, target, &record.sample.header, n);
+}
+
+static int take_sample(const struct vpmu_bpf_sample *sample, void *data)
+{
+	return take_samples(data, sample, 1);
 }
 
 int session_drain_guests(struct vpmu_session *session)
@@ -71,6 +80,103 @@ int session_drain_guests(struct vpmu_session *session)
 	if (!session->plan.guest_chains)
 		return 0;
 	return guest_chains_drain(session->plan.guest_chains, take_sample, &drain);
+}
+
+/* ---- what was counted ---- */
+
+static int take_guest_count(struct drain *drain, const struct sample_count *count)
+{
+	const struct vpmu_bpf_count_key *key = count->key;
+	const struct vpmu_bpf_sample *chain = count->chains[0];
+	struct vpmu_bpf_sample sample = {
+		.event_id = key->event_id,
+		.time_ns = count->count->time_ns,
+		.ip = key->ip,
+		.period = count->count->weight,
+		.pid = key->pid,
+		.tid = key->tid,
+		.cpu = count->count->cpu,
+		.user = key->user,
+		.task = key->task,
+	};
+
+	if (chain) {
+		sample.end = chain->end;
+		sample.n_frames = chain->n_frames;
+		memcpy(sample.frames, chain->frames, chain->n_frames * sizeof(*chain->frames));
+	} else if (key->chains[0]) {
+		sample.end = VPMU_BPF_END_NO_STACK;
+	}
+	return take_samples(drain, &sample, count->count->n);
+}
+
+/* The host's chains of both modes, one behind the other, as the kernel writes them; @ret has room. Returns the number of words. */
+static size_t join_chains(const struct sample_count *count, size_t max_addresses, uint64_t *ret)
+{
+	size_t n = 0, n_addresses = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(count->chains); k++) {
+		const struct vpmu_bpf_sample *chain = count->chains[k];
+		bool marked = false;
+
+		for (size_t i = 0; chain && i < chain->n_frames && n_addresses < max_addresses; i++) {
+			if (chain->frames[i] >= VPMU_CONTEXT_MAX)
+				continue;
+			if (!marked)
+				ret[n++] = k ? VPMU_CONTEXT_USER : VPMU_CONTEXT_KERNEL;
+			marked = true;
+			ret[n++] = chain->frames[i];
+			n_addresses++;
+		}
+	}
+	return n;
+}
+
+static int take_host_count(struct drain *drain, const struct sample_count *count)
+{
+	const struct vpmu_bpf_count_key *key = count->key;
+	const struct plan *plan = &drain->session->plan;
+	struct target *target = find_target(drain, key->event_id);
+	union guest_sample_record record;
+	size_t n_bytes = offsetof(struct plan_sample, n_chain);
+
+	if (!target) {
+		drain->session->intake.coverage.lost += count->count->n;
+		return 0;
+	}
+	record.sample = (struct plan_sample){
+		.header = {
+			.type = PERF_RECORD_SAMPLE,
+			.misc = key->user ? PERF_RECORD_MISC_USER : PERF_RECORD_MISC_KERNEL,
+		},
+		.id = key->event_id,
+		.ip = key->ip,
+		.pid = target->cpu >= 0 ? key->pid : (uint32_t)target->pid,
+		.tid = target->cpu >= 0 ? key->tid : (uint32_t)target->tid,
+		.time_ns = count->count->time_ns,
+		.cpu = count->count->cpu,
+		.period = count->count->weight,
+	};
+	if (plan->chains) {
+		record.sample.n_chain = join_chains(count, MIN(plan->max_chain, VPMU_BPF_MAX_ADDRESSES), record.sample.chain);
+		n_bytes = offsetof(struct plan_sample, chain) + record.sample.n_chain * sizeof(uint64_t);
+	}
+	record.sample.header.size = (uint16_t)n_bytes;
+	return intake_many(&drain->session->intake, target, &record.sample.header, count->count->n);
+}
+
+static int take_count(const struct sample_count *count, void *data)
+{
+	return count->key->guest ? take_guest_count(data, count) : take_host_count(data, count);
+}
+
+int session_drain_counts(struct vpmu_session *session)
+{
+	struct drain drain = {.session = session, .now_ns = session_now_ns()};
+
+	if (!session->plan.guest_chains)
+		return 0;
+	return guest_chains_drain_counts(session->plan.guest_chains, take_count, &drain);
 }
 
 void session_say_misses(const struct vpmu_session *session)

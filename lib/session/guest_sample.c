@@ -122,11 +122,11 @@ size_t guest_sample_read(const struct perf_event_header *record, const uint64_t 
 	return n;
 }
 
-void guest_sample_count(const uint64_t *chain, size_t n, struct vpmu_coverage *coverage)
+void guest_sample_count(const uint64_t *chain, size_t n, uint64_t times, struct vpmu_coverage *coverage)
 {
 	uint64_t end = is_cut(chain[n - 1]) ? chain[n - 1] - VPMU_CONTEXT_CUT : VPMU_CHAIN_COMPLETE;
 
-	coverage->guest_chains++;
-	coverage->chain_ends[end]++;
-	coverage->truncated_chains += end != VPMU_CHAIN_COMPLETE;
+	coverage->guest_chains += times;
+	coverage->chain_ends[end] += times;
+	coverage->truncated_chains += end != VPMU_CHAIN_COMPLETE ? times : 0;
 }

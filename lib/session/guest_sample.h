@@ -56,7 +56,7 @@ void guest_sample_describe(const struct perf_event_header *record, const struct 
 size_t guest_sample_read(const struct perf_event_header *record, const uint64_t *words, size_t n,
 			 uint64_t into[GUEST_SAMPLE_WORDS]);
 
-/* Counts a guest sample's chain, as guest_sample_read() gave it. */
-void guest_sample_count(const uint64_t *chain, size_t n, struct vpmu_coverage *coverage);
+/* Counts the chain of @times guest samples, as guest_sample_read() gave it. */
+void guest_sample_count(const uint64_t *chain, size_t n, uint64_t times, struct vpmu_coverage *coverage);
 
 #endif

@@ -121,10 +121,9 @@ static size_t count_chain(struct intake *intake, const struct plan_sample *sampl
 	size_t n = guest_sample_read(&sample->header, sample->chain, words, into);
 
 	if (n)
-		guest_sample_count(into, n, coverage);
-	else
-		coverage->truncated_chains +=
-			perf_chain_is_cut(sample->chain, words, intake->plan->max_chain);
+		guest_sample_count(into, n, 1 + intake->n_more, coverage);
+	else if (perf_chain_is_cut(sample->chain, words, intake->plan->max_chain))
+		coverage->truncated_chains += 1 + intake->n_more;
 	return n;
 }
 
@@ -136,10 +135,12 @@ static void count_sample(struct intake *intake, const struct target *target,
 	uint64_t guest_chain[GUEST_SAMPLE_WORDS];
 	size_t n = count_chain(intake, sample, guest_chain);
 	uint32_t guest = VPMU_NO_GUEST, vcpu;
+	uint64_t times = 1 + intake->n_more;
 
-	coverage->samples++;
-	coverage->sides[side]++;
-	coverage->opaque += sample->ip == 0 && (VPMU_SIDES_GUEST & 1u << side);
+	coverage->samples += times;
+	coverage->sides[side] += times;
+	if (sample->ip == 0 && (VPMU_SIDES_GUEST & 1u << side))
+		coverage->opaque += times;
 	if (!intake->first_time_ns || sample->time_ns < intake->first_time_ns)
 		intake->first_time_ns = sample->time_ns;
 	if (sample->time_ns > intake->last_time_ns)
@@ -147,7 +148,8 @@ static void count_sample(struct intake *intake, const struct target *target,
 	if (VPMU_SIDES_GUEST & 1u << side)
 		intake_whose(intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
 	if (guest != VPMU_NO_GUEST) {
-		coverage->guest_processes += guest_sample_task(&sample->header) != GUEST_TASK_NONE;
+		if (guest_sample_task(&sample->header) != GUEST_TASK_NONE)
+			coverage->guest_processes += times;
 		intake->roster->guests.items[guest]->sampled = true;
 	}
 	if (intake->collect_hits)
@@ -297,6 +299,7 @@ static void deliver(struct intake *intake, const struct target *target,
 		.space = process.space,
 		.n_chain = record.n_chain,
 		.chain = record.chain,
+		.n_more = intake->n_more,
 	};
 	n = guest_sample_read(&head->header, record.chain, record.n_chain, guest_chain);
 	if (n) {
@@ -336,6 +339,16 @@ int intake_records(struct intake *intake, struct target *target, const void *rec
 	r = first_look(intake, target, start, end);
 	if (r == 0 && intake->fn && target)
 		r = second_look(intake, target, start, end);
+	return r;
+}
+
+int intake_many(struct intake *intake, struct target *target, const struct perf_event_header *record, uint64_t n)
+{
+	int r;
+
+	intake->n_more = n - 1;
+	r = intake_records(intake, target, record, record->size);
+	intake->n_more = 0;
 	return r;
 }
 

@@ -36,6 +36,7 @@ struct intake {
 	bool collect_hits;		      /* a recording wants symbols */
 	struct hits hits;
 	bool unsettled; /* processes got something new */
+	uint64_t n_more; /* of the sample that is being taken in: so many more are like it */
 };
 
 void intake_deinit(struct intake *intake);
@@ -47,6 +48,9 @@ void intake_whose(const struct intake *intake, const struct target *target, pid_
 /* Takes whole records of @target (NULL: made by us). Errors: those of the recorder. */
 int intake_records(struct intake *intake, struct target *target, const void *records,
 		   size_t n_bytes);
+
+/* Takes one record of @target, which stands for @n samples that are the same; its period is that of all. */
+int intake_many(struct intake *intake, struct target *target, const struct perf_event_header *record, uint64_t n);
 
 /* Empties @target's ring. */
 int intake_drain(struct intake *intake, struct target *target);

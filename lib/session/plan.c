@@ -292,13 +292,18 @@ static uint64_t expected_bytes(const struct plan *plan)
 
 bool plan_open_guest_chains(struct plan *plan)
 {
+	unsigned int wanted = (plan->walks_guests ? GUEST_CHAINS_WALK : 0) | (plan->aggregates ? GUEST_CHAINS_COUNT : 0) |
+			      (plan->host_chains ? GUEST_CHAINS_HOST : 0);
 	struct vpmu_error error = {};
 
 	if (plan->guest_chains || plan->tried_guest_chains)
 		return plan->guest_chains;
 	plan->tried_guest_chains = true;
-	if (guest_chains_open(plan->walks_guests, &plan->guest_chains, &error) == 0)
+	if (guest_chains_open(wanted, &plan->guest_chains, &error) == 0) {
+		if (plan->aggregates && !guest_chains_counted(plan->guest_chains))
+			log_debug("samples come one by one: the kernel gives no maps to count them in");
 		return true;
+	}
 	if (plan->walks_guests)
 		log_warn("%s%s%s%s", error.text, error.hint[0] ? " (" : "", error.hint,
 			 error.hint[0] ? ")" : "");
@@ -350,7 +355,9 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	}
 	plan->sees_guests = wanted & VPMU_SIDES_GUEST;
 	plan->walks_guests = plan->sees_guests && opts->guest_chains;
-	if (plan->walks_guests)
+	plan->aggregates = opts->aggregate;
+	plan->host_chains = opts->host_chains;
+	if (plan->walks_guests || plan->aggregates)
 		plan_open_guest_chains(plan);
 	describe(plan);
 	plan->bytes_a_second = expected_bytes(plan);

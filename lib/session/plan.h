@@ -65,6 +65,8 @@ struct plan {
 	struct guest_chains *guest_chains; /* takes guests' samples; NULL = the kernel does, without chains and tasks */
 	bool sees_guests;  /* guest samples are wanted: the program may be attached, now or later */
 	bool walks_guests; /* call chains of guests were asked for */
+	bool aggregates;   /* what is the same may be counted in the kernel */
+	bool host_chains;
 	bool tried_guest_chains, said_unattached;
 	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;

@@ -45,6 +45,7 @@ void session_set_pace(struct vpmu_session *session)
 	session->pace_ns = MAX(PACE_MIN_NS, MIN(session->pace_max_ns, pace));
 	session->round_at_ns = now + session->pace_ns;
 	session->follow_at_ns = now + session->follow_every_ns;
+	session->counts_at_ns = now + session->pace_max_ns;
 }
 
 /* @fill: the fullest ring's, in 1/256. */
@@ -158,6 +159,8 @@ int session_close_threads(struct vpmu_session *session, uint32_t index)
 	size_t kept = 0;
 	int r = session->started ? session_drain_guests(session) : 0;
 
+	if (session->started && r == 0)
+		r = session_drain_counts(session);
 	for (size_t i = 0; i < session->targets.n; i++) {
 		struct target *target = session->targets.items[i];
 
@@ -292,7 +295,19 @@ static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
 	return r < 0 ? session_intake_error(session, r, reterr) : 0;
 }
 
-static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
+/* What was counted waits for the longest pace, unless somebody woke us to have a look. */
+static int drain_counts_if_due(struct vpmu_session *session, bool undisturbed)
+{
+	uint64_t now = session_now_ns();
+
+	if (undisturbed && now < session->counts_at_ns)
+		return 0;
+	session->counts_at_ns = now + session->pace_max_ns;
+	return session_drain_counts(session);
+}
+
+/* @undisturbed: nobody woke us. */
+static int go_round(struct vpmu_session *session, bool undisturbed, struct vpmu_error *reterr)
 {
 	int r = session_drain_guests(session);
 	size_t fill = 0;
@@ -306,6 +321,8 @@ static int go_round(struct vpmu_session *session, struct vpmu_error *reterr)
 		fill = MAX(fill,
 			   ring_drained_bytes(target->ring) * 256 / ring_size_bytes(target->ring));
 	}
+	if (r == 0)
+		r = drain_counts_if_due(session, undisturbed);
 	if (r < 0)
 		return session_intake_error(session, r, reterr);
 	adapt_pace(session, fill);
@@ -349,7 +366,7 @@ VPMU_API ssize_t vpmu_session_poll(struct vpmu_session *session, int timeout_ms,
 		deadline_ns = session_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	for (;;) {
 		bool undisturbed = sleep_until(session, MIN(session->round_at_ns, deadline_ns));
-		int r = go_round(session, reterr);
+		int r = go_round(session, undisturbed, reterr);
 
 		if (r < 0)
 			return r;

@@ -238,7 +238,7 @@ static bool decode(struct vpmu_recording *rec, const struct perf_event_header *r
 	if (n) {
 		sample->chain = rec->guest_chain;
 		sample->n_chain = (uint32_t)n;
-		guest_sample_count(sample->chain, n, &rec->coverage);
+		guest_sample_count(sample->chain, n, 1, &rec->coverage);
 	} else {
 		rec->coverage.truncated_chains += perf_chain_is_cut(raw.chain, raw.n_chain, e->max_chain);
 	}

@@ -262,6 +262,8 @@ static int record_into(struct vpmu_session *session, const char *path, int fd,
 				 "recording options of a newer version of this library");
 	if (session->started || session->recorder)
 		return error_set(reterr, -EINVAL, "one recording, asked for before the start");
+	if (session->plan.aggregates)
+		return error_set(reterr, -EINVAL, "a session that counts samples in the kernel cannot be recorded");
 	opts_take(&opts, user_opts);
 	if (path)
 		r = recorder_new(path, &opts, &session->recorder, reterr);
@@ -368,6 +370,8 @@ VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *
 	vec_for_each (target, &session->targets)
 		(void)ring_disable((*target)->ring);
 	r = session_drain_guests(session);
+	taken = session_drain_counts(session);
+	r = r ? r : taken;
 	session_say_misses(session);
 	vec_for_each (target, &session->targets) {
 		taken = intake_last(&session->intake, *target);

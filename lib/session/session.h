@@ -39,6 +39,7 @@ struct vpmu_session {
 	uint64_t pace_ns;     /* from one round to the next */
 	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
 	uint64_t follow_at_ns;
+	uint64_t counts_at_ns; /* when what the kernel counted is taken in */
 };
 
 uint64_t session_now_ns(void);
@@ -64,6 +65,12 @@ int session_close_threads(struct vpmu_session *session, uint32_t index);
  * Errors: those of the intake.
  */
 int session_drain_guests(struct vpmu_session *session);
+
+/*
+ * guest_drain.c: takes in what the program has counted; without effect if it counts nothing. Takes some milliseconds of waiting. Errors: those of
+ * the intake and of the kernel's maps.
+ */
+int session_drain_counts(struct vpmu_session *session);
 
 /* guest_drain.c: warns about guest samples without call chains, and says why. */
 void session_say_misses(const struct vpmu_session *session);

@@ -45,6 +45,17 @@ static int refused(const struct plan *plan, size_t failed, int code, const struc
 	return code;
 }
 
+/*
+ * The program takes the host's samples only if it counts them. Those of a precise event without chains it may not (it asks for
+ * chains: perf_event_set_bpf_handler(), kernel/events/core.c).
+ */
+static bool can_attach(const struct plan *plan, const struct event_spec *spec)
+{
+	if (spec->is_tracepoint)
+		return false;
+	return !spec->attr.exclude_guest || (guest_chains_counted(plan->guest_chains) && !spec->attr.precise_ip);
+}
+
 void target_attach_chains(struct target *target, struct plan *plan)
 {
 	_free_ signed char *by_nmi = calloc(plan->n_events, sizeof(*by_nmi));
@@ -53,7 +64,7 @@ void target_attach_chains(struct target *target, struct plan *plan)
 	for (size_t i = 0; by_nmi && i < plan->n_events; i++) {
 		const struct event_spec *spec = &plan->events[i].spec;
 
-		by_nmi[i] = spec->is_tracepoint || spec->attr.exclude_guest ? -1 : spec->is_hardware;
+		by_nmi[i] = can_attach(plan, spec) ? spec->is_hardware : -1;
 	}
 	r = by_nmi ? ring_attach_chains(target->ring, plan->guest_chains, by_nmi, plan->n_events) : -ENOMEM;
 	if (r == 0 || plan->said_unattached)
@@ -71,7 +82,7 @@ static int open_ring(const struct perf_event_attr *attrs, struct plan *plan, str
 	int r;
 
 	for (;;) {
-		if (plan->sees_guests)
+		if (plan->sees_guests || plan->aggregates)
 			r = ring_open_chains(attrs, plan->n_events, target->tid, target->cpu, plan->ring_bytes,
 					     &target->ring, target->ids, failed);
 		else

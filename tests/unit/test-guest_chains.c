@@ -12,7 +12,7 @@ static struct guest_chains *open_chains(void)
 	int r;
 
 	SKIP_WITHOUT_BPF_IN_VALGRIND();
-	r = guest_chains_open(true, &chains, &error);
+	r = guest_chains_open(GUEST_CHAINS_WALK, &chains, &error);
 	if (r == -EOPNOTSUPP || r == -EPERM || r == -EACCES)
 		skip(error.text);
 	CHECK_EQ(r, 0);

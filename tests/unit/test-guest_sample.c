@@ -45,7 +45,7 @@ TEST(what_is_written_is_read_back)
 	CHECK_EQ(chain[0], VPMU_CONTEXT_GUEST_USER); /* what it means */
 	CHECK_EQ(chain[1], 0x401005);
 	CHECK_EQ(chain[4], 0x402002);
-	guest_sample_count(chain, 5, &coverage);
+	guest_sample_count(chain, 5, 1, &coverage);
 	CHECK_EQ(coverage.guest_chains, 1);
 	CHECK_EQ(coverage.chain_ends[VPMU_CHAIN_COMPLETE], 1);
 	CHECK_EQ(coverage.truncated_chains, 0);
@@ -66,7 +66,7 @@ TEST(a_cut_chain_says_why_where_perf_does_not_look)
 	CHECK_EQ(read_back(&record, chain), 129);
 	CHECK_EQ(chain[0], VPMU_CONTEXT_GUEST_KERNEL);
 	CHECK_EQ(chain[128], VPMU_CONTEXT_CUT + VPMU_CHAIN_DEPTH);
-	guest_sample_count(chain, 129, &coverage);
+	guest_sample_count(chain, 129, 1, &coverage);
 	CHECK_EQ(coverage.chain_ends[VPMU_CHAIN_DEPTH], 1);
 	CHECK_EQ(coverage.truncated_chains, 1);
 }

@@ -93,6 +93,90 @@ TEST(only_the_side_asked_for_is_delivered)
 	CHECK_EQ(samples[1], 0); /* a plain thread is on the host's side all the time */
 }
 
+struct tallied {
+	uint64_t calls, samples, weight, wrong;
+	bool chains;
+	pid_t tid;
+};
+
+static void tally(const struct vpmu_sample *sample, void *data)
+{
+	struct tallied *tallied = data;
+
+	tallied->calls++;
+	tallied->samples += 1 + sample->n_more;
+	tallied->weight += sample->weight;
+	tallied->wrong += sample->tid != tallied->tid || !sample->time_ns || sample->side == VPMU_SIDE_UNKNOWN ||
+			  (tallied->chains && (sample->n_chain < 2 || sample->chain[1] != sample->ip));
+}
+
+/* Until the thread has had so much of a processor. */
+static void run_for_ms(const struct busy *busy, long ms)
+{
+	struct timespec begin, now;
+	clockid_t clock;
+
+	CHECK_EQ(pthread_getcpuclockid(busy->thread, &clock), 0);
+	CHECK_EQ(clock_gettime(clock, &begin), 0);
+	do {
+		pause_ms(10);
+		CHECK_EQ(clock_gettime(clock, &now), 0);
+	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+}
+
+/* A loop of three instructions and some interrupts: much is the same. */
+static void check_aggregate(bool chains)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .aggregate = true, .pace_ms = 60000, .host_chains = chains);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_coverage coverage;
+	struct vpmu_vcpu_info vcpu = {};
+	struct vpmu_guest_info info;
+	struct tallied tallied = {.chains = chains};
+	struct busy busy;
+
+	busy_start(&busy);
+	tallied.tid = vcpu.tid = busy.tid;
+	info = self_guest(getpid(), &vcpu);
+	add_self(session, &info, false);
+	vpmu_session_on_sample(session, tally, &tallied);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	run_for_ms(&busy, 300);
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	busy_stop(&busy);
+	vpmu_session_coverage(session, &coverage);
+	vpmu_session_free(session);
+	CHECK_CMP(coverage.samples, >=, 100);
+	CHECK_EQ(tallied.samples, coverage.samples);
+	CHECK_EQ(tallied.weight, coverage.samples * 1000000);
+	CHECK_EQ(tallied.wrong, 0);
+	CHECK_EQ(coverage.lost, 0);
+	if (tallied.calls == tallied.samples)
+		skip("samples are not counted in the kernel here");
+	CHECK_CMP(tallied.calls, <, tallied.samples / 2);
+}
+
+TEST(what_is_the_same_is_delivered_as_one)
+{
+	check_aggregate(false);
+}
+
+TEST(chains_are_counted_as_well)
+{
+	check_aggregate(true);
+}
+
+TEST(a_session_that_aggregates_is_not_recorded)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .aggregate = true);
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_error error = {};
+
+	CHECK_EQ(vpmu_session_record(session, "/nonexistent/file", NULL, &error), -EINVAL);
+	CHECK(strstr(error.text, "cannot be recorded"));
+	vpmu_session_free(session);
+}
+
 /* Deeper than the kernel follows; asking for the frame's address makes it keep a frame pointer. */
 __attribute__((noinline)) static void deep(struct busy *busy, int depth)
 {
