@@ -236,7 +236,8 @@ static int start(struct always_on *a, struct vpmu_error *reterr)
 	const struct config *config = a->manager->config;
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = config->always_on_hz, .pace_ms = PACE_MS, .follow_ms = FOLLOW_MS,
 		  .guest_chains = config->always_on_chains, .host_chains = config->always_on_chains,
-		  .ring_bytes = config->always_on_chains ? RING_BYTES_CHAINS : RING_BYTES, .wait_for_guests = true);
+		  .ring_bytes = config->always_on_chains ? RING_BYTES_CHAINS : RING_BYTES, .wait_for_guests = true,
+		  .aggregate = true);
 	struct runner_opts runner_opts = { .session = &opts, .profile = true, .chains = opts.guest_chains, .record_fd = -1 };
 	_free_ char *events = NULL;
 	int r = ask_arbiter(a, &opts, &events, reterr);
