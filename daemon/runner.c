@@ -193,8 +193,10 @@ void runner_stop(struct runner *runner)
 	runner->stop = true;
 	if (!runner->stop_ns)
 		runner->stop_ns = manager_now_ns();
-	if (runner->session)
+	if (runner->session) {
+		vpmu_symbolizer_await_guests_until(vpmu_session_symbolizer(runner->session), runner->stop_ns + GUESTS_NS);
 		vpmu_session_wake(runner->session);
+	}
 	pthread_mutex_unlock(&runner->lock);
 }
 

@@ -70,7 +70,10 @@ int runner_add_guest(struct runner *runner, const struct vpmu_guest_info *guest)
 
 /* `started` comes. Errors: -EAGAIN (threads), -EALREADY. */
 int runner_start(struct runner *runner);
-/* `ended` comes, if it did not yet. */
+/*
+ * `ended` comes, if it did not yet: at once, or when the last addresses are named. For what a guest's memory says about them
+ * nobody waits longer than a second and a half: a guest can make that take any time.
+ */
 void runner_stop(struct runner *runner);
 
 /*

@@ -19,6 +19,9 @@
 #include "runner.h"
 #include "util/vec.h"
 
+/* After the stop: so long may the thread wait for those who parse guests' memory, which a guest can make hang. */
+#define GUESTS_NS (3 * UINT64_C(500000000))
+
 /* To the thread: a guest to be added, or (fn) a profile to be cut. */
 struct order {
 	struct vpmu_guest_info guest;

@@ -82,8 +82,10 @@ static int set_up(struct runner *runner, struct vpmu_session **ret_session, stru
 	pthread_mutex_lock(&runner->lock);
 	runner->session = session;
 	/* Stopped while there was nothing to wake: the first poll returns at once. */
-	if (runner->stop)
+	if (runner->stop) {
+		vpmu_symbolizer_await_guests_until(vpmu_session_symbolizer(session), runner->stop_ns + GUESTS_NS);
 		vpmu_session_wake(session);
+	}
 	pthread_mutex_unlock(&runner->lock);
 	if (runner->node_wide)
 		r = vpmu_session_add_cpus(session, reterr);

@@ -107,6 +107,13 @@ VPMU_API size_t vpmu_symbolize(struct vpmu_symbolizer *symbolizer, const struct 
  */
 VPMU_API void vpmu_symbolizer_hurry(struct vpmu_symbolizer *symbolizer);
 
+/*
+ * vpmu_symbolizer_await_guests_until - for who has to end, but not at once: from @time_ns (CLOCK_MONOTONIC) on nobody waits for processes
+ * that parse guests' memory (vpmu/introspect.h), which may hang. What they would have named gets no name; all other tables are loaded.
+ * 0 = as long as they may take, the default. May be called from any thread, while another one uses the symbolizer.
+ */
+VPMU_API void vpmu_symbolizer_await_guests_until(struct vpmu_symbolizer *symbolizer, uint64_t time_ns);
+
 /* "ok", "unmapped", "no-symbols", …: the names used in JSON. A static string. */
 VPMU_API const char *vpmu_frame_status_name(enum vpmu_frame_status status);
 

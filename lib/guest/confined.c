@@ -56,7 +56,7 @@ static int wait_for(struct confined *c, short events)
 	c->late = now >= c->until_ns;
 	if (c->late)
 		return -ETIMEDOUT;
-	if (parser_processes_stopped())
+	if (parser_processes_stopped() || !parser_processes_awaited())
 		return -ESHUTDOWN;
 	n = poll(&wait, 1, (int)MIN((c->until_ns - now) / 1000000 + 1, (uint64_t)POLL_MS));
 	return n < 0 && errno != EINTR ? -errno : 0;

@@ -53,6 +53,20 @@ bool parser_processes_stopped(void)
 	return stopped;
 }
 
+static _Thread_local const atomic_uint_least64_t *awaited_until_ns;
+
+void parser_processes_await_until(const atomic_uint_least64_t *until_ns)
+{
+	awaited_until_ns = until_ns;
+}
+
+bool parser_processes_awaited(void)
+{
+	uint64_t until_ns = awaited_until_ns ? *awaited_until_ns : 0;
+
+	return !until_ns || now_ns() < until_ns;
+}
+
 /* ---- the nursery, with the lock held ---- */
 
 static void lose(void)

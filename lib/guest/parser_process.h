@@ -9,6 +9,7 @@
 #ifndef GUEST_PARSER_PROCESS_H
 #define GUEST_PARSER_PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,13 @@ typedef int32_t nursery_answer;
 bool parser_processes_used(void);
 /* Is it over with? Who waits for a parser looks from time to time. */
 bool parser_processes_stopped(void);
+
+/*
+ * What this thread asks parsers from now on it waits for until *@until_ns (CLOCK_MONOTONIC; 0 = as long as the question may take),
+ * which another thread may change meanwhile. NULL: as if it were 0.
+ */
+void parser_processes_await_until(const atomic_uint_least64_t *until_ns);
+bool parser_processes_awaited(void);
 
 /* *ret_fd: a socket to the new parser. Errors: -EAGAIN (the nursery failed a moment ago), what starting it gave. */
 int parser_process_start(int *ret_fd, pid_t *ret_pid, struct vpmu_error *reterr);

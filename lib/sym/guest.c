@@ -216,7 +216,7 @@ static void look_into_memory(struct guests_symbols *g, struct guest *guest)
 
 	guest->looked = true;
 	guest->begun = false;
-	if (guest_live_read(guest->live, &names) < 0)
+	if (guest_live_read(guest->live, &g->env->guests_until_ns, &names) < 0)
 		return;
 	if (guest_files_any(&guest->files) || guest_files_any(&g->everyone)) {
 		guest_names_deinit(&names);

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <vpmu/introspect.h>
 
+#include "guest/parser_process.h"
 #include "sym/guest_live.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -20,6 +22,7 @@ struct guest_live {
 	pthread_t thread;
 	bool begun; /* there is a thread, not yet joined */
 	atomic_bool done;
+	atomic_uint_least64_t until_ns; /* how long it waits for parsers */
 	bool cancelled; /* behind the lock of turns, as the next */
 	bool left;	/* it is the thread's to free */
 	int result;
@@ -50,7 +53,8 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
  * A session with many guests begins as many look-ups at once. They take turns, so that who has to end waits for a few of them and
  * not for all.
  */
-#define TURNS 4
+#define TURNS	4
+#define LOOK_NS 100000000 /* between two looks at the clock */
 
 static pthread_mutex_t turns_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turns_changed = PTHREAD_COND_INITIALIZER;
@@ -81,6 +85,7 @@ void guest_live_cancel(struct guest_live *live)
 {
 	pthread_mutex_lock(&turns_lock);
 	live->cancelled = true;
+	live->until_ns = 1; /* which is over */
 	pthread_cond_broadcast(&turns_changed);
 	pthread_mutex_unlock(&turns_lock);
 }
@@ -189,11 +194,14 @@ static void *read_in_thread(void *data)
 
 	live->result = -ECANCELED;
 	if (take_turn(live)) {
+		parser_processes_await_until(&live->until_ns);
 		live->result = read_now(live, &live->names);
+		parser_processes_await_until(NULL);
 		end_turn();
 	}
 	pthread_mutex_lock(&turns_lock);
 	live->done = true;
+	pthread_cond_broadcast(&turns_changed);
 	left = live->left;
 	pthread_mutex_unlock(&turns_lock);
 	if (left) {
@@ -232,10 +240,35 @@ struct vpmu_kernel *guest_live_kernel(struct guest_live *live)
 	return live->begun ? NULL : live->kernel;
 }
 
-int guest_live_read(struct guest_live *live, struct guest_names *ret)
+/* What was begun is let go as soon as nobody may wait any more, which may be said meanwhile. */
+static void wait_until_done(struct guest_live *live, const atomic_uint_least64_t *until_ns)
 {
-	if (!live->begun)
-		return live->result = read_now(live, ret);
+	parser_processes_await_until(until_ns);
+	pthread_mutex_lock(&turns_lock);
+	while (!live->done && parser_processes_awaited()) {
+		struct timespec t;
+
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		t.tv_nsec += LOOK_NS;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		(void)pthread_cond_clockwait(&turns_changed, &turns_lock, CLOCK_MONOTONIC, &t);
+	}
+	pthread_mutex_unlock(&turns_lock);
+	if (!live->done && parser_processes_used())
+		guest_live_cancel(live);
+	parser_processes_await_until(NULL);
+}
+
+int guest_live_read(struct guest_live *live, const atomic_uint_least64_t *until_ns, struct guest_names *ret)
+{
+	if (!live->begun) {
+		parser_processes_await_until(until_ns);
+		live->result = read_now(live, ret);
+		parser_processes_await_until(NULL);
+		return live->result;
+	}
+	wait_until_done(live, until_ns);
 	join(live);
 	if (live->result == 0) {
 		*ret = live->names;

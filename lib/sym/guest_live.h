@@ -6,6 +6,7 @@
 #ifndef SYM_GUEST_LIVE_H
 #define SYM_GUEST_LIVE_H
 
+#include <stdatomic.h>
 #include <vpmu/guest.h>
 #include "sym/guest_tables.h"
 #include "util/cleanup.h"
@@ -17,7 +18,10 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info);
 struct guest_live *guest_live_free(struct guest_live *live);
 DEFINE_CLEANUP(struct guest_live *, guest_live_free)
 
-/* Nobody will wait for what was begun: if it has not had its turn yet, it has none. To be called before many are freed. */
+/*
+ * Nobody will wait for what was begun: if it has not had its turn yet, it has none, and a parser that it waits for is left. To be called
+ * before many are freed.
+ */
 void guest_live_cancel(struct guest_live *live);
 
 /* Frees it, too, but waits for nothing: a look that goes on frees it when it ends. */
@@ -49,9 +53,9 @@ void guest_names_deinit(struct guest_names *names);
 /*
  * What the guest has now, the caller's. The first call finds the kernel, which takes a
  * tenth of a second or, in a guest of many gigabytes, more; a kernel that has booted anew is found
- * again. What was begun before is waited for, and is the answer. Says at debug level why there is none. Errors: as vpmu_kernel_open() and
- * vpmu_kernel_each_symbol().
+ * again. What was begun before is waited for, and is the answer. Says at debug level why there is none. @until_ns: of
+ * parser_processes_await_until(). Errors: as vpmu_kernel_open() and vpmu_kernel_each_symbol().
  */
-int guest_live_read(struct guest_live *live, struct guest_names *ret_names);
+int guest_live_read(struct guest_live *live, const atomic_uint_least64_t *until_ns, struct guest_names *ret_names);
 
 #endif

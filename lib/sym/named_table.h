@@ -21,6 +21,7 @@ struct sym_env {
 	bool in_background;	/* nobody waits for a look into a guest's memory */
 	bool other_kernel;	/* what is symbolized was recorded under another kernel than this machine's */
 	atomic_bool hurry;	/* nothing is loaded any more: vpmu_symbolizer_hurry() */
+	atomic_uint_least64_t guests_until_ns; /* vpmu_symbolizer_await_guests_until() */
 };
 
 struct named_table {

@@ -96,6 +96,12 @@ struct vpmu_symbolizer *symbolizer_free(struct vpmu_symbolizer *s)
 VPMU_API void vpmu_symbolizer_hurry(struct vpmu_symbolizer *symbolizer)
 {
 	symbolizer->env.hurry = true;
+	symbolizer->env.guests_until_ns = 1; /* which is over */
+}
+
+VPMU_API void vpmu_symbolizer_await_guests_until(struct vpmu_symbolizer *symbolizer, uint64_t time_ns)
+{
+	symbolizer->env.guests_until_ns = time_ns;
 }
 
 int symbolizer_set_guest(struct vpmu_symbolizer *s, uint32_t index, const struct vpmu_guest_info *info)

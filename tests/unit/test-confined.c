@@ -4,6 +4,7 @@
  * This program is its own nursery.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "guest/parser_process.h"
 #include "guest_maker.h"
 #include "orc_guest.h"
+#include "sym/guest_live.h"
 #include "sym/guest_tables.h"
 
 /* The sanitizers' runtimes need more than a parser has: see confine.c. */
@@ -27,6 +29,7 @@
 
 static const char *const nursery[] = {"test-confined", "--parser", NULL};
 static const char *const liars[] = {"test-confined", "--liars", NULL};
+static const char *const silent[] = {"test-confined", "--silent", NULL};
 
 static struct vpmu_kernel *open_made(int *ret_fd)
 {
@@ -236,8 +239,8 @@ static void lie(int fd)
 	tell(fd, PARSER_DONE, &done, sizeof(done));
 }
 
-/* Lies itself instead of making parsers, one after the other. */
-static int be_nursery_of_liars(void)
+/* Plays the parsers itself instead of making them: those that lie one after the other, those that are @silent all at once. */
+static int be_nursery(bool are_silent)
 {
 	for (;;) {
 		struct nursery_question question = {};
@@ -252,6 +255,8 @@ static int be_nursery_of_liars(void)
 			return 0;
 		CHECK_EQ(io_write_all(STDIN_FILENO, &answer, sizeof(answer)), 0);
 		if (question.kind != NURSERY_START)
+			continue;
+		if (are_silent)
 			continue;
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
 		lie(fd);
@@ -285,6 +290,39 @@ TEST(where_the_kernel_is_may_not_change)
 	confined_free(confined);
 	vpmu_parser_use(NULL, NULL);
 	close(fd);
+}
+
+static void *say_that_it_is_over(void *until_ns)
+{
+	usleep(20000);
+	*(atomic_uint_least64_t *)until_ns = 1;
+	return NULL;
+}
+
+/* They would be waited for by the clock, and be the parser's failure then. */
+TEST(who_has_to_end_waits_for_no_parser_that_hangs)
+{
+	struct vpmu_guest_info info = {.pid = getpid(), .name = "self", .uuid = ""};
+	struct guest_live *live = guest_live_new(&info), *left = guest_live_new(&info);
+	atomic_uint_least64_t until_ns = 0;
+	struct guest_names names;
+	pthread_t other;
+
+	guest_make(&kallsyms_forms[2], 4);
+	vpmu_parser_use("/proc/self/exe", silent);
+	CHECK_EQ(pthread_create(&other, NULL, say_that_it_is_over, &until_ns), 0);
+	CHECK_EQ(guest_live_read(live, &until_ns, &names), -ESHUTDOWN);
+	pthread_join(other, NULL);
+	until_ns = 0;
+	guest_live_begin(live); /* in its own thread, which is waited for */
+	CHECK_EQ(pthread_create(&other, NULL, say_that_it_is_over, &until_ns), 0);
+	CHECK_EQ(guest_live_read(live, &until_ns, &names), -ESHUTDOWN);
+	pthread_join(other, NULL);
+	guest_live_begin(left); /* and freed */
+	usleep(20000);
+	guest_live_free(left);
+	guest_live_free(live);
+	vpmu_parser_use(NULL, NULL);
 }
 
 TEST(who_made_parsers_fail_waits_with_another_kernel_too)
@@ -383,7 +421,9 @@ TEST(a_parser_is_ended_by_what_it_may_not_do)
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], liars[1]) == 0)
-		return be_nursery_of_liars();
+		return be_nursery(false);
+	if (argc == 2 && strcmp(argv[1], silent[1]) == 0)
+		return be_nursery(true);
 	if (argc == 2 && strcmp(argv[1], nursery[1]) == 0)
 		return vpmu_parser_main();
 	SKIP_OWN_PROGRAM_IN_VALGRIND();

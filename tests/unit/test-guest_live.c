@@ -150,7 +150,7 @@ TEST(many_look_ups_take_turns_and_can_be_cancelled)
 		guest_live_begin(lives[i]);
 	}
 	for (size_t i = 0; i < 10; i++) {
-		int r = guest_live_read(lives[i], &names);
+		int r = guest_live_read(lives[i], NULL, &names);
 
 		/* So many threads have memory, too, which may be taken for the guest's. */
 		CHECK(r == 0 || r == -ENOENT);
