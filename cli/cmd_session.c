@@ -144,6 +144,54 @@ static void print_table(struct json_object *reply)
 	output_write(&out);
 }
 
+static void add_stream(struct table *table, struct json_object *stream)
+{
+	_strbuf_ struct strbuf asked = {}, what = {};
+
+	join(stream, "guests", &asked);
+	join(stream, "by", &what);
+	if (json_has(stream, "events"))
+		strbuf_adds(&what, json_get_string(stream, "events"));
+	table_cell(table, TINT_NONE, json_get_string(stream, "kind"));
+	table_cellf(table, TINT_NONE, "%lld", (long long)json_get_int(stream, "owner_uid", 0));
+	table_cellf(table, TINT_NONE, "%zu", json_length(stream, "active_guests"));
+	table_cellf(table, TINT_NONE, "%lld", (long long)json_get_int(stream, "calls", 0));
+	table_cellf(table, TINT_NONE, "%lld ms", (long long)json_get_int(stream, "interval_ms", 0));
+	table_cell(table, TINT_NONE, what.n ? what.text : "-");
+	table_cell(table, TINT_NONE, asked.n ? asked.text : "*");
+}
+
+/* What stat, exits and time are told just now: no sessions, but what else costs the guests something. */
+static void print_streams(struct json_object *reply, bool behind_sessions)
+{
+	static const struct {
+		const char *title;
+		enum table_fit fit;
+	} columns[] = {
+		{ "STREAM", TABLE_LEFT },    { "UID", TABLE_RIGHT },	{ "GUESTS", TABLE_RIGHT }, { "CALLS", TABLE_RIGHT },
+		{ "INTERVAL", TABLE_RIGHT }, { "WHAT", TABLE_CUT_TAIL }, { "OF", TABLE_CUT_TAIL },
+	};
+	_table_ struct table table = {};
+	_strbuf_ struct strbuf out = {};
+
+	if (behind_sessions)
+		strbuf_addc(&out, '\n');
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		table_column(&table, columns[i].title, columns[i].fit);
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass)
+			table_print_head(&table, &out);
+		for (size_t i = 0; i < json_length(reply, "streams"); i++) {
+			add_stream(&table, json_item(reply, "streams", i));
+			if (pass)
+				table_print_row(&table, &out);
+			else
+				table_measure_row(&table);
+		}
+	}
+	output_write(&out);
+}
+
 /* Events that the session did not get as they were asked for. */
 static void say_grants(struct json_object *session)
 {
@@ -163,21 +211,29 @@ static enum status list_sessions(const struct session_args *args, struct vpmu_cl
 	_reply_ struct json_object *reply = NULL;
 	struct vpmu_error error = {};
 	struct json_list list;
-	size_t n;
+	struct json_object *streams;
+	size_t n, n_streams;
 
 	if (remote_call(client, "ListSessions", NULL, &reply, &error) < 0)
 		return say_error(&error);
 	n = json_length(reply, "sessions");
+	n_streams = json_length(reply, "streams");
 	if (args->common.json) {
 		json_list_begin(&list, NULL, "sessions");
 		for (size_t i = 0; i < n; i++)
 			json_list_item(&list, json_object_get(json_item(reply, "sessions", i)));
-		json_list_end(&list);
-	} else if (n) {
-		print_table(reply);
-	} else {
-		say("no sessions that this user may see");
+		streams = json_new_array();
+		for (size_t i = 0; i < n_streams; i++)
+			json_append(streams, json_object_get(json_item(reply, "streams", i)));
+		json_list_end_with(&list, "streams", streams);
+		return STATUS_DONE;
 	}
+	if (n)
+		print_table(reply);
+	if (n_streams)
+		print_streams(reply, n > 0);
+	if (!n)
+		say("no sessions that this user may see");
 	return STATUS_DONE;
 }
 

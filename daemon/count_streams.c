@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "access.h"
+#include "client/json.h"
 #include "count_streams.h"
 #include "domains.h"
 #include "readings.h"
@@ -37,6 +38,7 @@ struct stream {
 	VEC(char *) patterns;
 	char *events; /* NULL = the usual ones */
 	uint32_t interval_ms;
+	int64_t started_ms; /* Unix time */
 	bool shared, opened;
 	struct count_grants grants;
 	struct gauge *gauge; /* the readings' */
@@ -296,6 +298,7 @@ static int stream_new(struct count_streams *streams, const struct peer *peer, co
 	if (!stream)
 		return -ENOMEM;
 	stream->streams = streams;
+	stream->started_ms = (int64_t)time(NULL) * 1000;
 	r = copy_peer(&stream->peer, peer);
 	if (r >= 0)
 		r = copy_request(stream, request);
@@ -438,6 +441,64 @@ void count_streams_grant_changed(struct count_streams *streams, uint64_t request
 		gauge_counters_regrant((*stream)->gauge, &(*stream)->grants);
 		(void)readings_read_again((*stream)->readings); /* if the pool is full, with the next interval's */
 	}
+}
+
+/* ---- telling of them ---- */
+
+static bool may_see(const struct stream *stream, const struct peer *peer)
+{
+	const struct access *access = stream->streams->manager->access;
+
+	return stream->peer.uid == peer->uid || (access_may(access, peer, RIGHT_OPERATE) && access_sees_all(access, peer));
+}
+
+static struct json_object *keys_json(unsigned int keys)
+{
+	struct json_object *list = json_new_array();
+
+	for (unsigned int key = 0; key < VPMU_EXIT_KEY_COUNT; key++)
+		if (keys >> key & 1)
+			json_append_string(list, key == VPMU_EXIT_ADDRESS ? "symbol" : vpmu_exit_key_name((enum vpmu_exit_key)key));
+	return list;
+}
+
+static struct json_object *stream_json(struct stream *stream, const struct peer *peer)
+{
+	static const char *const kinds[] = {
+		[STREAM_COUNTERS] = "counters", [STREAM_EXITS] = "exits", [STREAM_TIME] = "time",
+	};
+	struct json_object *object = json_new_object(), *guests = json_new_array(), *active = json_new_array();
+	struct manager *manager = stream->streams->manager;
+	const struct domain *domain;
+
+	vec_for_each (pattern, &stream->patterns)
+		json_append_string(guests, *pattern);
+	for (size_t i = 0; (domain = domains_get(manager->domains, i)); i++)
+		if (domain->running && wants(domain, stream) &&
+		    access_may_see(manager->access, peer, domain->name, domain->uuid))
+			json_append_string(active, domain->name);
+	json_put_string(object, "kind", kinds[stream->reply.what]);
+	json_put_int(object, "owner_uid", stream->peer.uid);
+	json_put_int(object, "calls", (int64_t)stream->subscribers.n);
+	json_put(object, "guests", guests);
+	json_put(object, "active_guests", active);
+	if (stream->events)
+		json_put_string(object, "events", stream->events);
+	if (stream->reply.what == STREAM_EXITS)
+		json_put(object, "by", keys_json(stream->reply.keys));
+	json_put_int(object, "interval_ms", stream->interval_ms);
+	json_put_int(object, "started_ms", stream->started_ms);
+	return object;
+}
+
+struct json_object *count_streams_json(const struct count_streams *streams, const struct peer *peer)
+{
+	struct json_object *list = json_new_array();
+
+	vec_for_each (stream, &streams->streams)
+		if (may_see(*stream, peer))
+			json_append(list, stream_json(*stream, peer));
+	return list;
 }
 
 int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr)

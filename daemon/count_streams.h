@@ -16,6 +16,7 @@
 #include "stream_reply.h"
 
 struct count_streams;
+struct json_object;
 
 int count_streams_new(struct manager *manager, struct count_streams **ret_streams, struct vpmu_error *reterr);
 /* Forgets all calls, which are not answered. */
@@ -24,6 +25,9 @@ DEFINE_CLEANUP(struct count_streams *, count_streams_free)
 
 /* After a reload of the configuration: who sees fewer guests than before counts on fewer, who may not look any more gets an error. */
 void count_streams_reload(struct count_streams *streams);
+
+/* A list of org.vpmu's type Stream: those that @peer may see. */
+struct json_object *count_streams_json(const struct count_streams *streams, const struct peer *peer);
 
 /* The arbiter has told somebody (arbiter_changed_fn). @streams may be NULL. */
 void count_streams_grant_changed(struct count_streams *streams, uint64_t request, size_t event, const struct grant *grant);

@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 
 #include "client/json.h"
+#include "count_streams.h"
 #include "methods.h"
 #include "session_json.h"
 #include "util/macro.h"
@@ -145,5 +146,6 @@ int method_list_sessions(struct call *call, struct manager *manager)
 		if (session_may_see(session, call_peer(call)))
 			json_append(list, session_json(session, manager, call_peer(call)));
 	json_put(reply, "sessions", list);
+	json_put(reply, "streams", count_streams_json(manager->count_streams, call_peer(call)));
 	return call_reply(call, reply);
 }

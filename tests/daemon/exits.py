@@ -184,6 +184,27 @@ def times():
             assert sum(known.values()) == int(vcpu["wall_ns"]) > 0, vcpu
             length = int(reply["end_ns"]) - int(reply["start_ns"])
             assert abs(int(vcpu["wall_ns"]) - length) < length / 2, reply
+        check_listed(vpmud, guest)
+
+
+def check_listed(vpmud, guest):
+    """A stream in progress is in the list, of those who may know; the command shows it."""
+    with vpmud.client() as other:
+        exits = {"guests": [], "by": ["reason", "symbol"], "interval_ms": 500}
+        other.send("Exits", exits, more=True)
+        other.receive()
+        with vpmud.client() as third:
+            listed = third.call("ListSessions")
+            time_stream, exit_stream = sorted(listed["streams"], key=lambda stream: stream["kind"], reverse=True)
+            assert not listed["sessions"], listed
+            assert (time_stream["kind"], time_stream["guests"], time_stream["interval_ms"]) == ("time", [guest.name], 200), listed
+            assert exit_stream["kind"] == "exits" and set(exit_stream["by"]) == {"reason", "symbol"}, listed
+            assert exit_stream["calls"] == 1 and guest.name in exit_stream["active_guests"], listed
+            shown = subprocess.run([os.environ["VPMU"], "session", "list", "--socket", vpmud.socket], stdout=subprocess.PIPE,
+                                   check=True, text=True).stdout
+            assert re.search(rf"(?m)^time +{os.geteuid()} +1 +1 +200 ms +- +{guest.name}$", shown), shown
+    with vpmud.client() as third:
+        wait_until("it is over", lambda: [stream["kind"] for stream in third.call("ListSessions")["streams"]] == ["time"])
 
 
 def wrong_calls():
