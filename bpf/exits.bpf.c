@@ -107,6 +107,7 @@ static __noinline int send_sample(struct vpmu_bpf_exit_thread *t, struct kvm_vcp
 	w->sample.end = VPMU_BPF_END_COUNT; /* not walked */
 	if (place->is_read && place->has_chain) {
 		w->bp = place->bp;
+		w->sp = 0;
 		w->cr3 = place->cr3;
 		w->levels = place->levels;
 		walk_guest(BPF_CORE_READ(vcpu, kvm), w);

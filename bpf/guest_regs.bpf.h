@@ -5,10 +5,10 @@
  *
  * Where the registers are, once the processor has left the guest:
  *
- *		RIP		RBP		CR3		privilege
- *	SVM	arch.regs[]	arch.regs[]	VMCB		VMCB
- *	VMX	(VMCS)		arch.regs[]	(VMCS)		(VMCS)
- *	PVM	arch.regs[]	arch.regs[]	arch.cr3	vcpu_pvm.cpl
+ *		RIP		RBP		RSP		CR3		privilege
+ *	SVM	arch.regs[]	arch.regs[]	VMCB		VMCB		VMCB
+ *	VMX	(VMCS)		arch.regs[]	(VMCS)		(VMCS)		(VMCS)
+ *	PVM	arch.regs[]	arch.regs[]	arch.regs[]	arch.cr3	vcpu_pvm.cpl
  *
  * What is in a VMCS is out of reach, but KVM keeps copies: of RIP and SS once perf asked for them,
  * which it does before this program runs since Linux 6.3 (0eed28220598, "perf/core: Call
@@ -62,6 +62,7 @@ static __always_inline int read_svm(struct kvm_vcpu *vcpu, struct guest_walk *w)
 	if (!(BPF_CORE_READ(vmcb, save.cs.attrib) & VMCB_ATTRIB_LONG))
 		return VPMU_BPF_MISS_MODE;
 	w->cr3 = BPF_CORE_READ(vmcb, save.cr3);
+	w->sp = BPF_CORE_READ(vmcb, save.rsp);
 	w->sample.user = BPF_CORE_READ(vmcb, save.cpl) == 3;
 	/*
 	 * The kernel swaps GS with a shadow of it on its way in and out (swapgs): where its own is depends on where between the two
@@ -124,6 +125,7 @@ static __always_inline int read_vmx(struct kvm_vcpu *vcpu, struct guest_walk *w)
 static __always_inline int read_generic(struct kvm_vcpu *vcpu, struct guest_walk *w)
 {
 	w->cr3 = BPF_CORE_READ(vcpu, arch.cr3);
+	w->sp = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RSP]);
 	if (bpf_core_field_exists(struct vcpu_pvm, cpl))
 		w->sample.user = BPF_CORE_READ((struct vcpu_pvm *)vcpu, cpl) == 3;
 	else
@@ -142,6 +144,7 @@ static __always_inline int read_registers(struct kvm_vcpu *vcpu, struct guest_wa
 		return VPMU_BPF_MISS_MODE;
 	w->levels = BPF_CORE_READ(vcpu, arch.cr4) & CR4_LA57 ? 5 : 4;
 	w->cpu_base = 0;
+	w->sp = 0;
 	w->bp = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RBP]);
 	w->sample.ip = read_rip(vcpu);
 	if (vpmu_flavour == VPMU_BPF_FLAVOUR_SVM && bpf_core_type_exists(struct vcpu_svm))
@@ -177,6 +180,7 @@ static __always_inline __u64 kvm_rip(struct kvm_vcpu *vcpu, __u32 flavour)
 static __always_inline void prepare_walk(struct kvm *kvm, struct guest_walk *w)
 {
 	w->upper = !w->sample.user && (__s64)w->sample.ip < 0;
+	w->ip = w->sample.ip;
 	w->memory.slots = BPF_CORE_READ(kvm, memslots[0]);
 	for (int i = 0; i < N_SLOTS; i++)
 		w->memory.seen[i].n_pages = 0;

@@ -171,9 +171,10 @@ static inline __attribute__((always_inline)) __u32 guest_copy_stack(struct guest
 #define PT_REGS_BP    32
 #define PT_REGS_IP    128
 #define PT_REGS_CS    136
+#define PT_REGS_SP    152
 
 /*
- * Where user mode was left, if the task's stack was copied up to its top: sets user_ip, and bp of @w for the walk that goes on there.
+ * Where user mode was left, if the task's stack was copied up to its top: sets user_ip, and ip, sp and bp of @w for the walk that goes on there.
  * @n: the bytes that there are. 0 = there is no such place.
  */
 static inline __attribute__((always_inline)) int guest_user_registers(struct guest_walk *w, const struct vpmu_bpf_guest *guest,
@@ -190,6 +191,8 @@ static inline __attribute__((always_inline)) int guest_user_registers(struct gue
 		return 0;
 	__builtin_memcpy(&stack->user_ip, bytes + at + PT_REGS_IP, 8);
 	__builtin_memcpy(&w->bp, bytes + at + PT_REGS_BP, 8);
+	__builtin_memcpy(&w->sp, bytes + at + PT_REGS_SP, 8);
+	w->ip = stack->user_ip;
 	return 1;
 }
 

@@ -14,7 +14,8 @@
  *
  * Frames (System V ABI, x86-64): a function that keeps a frame pointer pushes its caller's rbp and
  * points rbp there. Hence each frame is a pair {caller's rbp, return address}; stacks grow downwards, so
- * the pairs' addresses rise on the way out, and the outermost one has 0 for its caller's.
+ * the pairs' addresses rise on the way out, and the outermost one has 0 for its caller's. The first and last instructions of a function
+ * have no frame: guest_code.h.
  *
  * Page tables (Intel SDM vol. 3, "4-level paging and 5-level paging"; AMD APM vol. 2, "Long-mode page
  * translation"): nine bits of the address select an entry in each level's page of 512; bit 0 of
@@ -31,6 +32,7 @@
 #ifndef GUEST_WALK_H
 #define GUEST_WALK_H
 
+#include "guest_code.h"
 #include "vpmu_bpf.h"
 
 #define PAGE_PRESENT	1ULL
@@ -45,11 +47,15 @@ struct guest_walk {
 	struct guest_memory memory;
 	__u64 cr3;
 	__u64 bp;
+	__u64 sp; /* with it, a caller that has no frame below it yet is found: guest_code.h; 0 = not known */
+	__u64 ip; /* of the code that bp and sp belong to */
+	__u32 n_callers; /* frames that were found by it */
 	/* The page that was read last: most of a chain lies in one or two. */
 	__u64 page_gva, page_hva; /* hva 0 = none yet */
 	/* A piece of the stack: the next frames are mostly in it, and a copy costs much the same whatever its size. */
 	__u64 window_gva, window_bytes;
 	__u64 window[WINDOW_BYTES / 8];
+	__u8 code[GUEST_CODE_BYTES];
 	__u32 levels;		  /* of page tables: 4 or 5 */
 	__u32 upper;		  /* 1 = the stack and all callers are in the upper half of addresses */
 	__u64 cpu_base;		  /* of the guest kernel's per-CPU data; 0 = not known */
@@ -170,6 +176,72 @@ static inline __attribute__((always_inline)) int guest_read_frame(struct guest_w
 	return 0;
 }
 
+/* A word that does not lie across two pages. */
+static inline __attribute__((always_inline)) int guest_read_word(struct guest_walk *w, __u64 gva,
+								 __u64 *ret)
+{
+	if ((gva & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - 8 || guest_enter_page(w, gva))
+		return -1;
+	return guest_copy(ret, 8, guest_in_page(w, gva)) < 0 ? -1 : 0;
+}
+
+/* What there is of the code around @gva, in its page. */
+static inline __attribute__((always_inline)) int guest_read_code(struct guest_walk *w, __u64 gva)
+{
+	__u64 offset = gva & (GUEST_PAGE_SIZE - 1), n = GUEST_PAGE_SIZE - offset;
+
+	__builtin_memset(w->code, 0, sizeof(w->code));
+	if (guest_enter_page(w, gva))
+		return -1;
+	if (n > GUEST_CODE_AFTER)
+		n = GUEST_CODE_AFTER;
+	if (offset < GUEST_CODE_BEFORE)
+		return guest_copy(w->code + GUEST_CODE_BEFORE, (__u32)n, guest_in_page(w, gva));
+	return guest_copy(w->code, (__u32)n + GUEST_CODE_BEFORE, guest_in_page(w, gva - GUEST_CODE_BEFORE));
+}
+
+/* The return address that w->code leads to, and sp behind it. Returns 0 = there is none. */
+static inline __attribute__((always_inline)) __u64 guest_return_address(struct guest_walk *w, enum guest_code_place place)
+{
+	__u64 at = w->sp, top = 0, word = 0;
+
+	if (place == GUEST_CODE_FRAME || (at & 7) || !guest_own_half(w, at))
+		return 0;
+	if (place == GUEST_CODE_POPPED || place == GUEST_CODE_PUSHED) {
+		if (guest_read_word(w, place == GUEST_CODE_POPPED ? at - 8 : at, &top) || top != w->bp)
+			return 0;
+		at += place == GUEST_CODE_PUSHED ? 8 : 0;
+	}
+	if (guest_read_word(w, at, &word) || !guest_may_return(w, word))
+		return 0;
+	w->sp = at + 8;
+	return word;
+}
+
+/*
+ * Finds the caller that the frames leave out. Another one if it was a ret that leads there: what is returned to may be a ret, too, or the
+ * beginning of a function, behind its call of __fentry__.
+ */
+guest_walk_function int guest_find_caller(struct guest_walk *w)
+{
+	enum guest_code_place place;
+	__u64 caller;
+	__u32 n = 0;
+
+	if (!w || guest_read_code(w, w->ip))
+		return 0;
+	do {
+		place = guest_code_place(w->code);
+		caller = guest_return_address(w, place);
+		if (!caller || guest_read_code(w, caller) || !guest_code_after_call(w->code))
+			return 0;
+		w->sample.frames[n++] = caller;
+		w->sample.n_frames = (__u8)n;
+		w->n_callers = n;
+	} while (n < 2 && place == GUEST_CODE_RETURN);
+	return 0;
+}
+
 struct guest_walk_context {
 	struct guest_walk *walk;
 	const struct vpmu_bpf_guest *guest;
@@ -181,7 +253,7 @@ struct guest_walk_context {
  */
 static inline __attribute__((always_inline)) __u8 outermost(const struct guest_walk *w)
 {
-	return w->upper && !w->sample.n_frames ? VPMU_BPF_END_BAD_FRAME : VPMU_BPF_END_COMPLETE;
+	return w->upper && w->sample.n_frames == w->n_callers ? VPMU_BPF_END_BAD_FRAME : VPMU_BPF_END_COMPLETE;
 }
 
 static long guest_walk_step(__u32 i, void *data)
@@ -229,7 +301,7 @@ static long guest_walk_step(__u32 i, void *data)
 }
 
 /*
- * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, upper, bp; ip of the sample.
+ * Fills in frames, n_frames and end of w->sample. To be set before: memory, cr3, levels, upper, bp, sp, ip; ip of the sample.
  */
 static inline __attribute__((always_inline)) void guest_walk_frames(struct guest_walk *w)
 {
@@ -239,17 +311,17 @@ static inline __attribute__((always_inline)) void guest_walk_frames(struct guest
 	w->window_bytes = 0;
 	w->sample.n_frames = 0;
 	w->sample.end = VPMU_BPF_END_DEPTH;
+	w->n_callers = 0;
+	if (w->sp) {
+		guest_find_caller(w);
+		/* No frame is below the stack's end. */
+		if (w->bp && w->bp - w->sp >= FRAME_MAX_BYTES) {
+			w->sample.end = VPMU_BPF_END_BAD_FRAME;
+			return;
+		}
+	}
 	/* One more than there can be frames: the last step sees whether there would be another. */
 	guest_loop(VPMU_BPF_MAX_ADDRESSES, guest_walk_step, &context);
-}
-
-/* A word that does not lie across two pages. */
-static inline __attribute__((always_inline)) int guest_read_word(struct guest_walk *w, __u64 gva,
-								 __u64 *ret)
-{
-	if ((gva & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - 8 || guest_enter_page(w, gva))
-		return -1;
-	return guest_copy(ret, 8, guest_in_page(w, gva)) < 0 ? -1 : 0;
 }
 
 /* One word of the running task after the other. */

@@ -167,6 +167,7 @@ enum kvm_reg___vpmu {
 
 #define VCPU_REGS_RAX	      0
 #define VCPU_REGS_RDX	      2
+#define VCPU_REGS_RSP	      4
 #define VCPU_REGS_RBP	      5
 #define VCPU_REGS_RDI	      7
 #define VCPU_REGS_R10	      10

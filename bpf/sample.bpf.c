@@ -120,7 +120,7 @@ static __noinline __u32 take_stack(struct scratch *s, const struct vpmu_bpf_gues
 		return 0;
 	w->upper = 0;
 	if (!guest_user_registers(w, guest, &s->stack, s->bytes, n))
-		w->bp = 0;
+		w->bp = w->sp = 0;
 	return n;
 }
 

@@ -164,6 +164,138 @@ TEST(tables_that_contain_themselves_take_no_longer_than_others)
 	free_guest(w);
 }
 
+/* ---- callers that have no frame below them: guest_code.h ---- */
+
+#define TOP    (STACK - 64)	/* the stack pointer */
+#define CALLER (CODE + 0x800)
+
+/* A sample at code @bytes, in a page of its own, with a stack of three frames above its stack pointer. */
+static struct guest_walk *sampled_at(const char *bytes, size_t n)
+{
+	struct guest_walk *w = new_guest();
+
+	make_stack(w, 3);
+	map_page(w, STACK - PAGE(1), PAGE(34), 12);
+	map_page(w, CODE, PAGE(36), 12);
+	memcpy(w->memory.ram + PAGE(36) + 0x100, bytes, n);
+	w->memory.ram[PAGE(36) + 0x800 - 5] = 0xe8;
+	w->ip = w->sample.ip = CODE + 0x100;
+	w->sp = TOP;
+	return w;
+}
+
+#define SAMPLED_AT(bytes) sampled_at(bytes, sizeof(bytes) - 1)
+#define PUT_TOP(w, offset, value) put(w, PAGE(34) + 4096 - 64 + (offset), value)
+
+static void check_caller(struct guest_walk *w, bool want, int line)
+{
+	guest_walk_frames(w);
+	if (w->sample.n_frames != 3 + want || w->sample.end != VPMU_BPF_END_COMPLETE)
+		FAIL("line %d: %u frames, end %u", line, w->sample.n_frames, w->sample.end);
+	if (want)
+		CHECK_EQ(w->sample.frames[0], CALLER);
+	CHECK_EQ(w->sample.frames[want], CODE);
+	free_guest(w);
+}
+
+#define CHECK_CALLER(w, want) check_caller(w, want, __LINE__)
+
+TEST(a_function_without_its_frame_yet_has_its_caller)
+{
+	struct guest_walk *w = SAMPLED_AT("\x55\x48\x89\xe5");
+
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, true);
+	w = SAMPLED_AT("\x48\x89\xe5");
+	PUT_TOP(w, 0, STACK);
+	PUT_TOP(w, 8, CALLER);
+	CHECK_CALLER(w, true);
+	w = SAMPLED_AT("\xc3");
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, true);
+}
+
+TEST(a_jump_to_another_function_leaves_the_caller_on_top)
+{
+	struct guest_walk *w = SAMPLED_AT("\xe9\x01\x02\x03\x04");
+
+	w->memory.ram[PAGE(36) + 0xff] = 0x5d;
+	PUT_TOP(w, 0, CALLER);
+	PUT_TOP(w, -8, STACK); /* popped just now */
+	CHECK_CALLER(w, true);
+	w = SAMPLED_AT("\xe9\x01\x02\x03\x04");
+	w->memory.ram[PAGE(36) + 0xff] = 0x5d; /* the end of another instruction: nothing was popped */
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, false);
+}
+
+/* Some of it guest-made to mislead, all of it without a caller that is known for one. */
+TEST(what_may_be_anything_is_no_caller)
+{
+	struct guest_walk *w = SAMPLED_AT("\x53\x48\x83\xec\x18"); /* in a function */
+
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, false);
+	w = SAMPLED_AT("\x55\x48\x89\xe5"); /* no call before it */
+	PUT_TOP(w, 0, CALLER + 1);
+	CHECK_CALLER(w, false);
+	w = SAMPLED_AT("\x48\x89\xe5"); /* not pushed */
+	PUT_TOP(w, 8, CALLER);
+	CHECK_CALLER(w, false);
+	w = SAMPLED_AT("\xc3"); /* the other half */
+	PUT_TOP(w, 0, 0xffffffff81000000);
+	CHECK_CALLER(w, false);
+	w = SAMPLED_AT("\xc3"); /* no code is there */
+	PUT_TOP(w, 0, CALLER + 4096);
+	CHECK_CALLER(w, false);
+	w = SAMPLED_AT("\xc3");
+	w->sp = TOP + 1;
+	CHECK_CALLER(w, false);
+}
+
+TEST(code_at_a_pages_begin_and_end)
+{
+	struct guest_walk *w = SAMPLED_AT("");
+
+	w->memory.ram[PAGE(36)] = 0xc3;
+	w->ip = CODE;
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, true);
+	w = SAMPLED_AT("");
+	w->memory.ram[PAGE(36) + 4095] = 0xc3;
+	w->ip = CODE + 4095;
+	PUT_TOP(w, 0, CALLER);
+	CHECK_CALLER(w, true);
+}
+
+/* As __fentry__ does: what it returns to has no frame yet, either. */
+TEST(behind_a_return_may_be_another)
+{
+	struct guest_walk *w = SAMPLED_AT("\xc3");
+
+	memcpy(w->memory.ram + PAGE(36) + 0x800, "\x55\x48\x89\xe5", 4);
+	w->memory.ram[PAGE(36) + 0x900 - 5] = 0xe8;
+	PUT_TOP(w, 0, CALLER);
+	PUT_TOP(w, 8, CODE + 0x900);
+	guest_walk_frames(w);
+	CHECK_EQ(w->sample.n_frames, 5);
+	CHECK_EQ(w->sample.frames[0], CALLER);
+	CHECK_EQ(w->sample.frames[1], CODE + 0x900);
+	CHECK_EQ(w->sample.frames[2], CODE);
+	free_guest(w);
+}
+
+TEST(a_frame_below_the_stack_pointer_is_none)
+{
+	struct guest_walk *w = SAMPLED_AT("");
+
+	w->bp = TOP - 16;
+	CHECK_END(w, 0, VPMU_BPF_END_BAD_FRAME);
+	w->bp = STACK + (17 << 20);
+	CHECK_END(w, 0, VPMU_BPF_END_BAD_FRAME);
+	free_guest(w);
+}
+
 /* ---- the running task ---- */
 
 #define CPU_BASE 0xffff888000100000u

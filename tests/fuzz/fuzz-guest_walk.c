@@ -9,7 +9,7 @@
 
 struct head {
 	uint64_t cr3, bp, absent_gpa, ip;
-	uint8_t lower, five_levels, reserved[6];
+	uint8_t lower, five_levels, words_on_stack, reserved[5]; /* no words: the stack pointer is not known */
 };
 
 /* Bits of the same head stand for what is known of the kernel. */
@@ -61,13 +61,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk.cr3 = head.cr3;
 	walk.bp = head.bp;
 	walk.levels = head.five_levels & 1 ? 5 : 4;
-	walk.sample.ip = head.ip;
+	walk.sample.ip = walk.ip = head.ip;
+	walk.sp = head.words_on_stack ? head.bp - head.words_on_stack * 8ULL : 0;
 	walk.upper = !(head.lower & 1);
 	guest_walk_frames(&walk);
 
 	HOLDS(walk.sample.n_frames <= VPMU_BPF_MAX_ADDRESSES - 1);
 	HOLDS(walk.sample.end < VPMU_BPF_END_COUNT);
-	HOLDS(walk.memory.reads <= VPMU_BPF_MAX_ADDRESSES * 12);
+	HOLDS(walk.memory.reads <= (VPMU_BPF_MAX_ADDRESSES + 3) * 12);
 	for (unsigned int i = 0; i < walk.sample.n_frames; i++)
 		HOLDS(guest_own_half(&walk, walk.sample.frames[i]));
 	/* The task: bits of the same head stand for what is known of the kernel. */
@@ -80,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					.comm_offset = (__u32)(head.bp >> 32),
 					.mm_offset = (__u32)(head.ip >> 16),
 				});
-	HOLDS(walk.memory.reads <= (VPMU_BPF_MAX_ADDRESSES + 5) * 12);
+	HOLDS(walk.memory.reads <= (VPMU_BPF_MAX_ADDRESSES + 8) * 12);
 	copy_stack(&walk, &head);
 	free(walk.memory.ram);
 	return 0;
