@@ -7,9 +7,9 @@ usage: check-chains.py GUEST.truth REPORT.json PERF-CHAINS
 REPORT: vpmu report --sort vcpu,side,symbol -g --json. PERF-CHAINS: the number of samples for which stock perf shows more
 than one address in the same file.
 
-Fails unless at least 99.5 % of the guest samples have exactly a chain that there can be (a sample in the two instructions before
-a function has its frame misses one caller, hence not 100 %), every cut chain is one that has to be cut, and the shares are
-right within half a point and four standard errors.
+Fails unless each of the guest samples has exactly a chain that there can be, every cut chain is one that has to be cut, and the shares
+are right within half a point and four standard errors. On VMX, which hides the stack pointer (bpf/guest_regs.bpf.h), a sample where a function has
+no frame yet misses one caller: there, half a percent may be such.
 
 Exit status: 0 the truth, 1 not the truth, 2 too few samples to tell.
 """
@@ -31,6 +31,10 @@ def read_truth(path):
             share, _, regex = rest.partition(" ")
             chains.append((re.compile(regex), None if share == "-" else float(share) / 100))
     return chains
+
+
+def hides_stack_pointer():
+    return re.search(r"^flags\b.*\bvmx\b", open("/proc/cpuinfo").read(), re.MULTILINE) is not None
 
 
 def name_of(frame):
@@ -58,7 +62,7 @@ def main():
 
     problems = []
     print(f"  {right} of {total} chains are exactly right ({100 * right / max(total, 1):.2f} %); coverage: {coverage}")
-    if right < 0.995 * total:
+    if right < (0.995 if hides_stack_pointer() else 1) * total:
         problems.append(f"only {right} of {total} chains are right")
     for text, n in wrong.most_common(5):
         print(f"  {n} times: {text}")

@@ -30,6 +30,7 @@
 	end_function \name\()_descend
 	work	\name\()_bottom, 4000000, 1, 0, .\name
 	truth_flag "chain - \name\()_bottom (\name\()_descend ){24}rounds "
+	truth_flag "chain - (\name\()_descend ){0,24}rounds "
 	.endm
 
 	/* Calls it on a stack that ends at TOP. */

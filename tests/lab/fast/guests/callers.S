@@ -9,6 +9,7 @@
 	truth_flag "chain 50 shared left guest_main "
 	truth_flag "chain 30 shared between middle guest_main "
 	truth_flag "chain 20 shared right guest_main "
+	truth_flag "chain - ((left|(between )?middle|right) )?guest_main "
 	function guest_main
 1:	call	left
 	call	middle

@@ -10,6 +10,7 @@
 	ring	3
 	truth_flag "chain 63 (descend ){1,126}guest_main "
 	truth_flag "chain 37 (descend ){127}<cut> "
+	truth_flag "chain - guest_main "
 	function guest_main
 1:	mov	$LEVELS, %edi
 	call	descend

@@ -14,6 +14,7 @@
 	truth_flag "chain - (descend ){1,40}guest_main "
 	truth_flag "chain - even (odd even ){0,9}guest_main "
 	truth_flag "chain - odd even (odd even ){0,9}guest_main "
+	truth_flag "chain - guest_main "
 	function guest_main
 1:	mov	$LEVELS, %edi
 	call	descend

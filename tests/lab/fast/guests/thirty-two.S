@@ -4,6 +4,7 @@
 
 	ring	3
 	truth_flag "chain 100 leaf (step ){30}guest_main "
+	truth_flag "chain - (step ){0,30}guest_main "
 	function guest_main
 1:	mov	$30, %edi
 	call	step

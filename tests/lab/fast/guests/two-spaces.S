@@ -32,6 +32,8 @@
 	ring	0
 	truth_flag "chain 60 first_bottom (first_descend ){12}first_main "
 	truth_flag "chain 40 second_bottom (second_odd second_even ){9}second_main "
+	truth_flag "chain - (first_descend ){0,12}first_main "
+	truth_flag "chain - (second_even )?(second_odd second_even ){0,9}second_main "
 	function guest_main
 	lgdt	gdt_pointer
 	mov	$TASK, %eax
