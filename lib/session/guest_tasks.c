@@ -31,6 +31,11 @@
 #define READ_AGAIN_NS 200000000u
 /* Of symbols that lie in the guests' memory: a C library takes 200 KiB, all that a desktop runs some 30 MiB. */
 #define RESIDENT_BYTES (64u << 20)
+/*
+ * Of that a guest has its share, or one with programs without end would leave the others without names. There is one share more than
+ * guests, for who comes later; who comes when all is taken waits until it begins anew.
+ */
+#define RESIDENT_SHARE(n_guests) (RESIDENT_BYTES / ((n_guests) + 1))
 /* A session that goes on for months begins anew at a moment when nobody has numbers, once it has so many. */
 #define ENOUGH_TASKS	 8192u
 #define ENOUGH_PROCESSES 2048u
@@ -60,6 +65,12 @@ struct task {
 	const char *comm;
 };
 
+/* What a guest's symbols take. */
+struct resident_use {
+	bool has_processes;
+	size_t n_bytes;
+};
+
 struct guest_tasks {
 	struct processes *names; /* of the host's threads, and ours */
 	struct vpmu_symbolizer *symbolizer;
@@ -68,6 +79,8 @@ struct guest_tasks {
 	VEC(struct task) tasks;
 	struct idtable process_ids, task_ids;
 	size_t n_maps, path_bytes, resident_bytes;
+	VEC(struct resident_use) resident; /* by guest */
+	size_t n_guests, n_guests_before;  /* that have processes; before it began anew */
 	size_t turn; /* whose maps were read last: processes take turns, downwards */
 	bool some_wanted, said_full;
 };
@@ -92,6 +105,9 @@ static void drop_all(struct guest_tasks *t)
 	vec_free(&t->tasks);
 	idtable_deinit(&t->process_ids);
 	idtable_deinit(&t->task_ids);
+	vec_free(&t->resident);
+	t->n_guests_before = t->n_guests;
+	t->n_guests = 0;
 	t->n_maps = t->path_bytes = t->resident_bytes = t->turn = 0;
 	t->some_wanted = t->said_full = false;
 }
@@ -133,13 +149,49 @@ struct guest_tasks *guest_tasks_free(struct guest_tasks *t)
 
 /* ---- numbers ---- */
 
+/* NULL = out of memory. */
+static struct resident_use *resident_of(struct guest_tasks *t, uint32_t guest)
+{
+	while (t->resident.n <= guest)
+		if (!vec_push(&t->resident, (struct resident_use){}))
+			return NULL;
+	return &t->resident.items[guest];
+}
+
+static bool know_guest(struct guest_tasks *t, uint32_t guest)
+{
+	struct resident_use *use = resident_of(t, guest);
+
+	if (!use)
+		return false;
+	t->n_guests += !use->has_processes;
+	use->has_processes = true;
+	return true;
+}
+
+bool guest_tasks_may_keep(const struct guest_tasks *t, uint32_t guest)
+{
+	size_t n_bytes = guest < t->resident.n ? t->resident.items[guest].n_bytes : 0;
+
+	return t->resident_bytes < RESIDENT_BYTES && n_bytes < RESIDENT_SHARE(MAX(t->n_guests, t->n_guests_before));
+}
+
+void guest_tasks_keep(struct guest_tasks *t, uint32_t guest, size_t n_bytes)
+{
+	struct resident_use *use = resident_of(t, guest);
+
+	t->resident_bytes += n_bytes;
+	if (use)
+		use->n_bytes += n_bytes;
+}
+
 static uint32_t process_new(struct guest_tasks *t, uint32_t guest, int32_t pid, uint64_t mm_gva)
 {
 	uint32_t space;
 
 	if (t->processes.n >= PROCESSES_MAX)
 		say_full(t, "processes");
-	if (t->processes.n >= PROCESSES_MAX || !vec_reserve(&t->processes, 1))
+	if (t->processes.n >= PROCESSES_MAX || !vec_reserve(&t->processes, 1) || !know_guest(t, guest))
 		return VPMU_TASKS_NO_PROCESS;
 	space = symbolizer_guest_space(t->symbolizer, guest);
 	if (space == UINT32_MAX)
@@ -326,7 +378,7 @@ static int take_resident(struct reading *reading, const struct code_area *area)
 	size_t n;
 	int r;
 
-	if (!area->head || t->resident_bytes >= RESIDENT_BYTES ||
+	if (!area->head || !guest_tasks_may_keep(t, process->guest) ||
 	    !symbolizer_guest_needs_resident(t->symbolizer, process->space, area->start_gva))
 		return 0;
 	if (!has_time(reading)) {
@@ -336,7 +388,7 @@ static int take_resident(struct reading *reading, const struct code_area *area)
 	}
 	reading->some_taken = true;
 	r = guest_tables_exported(reading->kernel, &who, area, &table, &n);
-	t->resident_bytes += n;
+	guest_tasks_keep(t, process->guest, n);
 	if (r == 0 || r == -ENODATA)
 		symbolizer_guest_resident(t->symbolizer, process->space, area->start_gva, table);
 	return r == -ENOMEM || r == -ESRCH ? r : 0;

@@ -37,6 +37,13 @@ uint32_t guest_tasks_note(struct guest_tasks *tasks, uint32_t guest, const struc
 /* Reads the maps of some processes that wait for it, as long as @budget_ns lasts. 0; -ENOMEM. */
 int guest_tasks_read_maps(struct guest_tasks *tasks, uint64_t now_ns, uint64_t budget_ns);
 
+/*
+ * Tables of what guests' files export, out of their memory, are bounded for all guests and for each. Whether @guest may have another
+ * one; and that it has, of @n_bytes.
+ */
+bool guest_tasks_may_keep(const struct guest_tasks *tasks, uint32_t guest);
+void guest_tasks_keep(struct guest_tasks *tasks, uint32_t guest, size_t n_bytes);
+
 /* Nobody has numbers or spaces any more: those that came long ago may go. */
 void guest_tasks_forget(struct guest_tasks *tasks);
 

@@ -135,6 +135,46 @@ TEST(processes_without_end_have_an_end)
 	free_side(&side);
 }
 
+static void note_of(const struct side *side, uint32_t guest, int32_t pid)
+{
+	struct vpmu_bpf_task task = task_of(pid, pid, (uint64_t)pid << 12, "sh");
+
+	CHECK(guest_tasks_note(side->tasks, guest, &task, 0, 1) != GUEST_TASK_NONE);
+}
+
+/* As much as it may have, in tables of a MiB. */
+static size_t keep_all(const struct side *side, uint32_t guest)
+{
+	size_t n = 0;
+
+	for (; guest_tasks_may_keep(side->tasks, guest) && n < 4096; n++)
+		guest_tasks_keep(side->tasks, guest, 1 << 20);
+	return n;
+}
+
+TEST(a_guest_with_symbols_without_end_leaves_the_others_their_share)
+{
+	struct vpmu_guest_info other = { .pid = 2, .name = "web2", .uuid = "", .exe = "" };
+	struct side side = new_side();
+	size_t greedy, modest, again;
+
+	CHECK_EQ(symbolizer_set_guest(side.symbolizer, 1, &other), 0);
+	note_of(&side, 0, 1);
+	note_of(&side, 1, 2);
+	greedy = keep_all(&side, 0);
+	modest = keep_all(&side, 1);
+	CHECK_CMP(greedy, >, 1);
+	CHECK_EQ(modest, greedy);
+	CHECK(!guest_tasks_may_keep(side.tasks, 0));
+	/* Whoever is seen first afterwards: the other is not forgotten. */
+	guest_tasks_forget(side.tasks);
+	note_of(&side, 0, 1);
+	again = keep_all(&side, 0);
+	CHECK_EQ(again, greedy);
+	CHECK(guest_tasks_may_keep(side.tasks, 1));
+	free_side(&side);
+}
+
 /* A section of one process that has this program mapped at @at, as a recording would carry it. */
 static void write_section(struct strbuf *out, const char *path, const struct build_id *build_id, uint64_t at)
 {
