@@ -269,9 +269,9 @@ static int write_flamegraph(struct vpmu_exits *exits, const char *path, bool by_
 	int r;
 
 	r = new_file_open(&file, path, 0666, reterr);
-	if (r >= 0)
-		r = vpmu_flamegraph_exits(exits, &opts, file.fd, reterr);
-	return r < 0 ? r : new_file_keep(&file, reterr);
+	if (r < 0)
+		return r;
+	return new_file_finish(&file, vpmu_flamegraph_exits(exits, &opts, file.fd, reterr), reterr);
 }
 
 /* An ordinary user, whom vpmud would have told the rest. */

@@ -70,10 +70,7 @@ static int export_to_file(const struct vpmu_profile *profile, const char *format
 	r = new_file_open(&file, path, 0666, reterr);
 	if (r < 0)
 		return r;
-	r = vpmu_export(profile, format, opts, file.fd, reterr);
-	if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -EIO || r == -EPIPE)
-		return error_errno(reterr, r, "write", path); /* the library knows no name */
-	return r < 0 ? r : new_file_keep(&file, reterr);
+	return new_file_finish(&file, vpmu_export(profile, format, opts, file.fd, reterr), reterr);
 }
 
 static void say_other_events(const struct input *input, uint32_t event)

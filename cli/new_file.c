@@ -58,6 +58,13 @@ int new_file_keep(struct new_file *file, struct vpmu_error *reterr)
 	return 0;
 }
 
+int new_file_finish(struct new_file *file, int r, struct vpmu_error *reterr)
+{
+	if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -EIO || r == -EPIPE)
+		return error_errno(reterr, r, "write", file->path);
+	return r < 0 ? r : new_file_keep(file, reterr);
+}
+
 void new_file_close(struct new_file *file)
 {
 	if (!file->path)

@@ -21,6 +21,8 @@ struct new_file {
 int new_file_open(struct new_file *file, const char *path, mode_t mode, struct vpmu_error *reterr);
 /* All is written. The descriptor is still open afterwards. */
 int new_file_keep(struct new_file *file, struct vpmu_error *reterr);
+/* Kept if it was written, @r >= 0. What the disk had against that is told anew, with the name that the writer did not know. */
+int new_file_finish(struct new_file *file, int r, struct vpmu_error *reterr);
 /* Without new_file_keep() before, nothing has happened. */
 void new_file_close(struct new_file *file);
 #define _new_file_ __attribute__((cleanup(new_file_close)))
