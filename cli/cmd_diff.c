@@ -65,6 +65,7 @@ struct part {
 	const char *called; /* the guest, as the user calls it; NULL = all of them */
 	uint32_t event;
 	struct strbuf label;
+	struct vpmu_coverage coverage; /* of the samples that are compared; what was lost and how chains ended is the whole profile's */
 };
 
 /*
@@ -129,16 +130,14 @@ static void print_json(const struct vpmu_diff *diff, const struct part parts[2])
 	for (int i = 0; i < 2; i++)
 		json_put_string(head, names[i], parts[i].label.text);
 	for (int i = 0; i < 2; i++) {
-		struct vpmu_coverage coverage;
 		char key[32];
 
-		vpmu_profile_coverage(parts[i].profile, &coverage);
 		snprintf(key, sizeof(key), "%s_samples", names[i]);
 		json_put_int(head, key, (int64_t)vpmu_diff_samples(diff, i == 0));
 		snprintf(key, sizeof(key), "%s_event", names[i]);
 		json_put_string(head, key, event_name(&parts[i]));
 		snprintf(key, sizeof(key), "%s_coverage", names[i]);
-		json_put(head, key, shape_coverage(&coverage));
+		json_put(head, key, shape_coverage(&parts[i].coverage));
 		if (!parts[i].input->time.minutes)
 			continue;
 		snprintf(key, sizeof(key), "%s_period", names[i]);
@@ -199,26 +198,40 @@ static void print_rows(const struct vpmu_diff *diff)
 	output_write(&out);
 }
 
+/* What one half is; and how far its samples got names, where that is in no coverage line. */
+static void add_half(const struct part parts[2], int i, bool one_recording, struct strbuf *out)
+{
+	const struct vpmu_coverage *c = &parts[i].coverage;
+	/* As in coverage lines: "100.0 %" means all of them. */
+	uint64_t permille = c->samples ? (uint64_t)((__uint128_t)c->resolved * 1000 / c->samples) : 0;
+
+	strbuf_addf(out, "%s: %s, %" PRIu64 " sample%s", i ? "other" : "base ",
+		    parts[i].label.text ? parts[i].label.text : "", c->samples, text_s(c->samples));
+	if (has_events(parts)) {
+		strbuf_adds(out, " of ");
+		text_add_clean(out, event_name(&parts[i]));
+	}
+	if (one_recording)
+		strbuf_addf(out, ", %" PRIu64 ".%" PRIu64 " %% resolved", permille / 10, permille % 10);
+	if (one_recording && c->opaque)
+		strbuf_addf(out, ", %" PRIu64 " opaque", c->opaque);
+	strbuf_addc(out, '\n');
+}
+
+/* Of one recording there is one coverage line, of all that is in it: what was lost, and how chains ended, is of no half alone. */
 static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 {
 	bool one_recording = parts[0].input == parts[1].input;
 	_strbuf_ struct strbuf head = {};
-	struct vpmu_coverage coverage;
+	struct vpmu_coverage whole;
 
 	for (int i = 0; i < 2; i++) {
-		uint64_t samples = vpmu_diff_samples(diff, i == 0);
-
-		strbuf_addf(&head, "%s: %s, %" PRIu64 " sample%s", i ? "other" : "base ",
-			    parts[i].label.text ? parts[i].label.text : "", samples, text_s(samples));
-		if (has_events(parts)) {
-			strbuf_adds(&head, " of ");
-			text_add_clean(&head, event_name(&parts[i]));
-		}
-		strbuf_addc(&head, '\n');
+		add_half(parts, i, one_recording, &head);
 		if (one_recording && i == 0)
-			continue; /* its coverage stands below both */
-		vpmu_profile_coverage(parts[i].profile, &coverage);
-		coverage_text(&coverage, &head);
+			continue;
+		vpmu_profile_coverage(parts[i].profile, &whole);
+		strbuf_adds(&head, one_recording ? "both of one recording, " : "");
+		coverage_text(one_recording ? &whole : &parts[i].coverage, &head);
 		stored_gaps_text(parts[i].input, &head);
 	}
 	strbuf_addc(&head, '\n');
@@ -234,9 +247,24 @@ static int write_flamegraph(const struct part parts[2], const struct vpmu_diff_o
 	int r;
 
 	r = new_file_open(&file, path, 0666, reterr);
-	if (r >= 0)
-		r = vpmu_flamegraph_diff(parts[0].profile, parts[1].profile, diff, &opts, file.fd, reterr);
-	return r < 0 ? r : new_file_keep(&file, reterr);
+	if (r < 0)
+		return r;
+	r = vpmu_flamegraph_diff(parts[0].profile, parts[1].profile, diff, &opts, file.fd, reterr);
+	return new_file_finish(&file, r, reterr);
+}
+
+static int find_coverage(struct part *part, struct vpmu_error *reterr)
+{
+	VPMU_OPTS(vpmu_report_opts, opts, .sort = "side", .event = part->event, .sides = part->sides, .guests = part->guests,
+		  .n_guests = part->n_guests);
+	struct vpmu_report *report = NULL;
+	int r = vpmu_report_new(part->profile, &opts, &report, reterr);
+
+	if (r < 0)
+		return r;
+	vpmu_report_coverage(report, &part->coverage);
+	vpmu_report_free(report);
+	return 0;
 }
 
 static enum status compare(const struct diff_args *args, struct part parts[2])
@@ -250,7 +278,7 @@ static enum status compare(const struct diff_args *args, struct part parts[2])
 		if (parts[i].n_guests && input_find_guest(parts[i].input, parts[i].called, &guest, &error) < 0)
 			return say_error(&error);
 	}
-	if (choose_events(args, parts, &error) < 0)
+	if (choose_events(args, parts, &error) < 0 || find_coverage(&parts[0], &error) < 0 || find_coverage(&parts[1], &error) < 0)
 		return say_error(&error);
 	VPMU_OPTS(vpmu_diff_opts, opts, .base_sides = parts[0].sides, .other_sides = parts[1].sides,
 		  .base_event = parts[0].event, .other_event = parts[1].event,
