@@ -138,6 +138,16 @@ static __always_inline bool count_key(__u32 generation, const struct vpmu_bpf_co
 	return true;
 }
 
+/* Notes that a sample does not fit, so that user space comes before its time. */
+static __always_inline int unfit(__u32 session)
+{
+	struct vpmu_bpf_seen *seen = bpf_map_lookup_elem(&vpmu_seen, &session);
+
+	if (seen)
+		seen->n_unfit++;
+	return 0;
+}
+
 static __always_inline __u32 current_generation(__u32 session)
 {
 	const __u32 *generation = bpf_map_lookup_elem(&vpmu_generations, &session);
@@ -187,9 +197,9 @@ static __noinline int count_guest_sample(__u32 session, const struct vpmu_bpf_sa
 	if (sample->n_frames || sample->end != VPMU_BPF_END_COMPLETE) {
 		key.chains[0] = keep_chain(generation, sample);
 		if (!key.chains[0])
-			return 0;
+			return unfit(session);
 	}
-	return count_key(generation, &key, sample->period);
+	return count_key(generation, &key, sample->period) || unfit(session);
 }
 
 /* The host's chain of one mode: its name, 0 = it has none. False: it must be left to the kernel. */
@@ -213,7 +223,7 @@ static __always_inline bool keep_host_chain(struct bpf_perf_event_data *ctx, __u
 /* Whether @sample, of which everything but its chain is filled in, was counted. */
 static __always_inline int count_host_sample(struct bpf_perf_event_data *ctx, __u64 cookie, struct vpmu_bpf_sample *sample)
 {
-	__u32 generation = current_generation(VPMU_BPF_COOKIE_SESSION(cookie));
+	__u32 session = VPMU_BPF_COOKIE_SESSION(cookie), generation = current_generation(session);
 	struct vpmu_bpf_count_key key = {};
 
 	key.event_id = sample->event_id;
@@ -224,8 +234,8 @@ static __always_inline int count_host_sample(struct bpf_perf_event_data *ctx, __
 	if ((cookie & VPMU_BPF_COOKIE_HOST_CHAINS) &&
 	    (!keep_host_chain(ctx, generation, sample, 0, &key.chains[0]) ||
 	     !keep_host_chain(ctx, generation, sample, BPF_F_USER_STACK, &key.chains[1])))
-		return 0;
-	return count_key(generation, &key, sample->period);
+		return unfit(session);
+	return count_key(generation, &key, sample->period) || unfit(session);
 }
 
 #endif

@@ -160,10 +160,11 @@ struct vpmu_bpf_count {
 	__u32 unused;
 };
 
-/* Which of a guest's tasks were seen in this generation: bits by a hash of the task. */
+/* What is known of this generation besides. */
 #define VPMU_BPF_SEEN_WORDS 256
 struct vpmu_bpf_seen {
-	__u64 words[VPMU_BPF_SEEN_WORDS];
+	__u64 words[VPMU_BPF_SEEN_WORDS]; /* guests' tasks that were seen: bits by a hash of the task */
+	__u64 n_unfit; /* samples that there was no room for, roughly: CPUs may count at once */
 };
 
 /* A memory slot of a virtual machine, as slots.bpf.c hands it out. */

@@ -36,8 +36,8 @@ struct vpmu_session_opts {
 	uint32_t follow_ms;	/* how often the guests' threads are looked at; default 200, with whole CPUs 1000 */
 	bool wait_for_guests;	/* start without any, and do not end with the last one: others will be added */
 	bool aggregate;		/* for profiles: samples that are the same in all but time and CPU may be counted in the kernel and
-				   delivered as one (vpmu_sample.n_more), every pace_ms. Where that cannot be had they come one by
-				   one. Not with a recording */
+				   delivered as one (vpmu_sample.n_more), every pace_ms or when there is no room for more. What cannot
+				   be counted comes one by one, within ten seconds. Not with a recording */
 };
 
 struct vpmu_session;

@@ -157,6 +157,11 @@ bool guest_chains_counted(const struct guest_chains *chains)
 	return chains->counts;
 }
 
+bool guest_chains_overflowed(const struct guest_chains *chains)
+{
+	return chains->counts && sample_counts_overflowed(chains->counts);
+}
+
 int guest_chains_drain_counts(struct guest_chains *chains, int (*fn)(const struct sample_count *count, void *data), void *data)
 {
 	return chains->counts ? sample_counts_drain(chains->counts, fn, data) : 0;

@@ -54,6 +54,9 @@ int guest_chains_drain(struct guest_chains *chains,
 /* Whether samples are counted: a chain's stack, a task's first sample, and what there is no room for, are not. */
 bool guest_chains_counted(const struct guest_chains *chains);
 
+/* sample_counts_overflowed(); false if nothing is counted. */
+bool guest_chains_overflowed(const struct guest_chains *chains);
+
 /* Hands over what was counted since the last time: sample_counts_drain(). Without effect if nothing is. */
 int guest_chains_drain_counts(struct guest_chains *chains, int (*fn)(const struct sample_count *count, void *data), void *data);
 

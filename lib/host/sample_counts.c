@@ -153,6 +153,13 @@ static int take_batch(int fd, uint32_t *position, bool first, void *keys, void *
 	return -errno;
 }
 
+bool sample_counts_overflowed(const struct sample_counts *counts)
+{
+	struct vpmu_bpf_seen seen;
+
+	return bpf_map_lookup_elem(counts->seat.seen_fd, &counts->seat.session, &seen) == 0 && seen.n_unfit;
+}
+
 static int drain_counts(struct sample_counts *counts, const struct generation *left,
 			int (*fn)(const struct sample_count *count, void *data), void *data)
 {

@@ -27,6 +27,9 @@ int sample_counts_open(const struct sample_seat *seat, bool chains, struct sampl
 struct sample_counts *sample_counts_free(struct sample_counts *counts);
 DEFINE_CLEANUP(struct sample_counts *, sample_counts_free)
 
+/* Whether there was no room for some since the last time: they came through the rings, which have less. */
+bool sample_counts_overflowed(const struct sample_counts *counts);
+
 /*
  * Hands over what was counted since the last time, each sample once, whatever goes on meanwhile. This waits for a grace period of RCU:
  * some milliseconds. Stops calling @fn when that returns a negative number, and returns that; what was not handed over then is gone.

@@ -5,6 +5,9 @@
  * to ten rounds a second (or what the options say). So a slow rate costs ten wake-ups a second,
  * whatever the number of threads, and a fast one loses nothing.
  *
+ * Where the kernel counts samples (aggregate), the rings have what it could not count, and are gone round as well, every RINGS_NS at least;
+ * what was counted is taken in when the pace that was asked for has passed, or there is no room left.
+ *
  * Every FOLLOW_NS (or what the options say) the guests' threads are compared with the targets.
  */
 #include <errno.h>
@@ -27,6 +30,7 @@
 #define PACE_MIN_NS    1000000ull
 #define PACE_MAX_NS    100000000ull
 #define PACE_UNSURE_NS 10000000ull
+#define RINGS_NS       10000000000ull
 #define FOLLOW_NS      200000000ull
 /* With whole CPUs every process of the host is looked at, only to learn whose a thread is. */
 #define FOLLOW_HOST_NS 1000000000ull
@@ -42,10 +46,15 @@ void session_set_pace(struct vpmu_session *session)
 		session->pace_max_ns = PACE_MAX_NS;
 	if (!session->follow_every_ns)
 		session->follow_every_ns = session->whole_cpus ? FOLLOW_HOST_NS : FOLLOW_NS;
+	session->counts_every_ns = session->pace_max_ns;
+	session->counts_at_ns = now + session->counts_every_ns;
+	if (session->plan.aggregates)
+		session->pace_max_ns = MIN(session->pace_max_ns, RINGS_NS);
+	if (session->plan.guest_chains && guest_chains_counted(session->plan.guest_chains))
+		pace = session->pace_max_ns;
 	session->pace_ns = MAX(PACE_MIN_NS, MIN(session->pace_max_ns, pace));
-	session->round_at_ns = now + session->pace_ns;
 	session->follow_at_ns = now + session->follow_every_ns;
-	session->counts_at_ns = now + session->pace_max_ns;
+	session->round_at_ns = now + session->pace_ns;
 }
 
 /* @fill: the fullest ring's, in 1/256. */
@@ -295,14 +304,15 @@ static int follow(struct vpmu_session *session, struct vpmu_error *reterr)
 	return r < 0 ? session_intake_error(session, r, reterr) : 0;
 }
 
-/* What was counted waits for the longest pace, unless somebody woke us to have a look. */
+/* @undisturbed: else somebody woke us, and wants to see what there is. */
 static int drain_counts_if_due(struct vpmu_session *session, bool undisturbed)
 {
+	const struct guest_chains *chains = session->plan.guest_chains;
 	uint64_t now = session_now_ns();
 
-	if (undisturbed && now < session->counts_at_ns)
+	if (!chains || (undisturbed && now < session->counts_at_ns && !guest_chains_overflowed(chains)))
 		return 0;
-	session->counts_at_ns = now + session->pace_max_ns;
+	session->counts_at_ns = now + session->counts_every_ns;
 	return session_drain_counts(session);
 }
 

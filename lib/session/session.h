@@ -39,7 +39,7 @@ struct vpmu_session {
 	uint64_t pace_ns;     /* from one round to the next */
 	uint64_t round_at_ns; /* when the next one is due (CLOCK_MONOTONIC) */
 	uint64_t follow_at_ns;
-	uint64_t counts_at_ns; /* when what the kernel counted is taken in */
+	uint64_t counts_every_ns, counts_at_ns; /* when what the kernel counted is taken in */
 };
 
 uint64_t session_now_ns(void);
