@@ -6,7 +6,7 @@ here=$(dirname "$(realpath "$0")")
 
 need_kvm
 start_guest vmm "$1" "$2"
-"$COUNTS" "$guest" "$LAB/$1.elf" 5 "$3"
+"$LAB/counts" "$guest" "$LAB/$1.elf" 5 "$3"
 status=$?
 stop_guest
 exit $status

@@ -35,6 +35,9 @@ say "the fast lab's kernel guest, on a KVM with hardware virtualization"
 say "call chains of a guest's kernel"
 "$here/../fast/chains.sh" vmm three-functions-kernel 1 3s 12s
 
+say "samples counted in the node's kernel"
+"$here/../fast/counts.sh" three-functions-kernel 1 chains
+
 start_debian
 say "the Debian guest is up: $(wc -l < $out/kallsyms) symbols, $(wc -l < $out/modules) modules"
 "$VPMU" list
