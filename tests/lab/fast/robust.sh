@@ -171,6 +171,15 @@ not_linux() {
 	done
 }
 
+# More samples than the rings take.
+recorded_or_lost() {
+	start_guest vmm thirty-two 1
+	"$here/overrun.py" "$VPMU" "$guest" recording
+	status=$?
+	[ $status = 0 ] || exit $status
+	check_recording recording
+}
+
 need_kvm
 need_command perf
 "$1"
