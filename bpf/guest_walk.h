@@ -148,13 +148,19 @@ static inline __attribute__((always_inline)) int guest_read_across(struct guest_
 	return guest_copy(frame + 1, 8, w->page_hva) < 0 ? VPMU_BPF_END_ABSENT : 0;
 }
 
-/* Reads the pair at w->bp, which is aligned to 8 bytes. */
+/*
+ * Reads the pair at w->bp, which is aligned to 8 bytes.
+ *
+ * Of two registers that are a constant apart the verifier keeps the bounds together since Linux 6.11 (98d7ca374ba4, "bpf: Track delta
+ * between "linked" registers."); until 6.17 (7a998a731627, "bpf, verifier: Improve precision for BPF_ADD and BPF_SUB") the lower one
+ * lost its upper bound by that. So it is not offset that something is added to.
+ */
 static inline __attribute__((always_inline)) int guest_read_frame(struct guest_walk *w,
 								  __u64 frame[2])
 {
 	__u64 bp = w->bp, offset = bp - w->window_gva, n;
 
-	if (offset > WINDOW_BYTES - 16 || offset + 16 > w->window_bytes) {
+	if (offset > WINDOW_BYTES - 16 || w->window_bytes < 16 || offset > w->window_bytes - 16) {
 		int r = guest_enter_page(w, bp);
 
 		if (r)
