@@ -10,6 +10,7 @@
 #include "host/bpf_load.h"
 #include "host/bpf_types.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "util/io.h"
 #include "util/log.h"
 
@@ -22,14 +23,28 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static libbpf_print_fn_t print_of_others;
 static _Thread_local unsigned int ours;
 
+enum { FIRST_LINES = 4, LAST_LINES = 32 };
+
+/* The verifier tells what it did from the program's start, and at the end what it does not like: of many lines these two are said. */
 static void log_lines(const char *format, va_list args)
 {
-	char text[4096], *rest = text, *line;
+	_free_ char *text = NULL;
+	size_t n = 1, i = 0;
+	char *rest, *line;
 
-	vsnprintf(text, sizeof(text), format, args);
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
+	if (vasprintf(&text, format, args) < 0) {
+		text = NULL; /* is anything after a failure */
+		return;
+	}
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		n++;
+	rest = text;
+	for (; (line = strsep(&rest, "\n")); i++) {
+		if (i == FIRST_LINES && n > FIRST_LINES + LAST_LINES)
+			log_debug("(%zu lines are left out)", n - FIRST_LINES - LAST_LINES);
+		if (*line && (i < FIRST_LINES || i + LAST_LINES >= n))
 			log_debug("%s", line);
+	}
 }
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)
@@ -71,6 +86,22 @@ int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data)
 		return r;
 	}
 	return load(data, path);
+}
+
+int bpf_load_refused(int code, const char *what, struct vpmu_error *reterr)
+{
+	/* How libbpf says that there are none. */
+	if (code == -ESRCH)
+		error_set(reterr, code, "%sthe kernel has no type information (BTF), which the BPF program is fitted to it by", what);
+	else
+		error_set(reterr, code, "%sthe kernel does not take the BPF program: %s", what, strerror(-code));
+	if (code == -EPERM)
+		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
+	else if (code == -EACCES || code == -EINVAL || code == -E2BIG)
+		error_hint(reterr, "--verbose tells what its verifier says; it takes Linux 5.17 or later");
+	else
+		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
+	return code;
 }
 
 static bool has_cpu_flag(const char *cpuinfo, const char *flag)

@@ -5,6 +5,8 @@
 
 #include <bpf/libbpf.h>
 #include <stddef.h>
+#include <vpmu/error.h>
+
 #include "bpf/vpmu_bpf.h"
 
 /*
@@ -20,6 +22,11 @@ void bpf_load_end(void);
  * (-EPERM) it is called once more with what bpf_types.h puts together.
  */
 int bpf_load_twice(int (*load)(void *data, const char *btf_path), void *data);
+
+/*
+ * bpf_load_refused - fills @reterr after an object was not loaded: @what ("no guest call chains: ", "") and why. Returns @code.
+ */
+int bpf_load_refused(int code, const char *what, struct vpmu_error *reterr);
 
 /* Which vendor's structures surround a vCPU here. */
 enum vpmu_bpf_flavour bpf_load_flavour(void);

@@ -110,17 +110,6 @@ static int map_clocks(struct clock_probe *probe)
 	return 0;
 }
 
-static int refused(int code, struct vpmu_error *reterr)
-{
-	error_set(reterr, code, "the kernel does not take the BPF program: %s", strerror(-code));
-	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
-	else
-		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is "
-				   "missing");
-	return code;
-}
-
 int clock_probe_open(struct clock_probe **ret_probe, struct vpmu_error *reterr)
 {
 	_cleanup_(clock_probe_freep) struct clock_probe *probe = calloc(1, sizeof(*probe));
@@ -136,7 +125,7 @@ int clock_probe_open(struct clock_probe **ret_probe, struct vpmu_error *reterr)
 		r = map_clocks(probe);
 	bpf_load_end();
 	if (r < 0)
-		return refused(r, reterr);
+		return bpf_load_refused(r, "", reterr);
 	*ret_probe = take_ptr(probe);
 	return 0;
 }

@@ -122,17 +122,6 @@ static int load_with(void *data, const char *btf_path)
 	return r;
 }
 
-static int refused(int code, struct vpmu_error *reterr)
-{
-	error_set(reterr, code, "cannot account VM exits: the kernel does not take the BPF program: %s",
-		  strerror(-code));
-	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
-	else
-		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
-	return code;
-}
-
 static void note_missing(struct exit_probe *probe, const char *name)
 {
 	size_t n = strlen(probe->missing);
@@ -196,7 +185,7 @@ int exit_probe_open(const struct exit_probe_plan *plan, struct exit_probe **ret_
 		return error_oom(reterr);
 	bpf_load_begin();
 	r = bpf_load_twice(load_with, &(struct loading){ probe, plan });
-	r = r < 0 ? refused(r, reterr) : attach(probe, plan, reterr);
+	r = r < 0 ? bpf_load_refused(r, "cannot account VM exits: ", reterr) : attach(probe, plan, reterr);
 	bpf_load_end();
 	if (r == 0 && plan->chains)
 		r = open_ring(probe, reterr);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/bpf_load.h"
 #include "host/guest_chains.h"
 #include "host/sample_program.h"
 #include "util/error.h"
@@ -21,17 +22,6 @@ struct guest_chains {
 	void *data;
 	size_t drained_bytes;
 };
-
-static int refused(int code, struct vpmu_error *reterr)
-{
-	error_set(reterr, code, "no guest call chains: the kernel does not take the BPF program: %s",
-		  strerror(-code));
-	if (code == -EPERM || code == -EACCES)
-		error_hint(reterr, "run as root, or with CAP_BPF and CAP_PERFMON");
-	else
-		error_hint(reterr, "it takes Linux 5.17 or later with BTF; vpmu doctor tells what is missing");
-	return code;
-}
 
 static bool stack_is_whole(const struct vpmu_bpf_record *record, size_t n_bytes)
 {
@@ -70,7 +60,7 @@ int guest_chains_open(unsigned int wanted, struct guest_chains **ret_chains, str
 	chains->wanted = wanted;
 	r = sample_program_join(&chains->seat);
 	if (r < 0)
-		return refused(r, reterr);
+		return bpf_load_refused(r, "no guest call chains: ", reterr);
 	chains->ring = ring_buffer__new(chains->seat.ring_fd, on_record, chains, NULL);
 	if (!chains->ring)
 		return error_set(reterr, -errno, "no guest call chains: cannot map the ring buffer: %s",
