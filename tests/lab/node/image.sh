@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Builds the boot files of the node lab in DIR; what is there already stays.
-# usage: image.sh DIR
+# usage: image.sh DIR [VERSION SUITE]
+#
+# The kernel is this machine's release's, or that of another one (../fetch-kernel.sh).
 #
 #   vmlinuz	a stock Debian kernel, for the node and for the guest in it
 #   node.cpio	the node's initramfs: mounts this machine's root read-only over 9p, with a writable layer in
@@ -11,7 +13,7 @@
 # Needs busybox-static, cpio, and apt's lists for the kernel's package.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
-[ $# -eq 1 ] || { echo "usage: image.sh DIR" >&2; exit 2; }
+[ $# -eq 1 ] || [ $# -eq 3 ] || { echo "usage: image.sh DIR [VERSION SUITE]" >&2; exit 2; }
 mkdir -p "$1"
 cd "$1"
 
@@ -34,6 +36,23 @@ fetch_kernel() {
 	mv kernel.new kernel
 }
 
+# put_module NAME ROOT: what the kernel has inside needs no file; fscache is in netfs since Linux 6.8 ("netfs, fscache: Combine fscache
+# with netfs").
+put_module() {
+	local file
+	file=$(find kernel -name "$1.ko" -o -name "$1.ko.xz" | head -1)
+	case $file in
+	*.xz) xz -dc "$file" > "$2/modules/$1.ko" ;;
+	*.ko) cp "$file" "$2/modules/" ;;
+	*)
+		[ "$1" = fscache ] || find kernel -name modules.builtin -exec grep -q "/$1.ko" {} + ||
+			{ echo "image.sh: this kernel has no module $1" >&2; return 1; }
+		return 0
+		;;
+	esac
+	echo "$1" >> "$2/modules/order"
+}
+
 # pack NAME MODULES DIRECTORIES: an initramfs of busybox, the modules in their order, and NAME-init.
 pack() {
 	local root=$1.root module
@@ -43,9 +62,9 @@ pack() {
 	cp "$busybox" "$root/bin/busybox"
 	cp "$here/$1-init" "$root/init"
 	chmod +x "$root/init"
+	: > "$root/modules/order"
 	for module in $2; do
-		cp "$(find kernel/lib/modules -name "$module.ko" | head -1)" "$root/modules/"
-		echo "$module" >> "$root/modules/order"
+		put_module "$module" "$root"
 	done
 	(cd "$root" && find . | cpio -o -H newc --quiet) > "$1.cpio.new"
 	mv "$1.cpio.new" "$1.cpio"
@@ -53,7 +72,7 @@ pack() {
 }
 
 busybox=$(command -v busybox) || { echo "image.sh: busybox-static is not installed" >&2; exit 1; }
-[ -d kernel ] || fetch_kernel
+[ -d kernel ] || if [ $# -eq 3 ]; then "$here/../fetch-kernel.sh" . "$2" "$3" amd64; else fetch_kernel; fi
 cp -u kernel/boot/vmlinuz-* vmlinuz
 for name in node guest; do
 	modules=${name}_modules
