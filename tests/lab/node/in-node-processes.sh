@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU PROGRAM RUNNER
+# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU PROGRAM RUNNER COUNTS
 set -euo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-image=$1 vpmu=$2 program=$3 runner=$4
+image=$1 vpmu=$2 program=$3 runner=$4 counts=$5
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 
@@ -50,3 +50,7 @@ say "without call chains"
 perf report -D -i $out/flat.data > $out/flat.perf 2>&1 || { cat $out/flat.perf; exit 1; }
 samples=$(grep -c 'PERF_RECORD_SAMPLE' $out/flat.perf)
 [ "$samples" = "$(wc -l < $out/flat.json)" ] || { echo "perf sees $samples samples, vpmu $(wc -l < $out/flat.json)"; exit 1; }
+
+say "counted in the node's kernel"
+"$counts" three linux 6 no-chains
+"$counts" three linux 6 chains

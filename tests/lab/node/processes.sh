@@ -14,7 +14,7 @@ VPMU_LAB_OUT=$(mktemp -d "$image/processes.XXXXXX")
 export VPMU_LAB_OUT
 server=
 trap '[ -z "$server" ] || kill "$server"; wait; rm -rf "$VPMU_LAB_OUT"' EXIT
-"$here/run.sh" "$image" 280 "$here/in-node-processes.sh" "$image" "$VPMU" "$program" "$runner" || exit
+"$here/run.sh" "$image" 280 "$here/in-node-processes.sh" "$image" "$VPMU" "$program" "$runner" "$LAB/counts" || exit
 
 PATH=$PATH:/usr/sbin command -v debuginfod > /dev/null || { echo "debuginfod is not installed: not asked"; exit 0; }
 cd "$VPMU_LAB_OUT" || exit 1
