@@ -3,7 +3,8 @@
 """What a guest loses by being sampled: turns of its loop for each second that it ran, while nobody samples it, while stock perf does without
 chains, and while vpmu does with chains of 32 addresses. What it means: docs/numbers.md.
 
-Each round has one run of each kind, in changing order, between two looks at the guest alone. Prints medians with 95 % confidence intervals.
+Each round has one run of each kind, in changing order, between two looks at the guest alone. Prints medians with 95 % confidence intervals. A loss of a
+thousandth drowns in what else a machine does: so vpmu samples at 9999 Hz, too, and a part of that loss is what it is at lower rates.
 
 Exit status: 0 no interval lies above what it may be, 1 one does, 77 nothing could be measured."""
 import argparse
@@ -21,13 +22,15 @@ import time
 COUNTER = 0xfffff0      # guests/counter.S
 RAM_BYTES = 16 << 20    # vmm.c
 SLICE_S = 0.05
-WARM_UP_S = 0.3
+WARM_UP_S = 0.1
+FAST_HZ = 9999
+MAY_LOSE = {999: 1.5, 99: 0.2}  # percent, with chains
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2] / "build")
-    parser.add_argument("--rounds", type=int, default=40, help="of some six seconds each (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="of some 15 seconds each (%(default)s)")
     parser.add_argument("--window", type=float, default=0.8, help="seconds looked at in each run (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print every round, too")
     return parser.parse_args()
@@ -86,12 +89,24 @@ def skip(why):
     sys.exit(77)
 
 
+def samples(recorder):
+    """Whether its ring is mapped."""
+    try:
+        return "[perf_event]" in pathlib.Path(f"/proc/{recorder.pid}/maps").read_text()
+    except OSError:
+        return False
+
+
 def sampled(guest, command, window, out):
-    """The guest's speed while @command samples it."""
+    """The guest's speed while @command samples it; None = not all the time."""
     recorder = subprocess.Popen(list(map(str, command)), cwd=out, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True)
+    while not samples(recorder) and recorder.poll() is None:
+        time.sleep(0.01)
     time.sleep(WARM_UP_S)
     speed = guest.speed(window)
+    if not samples(recorder):
+        speed = None
     said = recorder.communicate()[1]
     if recorder.returncode:
         raise RuntimeError(f"{command[0]}: {said.strip()}")
@@ -99,19 +114,17 @@ def sampled(guest, command, window, out):
 
 
 def kinds(bench, vpmu, pid):
-    """What is compared: name, the most that may be lost in percent, command."""
-    seconds = bench.window + WARM_UP_S + 0.2
+    """What is compared: name, command."""
+    seconds = bench.window + WARM_UP_S + 0.3
 
     def ours(hz, *options):
         return [vpmu, "record", f"pid:{pid}", "-e", "cpu-clock", "-F", hz, "-d", f"{seconds * 1000:.0f}ms", "-o", "vpmu.data", *options]
 
-    return {
-        "perf 999 Hz": (None, ["perf", "kvm", "--host", "--guest", "record", "-e", "cpu-clock", "-F", "999", "-p", pid, "-o", "perf.data",
-                               "--", "sleep", seconds]),
-        "vpmu 999 Hz": (None, ours(999)),
-        "vpmu -g 999 Hz": (1.5, ours(999, "-g")),
-        "vpmu -g 99 Hz": (0.2, ours(99, "-g")),
-    }
+    def perf(hz):
+        return ["perf", "kvm", "--host", "--guest", "record", "-e", "cpu-clock", "-F", hz, "-p", pid, "-o", "perf.data", "--", "sleep", seconds]
+
+    return {f"perf {hz} Hz": perf(hz) for hz in (999, FAST_HZ)} | {f"vpmu {FAST_HZ} Hz": ours(FAST_HZ)} | {
+        f"vpmu -g {hz} Hz": ours(hz, "-g") for hz in (*MAY_LOSE, FAST_HZ)}
 
 
 def interval(values):
@@ -133,10 +146,11 @@ def measure(bench, vpmu, guest, out):
     losses = {}
     compared = list(kinds(bench, vpmu, guest.pid).items())
     checked = False
-    for _ in range(bench.rounds):
+    for done in range(bench.rounds):
+        print(f"\r{done} of {bench.rounds} rounds ", end="", file=sys.stderr, flush=True)
         random.shuffle(compared)
         before = guest.speed(bench.window)
-        for name, (_, command) in compared:
+        for name, command in compared:
             speed = sampled(guest, command, bench.window, out)
             if "-g" in name and not checked:
                 check_chains(vpmu, out, guest.pid)
@@ -146,7 +160,16 @@ def measure(bench, vpmu, guest, out):
                 losses.setdefault(name, []).append(100 * (1 - 2 * speed / (before + after)))
                 losses.setdefault("nobody", []).append(100 * (1 - after / before))
             before = after
+    print("\r\033[K", end="", file=sys.stderr)
     return losses
+
+
+def line(name, values, limit):
+    """Prints one; returns whether it is too much."""
+    low, median, high = interval(values)
+    verdict = "" if limit is None else "no" if low > limit else "yes" if high <= limit else "cannot be told"
+    print(f"{name:16} {median:7.3f}  {low:7.3f} … {high:6.3f}  {f'at most {limit}: {verdict}' if limit else ''}".rstrip())
+    return verdict == "no"
 
 
 def main():
@@ -156,21 +179,18 @@ def main():
     try:
         with tempfile.TemporaryDirectory() as out:
             losses = measure(bench, vpmu, guest, pathlib.Path(out))
-            limits = {name: limit for name, (limit, _) in kinds(bench, vpmu, guest.pid).items()}
     finally:
         guest.end()
-    failed = False
     print(f"{'sampled by':16} {'loss %':>7}  {'95 % interval':>16}  must be")
-    for name, values in sorted(losses.items()):
-        low, median, high = interval(values)
-        limit = limits.get(name)
-        verdict = "" if limit is None else "no" if low > limit else "yes" if high <= limit else "cannot be told"
-        failed |= verdict == "no"
-        print(f"{name:16} {median:7.3f}  {low:7.3f} … {high:6.3f}  {f'at most {limit}: {verdict}' if limit else ''}")
+    limits = {f"vpmu -g {hz} Hz": limit for hz, limit in MAY_LOSE.items()}
+    failed = [line(name, values, limits.get(name)) for name, values in sorted(losses.items())]
+    print(f"of {FAST_HZ} Hz the part that is")
+    fast = losses[f"vpmu -g {FAST_HZ} Hz"]
+    failed += [line(f"        {hz} Hz", [loss * hz / FAST_HZ for loss in fast], limit) for hz, limit in MAY_LOSE.items()]
     print(f"{bench.rounds} rounds, load {os.getloadavg()[0]:.1f}")
     if bench.json:
         print(json.dumps(losses))
-    sys.exit(failed)
+    sys.exit(any(failed))
 
 
 main()
