@@ -155,6 +155,23 @@ static __always_inline int read_registers(struct kvm_vcpu *vcpu, struct guest_wa
 }
 
 /*
+ * A guest of the guest was hit: registers are its own, and so is the privilege, which is all that is told of it. Its page tables lead to
+ * addresses of the guest that runs it, and which of that one's tasks does is in the guest's VMCB or VMCS, which waits meanwhile.
+ */
+static __always_inline void mark_nested(struct kvm_vcpu *vcpu, struct guest_walk *w)
+{
+	w->sample.ip = VPMU_BPF_NESTED_IP;
+	w->sample.end = VPMU_BPF_END_NESTED;
+	w->sample.user = 0;
+	if (vpmu_flavour == VPMU_BPF_FLAVOUR_SVM && bpf_core_type_exists(struct vcpu_svm))
+		w->sample.user = BPF_CORE_READ((struct vcpu_svm *)vcpu, vmcb, save.cpl) == 3;
+	else if (vpmu_flavour == VPMU_BPF_FLAVOUR_VMX && bpf_core_field_exists(struct vcpu_vmx, segment_cache))
+		(void)read_vmx(vcpu, w);
+	w->upper = !w->sample.user;
+	w->cpu_base = 0;
+}
+
+/*
  * Whether the address that the guest left at is in memory. On VMX it is once KVM itself has asked
  * for it.
  */

@@ -153,7 +153,30 @@ static __noinline int take_host_sample(struct bpf_perf_event_data *ctx, __u64 co
 	return count_host_sample(ctx, cookie, sample) ? 0 : 1;
 }
 
-/* Who wants neither call chains (VPMU_BPF_COOKIE_CHAINS) nor counts (VPMU_BPF_COOKIE_COUNT) gets samples of guests in vpmu_guests only. */
+/* Which task ran and, if @chains, how it got where it was. Returns how many bytes of its stack were copied. */
+static __always_inline __u32 look_into_guest(struct kvm_vcpu *vcpu, struct kvm *kvm, struct scratch *s, const struct vpmu_bpf_guest *guest,
+					     bool chains)
+{
+	struct guest_walk *w = &s->walk;
+	__u32 n_stack = 0;
+
+	prepare_walk(kvm, w);
+	w->sample.end = VPMU_BPF_END_COMPLETE;
+	if (guest && w->cpu_base)
+		tell_task(w, guest);
+	if (chains && guest && w->upper && w->sample.task.gva) {
+		read_stack_registers(vcpu, &s->stack);
+		n_stack = take_stack(s, guest);
+	}
+	if (chains)
+		guest_walk_frames(w);
+	return n_stack;
+}
+
+/*
+ * Who wants neither call chains (VPMU_BPF_COOKIE_CHAINS) nor counts (VPMU_BPF_COOKIE_COUNT) gets samples of guests in vpmu_guests only, and of
+ * nested guests: the kernel would record the address that these were at as if it were one of the guest that runs them.
+ */
 SEC("perf_event")
 int vpmu_sample(struct bpf_perf_event_data *ctx)
 {
@@ -165,7 +188,7 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	const struct vpmu_bpf_guest *guest;
 	struct guest_walk *w;
 	struct scratch *s;
-	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS, counted = cookie & VPMU_BPF_COOKIE_COUNT;
+	bool chains = cookie & VPMU_BPF_COOKIE_CHAINS, counted = cookie & VPMU_BPF_COOKIE_COUNT, nested;
 	void *ring;
 	int miss;
 
@@ -175,15 +198,18 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 		return counted ? take_host_sample(ctx, cookie, s) : 1;
 	guest = bpf_map_lookup_elem(&vpmu_guests, &key);
 	ring = bpf_map_lookup_elem(&vpmu_rings, &session);
-	if (!s || !ring || (!chains && !counted && !guest))
+	if (!s || !ring)
 		return 1;
 	w = &s->walk;
 	miss = read_registers(vcpu, w);
-	if (miss >= 0) {
-		count_miss(session, (__u32)miss);
+	nested = miss == VPMU_BPF_MISS_NESTED;
+	if (!nested && !chains && !counted && !guest)
 		return 1;
-	}
-	if (!chains && !counted && !w->cpu_base)
+	if (miss >= 0)
+		count_miss(session, (__u32)miss);
+	if (nested)
+		mark_nested(vcpu, w);
+	else if (miss >= 0 || (!chains && !counted && !w->cpu_base))
 		return 1;
 	w->sample.event_id = VPMU_BPF_COOKIE_ID(cookie);
 	w->sample.time_ns = bpf_ktime_get_ns();
@@ -191,18 +217,10 @@ int vpmu_sample(struct bpf_perf_event_data *ctx)
 	w->sample.pid = key.pid;
 	w->sample.tid = (__u32)ids;
 	w->sample.cpu = bpf_get_smp_processor_id();
-	prepare_walk(kvm, w);
 	w->sample.n_frames = 0;
-	w->sample.end = VPMU_BPF_END_COMPLETE;
 	w->sample.task.gva = 0;
-	if (guest && w->cpu_base)
-		tell_task(w, guest);
-	if (chains && guest && w->upper && w->sample.task.gva) {
-		read_stack_registers(vcpu, &s->stack);
-		n_stack = take_stack(s, guest);
-	}
-	if (chains)
-		guest_walk_frames(w);
+	if (!nested)
+		n_stack = look_into_guest(vcpu, kvm, s, guest, chains);
 	w->sample.has_stack = n_stack != 0;
 	if (counted && !n_stack && count_guest_sample(session, &w->sample))
 		return 0;

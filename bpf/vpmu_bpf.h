@@ -22,12 +22,16 @@ enum vpmu_bpf_end {
 	VPMU_BPF_END_BAD_RETURN = 6, /* no code can be at the return address */
 	VPMU_BPF_END_NO_UNWIND = 7,  /* the rest are user space's: no unwind table tells of that address */
 	VPMU_BPF_END_NO_STACK = 8,   /* it goes on where no stack was copied */
-	VPMU_BPF_END_COUNT = 9,
+	VPMU_BPF_END_NESTED = 9,     /* a guest of the guest ran */
+	VPMU_BPF_END_COUNT = 10,
 };
+
+/* The ip of such a sample: VPMU_ADDRESS_NESTED of <vpmu/sample.h>. */
+#define VPMU_BPF_NESTED_IP (1ULL << 63)
 
 /* Why a sample inside a guest was left to the kernel, which records it without a chain. */
 enum vpmu_bpf_miss {
-	VPMU_BPF_MISS_NESTED = 0,    /* a guest of the guest was running */
+	VPMU_BPF_MISS_NESTED = 0,    /* a guest of the guest was running: the only ones that are not left to the kernel, only told as such */
 	VPMU_BPF_MISS_PROTECTED = 1, /* registers are hidden from the host: SEV-ES, TDX */
 	VPMU_BPF_MISS_MODE = 2,	     /* not 64-bit code */
 	VPMU_BPF_MISS_REGISTERS = 3, /* RIP or CR3 are in the processor (VMX), out of reach */

@@ -135,6 +135,8 @@ static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_
 			    "tell where names are.");
 	if (many(guest[VPMU_FRAME_OPAQUE], n_guest))
 		say("Opaque guest samples: an encrypted guest does not tell where it was.");
+	if (many(guest[VPMU_FRAME_NESTED], n_guest))
+		say("Samples in nested guests are those of guests that this guest runs; what is in them is not looked at.");
 	if (many(host[VPMU_FRAME_HIDDEN], n_host))
 		say("The host kernel's addresses are hidden (kernel.kptr_restrict, or no CAP_SYSLOG): try as root.");
 	if (many(host[VPMU_FRAME_NOT_THIS_KERNEL], n_host))

@@ -43,13 +43,17 @@ enum vpmu_chain_end {
 	VPMU_CHAIN_BAD_RETURN = 6, /* no code can be at the return address */
 	VPMU_CHAIN_NO_UNWIND = 7,  /* the kernel's unwind tables say nothing of that address: generated code, a module that is gone */
 	VPMU_CHAIN_NO_STACK = 8,   /* it goes on where no stack was copied: that of an NMI, or more than there was room for */
+	VPMU_CHAIN_NESTED = 9,	   /* a guest of the guest ran: neither its address nor its stack are this guest's */
 };
-#define VPMU_CHAIN_END_COUNT 9
+#define VPMU_CHAIN_END_COUNT 10
+
+/* In the place of an address: it is one of a guest that this guest runs. No address is like that: it is not canonical. */
+#define VPMU_ADDRESS_NESTED ((uint64_t)1 << 63)
 
 struct vpmu_sample {
 	uint64_t time_ns;    /* of the recording's clock; 0 if the event has no time */
 	uint64_t weight;     /* the period: events (or ns, for clocks) that this sample stands for */
-	uint64_t ip;	     /* address of the instruction; guest-virtual on the guest's sides */
+	uint64_t ip;	     /* address of the instruction; guest-virtual on the guest's sides, or VPMU_ADDRESS_NESTED */
 	pid_t pid, tid;	     /* of the host's process: for guest samples QEMU's and the vCPU thread's */
 	uint32_t cpu;	     /* host CPU, UINT32_MAX if unknown */
 	uint32_t event;	     /* index into the session's or recording's events */
@@ -82,7 +86,7 @@ struct vpmu_coverage {
 	uint64_t samples;
 	uint64_t sides[VPMU_SIDE_COUNT]; /* by enum vpmu_side */
 	uint64_t resolved;    /* the leaf address got a symbol */
-	uint64_t opaque;      /* guest samples without an address: encrypted guests */
+	uint64_t opaque;      /* guest samples without an address of the guest's: it is encrypted, or ran a guest of its own */
 	uint64_t lost;	      /* records and samples that the kernel says it dropped */
 	uint64_t throttled;   /* times the kernel paused an event: interrupts came too fast */
 	uint64_t truncated_chains;

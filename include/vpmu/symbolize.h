@@ -36,8 +36,9 @@ enum vpmu_frame_status {
 	 */
 	VPMU_FRAME_TRUNCATED,
 	VPMU_FRAME_NOT_THIS_KERNEL,   /* recorded under another kernel, whose table is not at hand */
+	VPMU_FRAME_NESTED,	      /* in a guest that this guest runs: VPMU_ADDRESS_NESTED */
 };
-#define VPMU_FRAME_STATUS_COUNT 8
+#define VPMU_FRAME_STATUS_COUNT 9
 
 struct vpmu_frame {
 	const char *symbol;	/* NULL unless status is OK */

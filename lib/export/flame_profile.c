@@ -40,7 +40,7 @@ static enum flame_kind kind_of(const struct profile_frame *frame, uint32_t guest
 static bool belongs_to_guest(const struct profile_frame *frame)
 {
 	return frame->status != VPMU_FRAME_OK && frame->status != VPMU_FRAME_OPAQUE &&
-	       frame->status != VPMU_FRAME_TRUNCATED && (VPMU_SIDES_GUEST & 1u << frame->side);
+	       frame->status != VPMU_FRAME_TRUNCATED && frame->status != VPMU_FRAME_NESTED && (VPMU_SIDES_GUEST & 1u << frame->side);
 }
 
 void flame_guest_key(const struct profile_view *view, uint32_t guest, struct strbuf *key)

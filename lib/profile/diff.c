@@ -67,7 +67,7 @@ DEFINE_CLEANUP(struct vpmu_diff *, vpmu_diff_free)
 /* What is opaque has no address that could be mistaken for another guest's. */
 static bool belongs_to_guest(const struct profile_frame *frame)
 {
-	return frame->status != VPMU_FRAME_OK && frame->status != VPMU_FRAME_OPAQUE &&
+	return frame->status != VPMU_FRAME_OK && frame->status != VPMU_FRAME_OPAQUE && frame->status != VPMU_FRAME_NESTED &&
 	       (VPMU_SIDES_GUEST & 1u << frame->side);
 }
 

@@ -147,11 +147,17 @@ static uint32_t offset_string(struct naming *n, uint64_t offset)
 	return intern_add_bytes(n->tables->strings, p, (size_t)(text + sizeof(text) - p));
 }
 
+static uint32_t symbol_of(struct naming *n, const struct vpmu_frame *named)
+{
+	if (named->status == VPMU_FRAME_OK)
+		return string_of(n, named->symbol);
+	return named->status == VPMU_FRAME_NESTED ? string_of(n, "[nested guest]") : offset_string(n, named->dso_offset);
+}
+
 static uint32_t frame_new(struct naming *n, const struct vpmu_frame *named)
 {
 	struct profile_frame frame = {
-		.symbol = named->status == VPMU_FRAME_OK ? string_of(n, named->symbol) :
-							   offset_string(n, named->dso_offset),
+		.symbol = symbol_of(n, named),
 		.dso = string_of(n, named->dso),
 		.build_id = string_of(n, named->build_id),
 		.src_file = string_of(n, named->src_file),

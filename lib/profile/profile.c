@@ -188,6 +188,7 @@ int profile_put(struct vpmu_profile *profile, const struct profile_entry *entry)
 		profile->coverage.resolved += entry->samples;
 		break;
 	case VPMU_FRAME_OPAQUE:
+	case VPMU_FRAME_NESTED:
 		profile->coverage.opaque += entry->samples;
 		break;
 	}

@@ -150,7 +150,7 @@ static void count_coverage(struct vpmu_coverage *coverage, const struct profile_
 	coverage->sides[e->side] += e->samples;
 	if (status == VPMU_FRAME_OK)
 		coverage->resolved += e->samples;
-	else if (status == VPMU_FRAME_OPAQUE)
+	else if (status == VPMU_FRAME_OPAQUE || status == VPMU_FRAME_NESTED)
 		coverage->opaque += e->samples;
 }
 

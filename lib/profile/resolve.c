@@ -128,7 +128,7 @@ static void count_leaf(struct resolving *r, uint32_t leaf, uint64_t samples)
 
 	if (status == VPMU_FRAME_OK)
 		r->coverage.resolved += samples;
-	else if (status == VPMU_FRAME_OPAQUE)
+	else if (status == VPMU_FRAME_OPAQUE || status == VPMU_FRAME_NESTED)
 		r->coverage.opaque += samples;
 }
 

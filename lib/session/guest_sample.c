@@ -13,7 +13,8 @@ _Static_assert((int)VPMU_CHAIN_COMPLETE == VPMU_BPF_END_COMPLETE &&
 		       (int)VPMU_CHAIN_BAD_RETURN == VPMU_BPF_END_BAD_RETURN &&
 		       (int)VPMU_CHAIN_NO_UNWIND == VPMU_BPF_END_NO_UNWIND &&
 		       (int)VPMU_CHAIN_NO_STACK == VPMU_BPF_END_NO_STACK &&
-		       (int)VPMU_CHAIN_END_COUNT == VPMU_BPF_END_COUNT,
+		       (int)VPMU_CHAIN_NESTED == VPMU_BPF_END_NESTED &&
+		       (int)VPMU_CHAIN_END_COUNT == VPMU_BPF_END_COUNT && VPMU_ADDRESS_NESTED == VPMU_BPF_NESTED_IP,
 	       "the program's ends are the library's");
 
 static bool is_cut(uint64_t word)

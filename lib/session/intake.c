@@ -139,7 +139,7 @@ static void count_sample(struct intake *intake, const struct target *target,
 
 	coverage->samples += times;
 	coverage->sides[side] += times;
-	if (sample->ip == 0 && (VPMU_SIDES_GUEST & 1u << side))
+	if ((sample->ip == 0 || sample->ip == VPMU_ADDRESS_NESTED) && (VPMU_SIDES_GUEST & 1u << side))
 		coverage->opaque += times;
 	if (!intake->first_time_ns || sample->time_ns < intake->first_time_ns)
 		intake->first_time_ns = sample->time_ns;
@@ -152,7 +152,7 @@ static void count_sample(struct intake *intake, const struct target *target,
 			coverage->guest_processes += times;
 		intake->roster->guests.items[guest]->sampled = true;
 	}
-	if (intake->collect_hits)
+	if (intake->collect_hits && sample->ip != VPMU_ADDRESS_NESTED)
 		note_hit(intake, sample, guest, side, guest_chain, n);
 }
 

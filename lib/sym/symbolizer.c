@@ -354,12 +354,14 @@ void symbolizer_frame(struct vpmu_symbolizer *s, enum vpmu_side side, uint32_t g
 		user_frame(s, space, lines, ret_frame);
 		break;
 	case VPMU_SIDE_GUEST_USER:
-		if (address && guest_user_frame(s, space, lines, ret_frame) && ret_frame->status == VPMU_FRAME_OK)
+		if (address && address != VPMU_ADDRESS_NESTED && guest_user_frame(s, space, lines, ret_frame) && ret_frame->status == VPMU_FRAME_OK)
 			break;
 		/* What is mapped keeps its file and offset where no image tells more. */
 		__attribute__((fallthrough));
 	case VPMU_SIDE_GUEST_KERNEL:
-		if (address)
+		if (address == VPMU_ADDRESS_NESTED)
+			ret_frame->status = VPMU_FRAME_NESTED;
+		else if (address)
 			guests_symbols_frame(s->guests, guest, lines, ret_frame);
 		else
 			ret_frame->status = VPMU_FRAME_OPAQUE;

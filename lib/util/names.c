@@ -44,6 +44,7 @@ VPMU_API const char *vpmu_frame_status_name(enum vpmu_frame_status status)
 		[VPMU_FRAME_OPAQUE] = "opaque",
 		[VPMU_FRAME_TRUNCATED] = "truncated",
 		[VPMU_FRAME_NOT_THIS_KERNEL] = "not-this-kernel",
+		[VPMU_FRAME_NESTED] = "nested",
 	};
 
 	return NAME_OF(names, status);
@@ -56,7 +57,7 @@ VPMU_API const char *vpmu_chain_end_name(enum vpmu_chain_end end)
 		[VPMU_CHAIN_NO_MAPPING] = "no-mapping", [VPMU_CHAIN_NO_MEMORY] = "no-memory",
 		[VPMU_CHAIN_ABSENT] = "absent",		[VPMU_CHAIN_BAD_FRAME] = "bad-frame",
 		[VPMU_CHAIN_BAD_RETURN] = "bad-return", [VPMU_CHAIN_NO_UNWIND] = "no-unwind",
-		[VPMU_CHAIN_NO_STACK] = "no-stack",
+		[VPMU_CHAIN_NO_STACK] = "no-stack",	[VPMU_CHAIN_NESTED] = "nested",
 	};
 
 	return NAME_OF(names, end);

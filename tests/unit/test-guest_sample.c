@@ -99,6 +99,26 @@ TEST(a_kernels_chain_may_go_on_in_user_mode)
 	CHECK_EQ(read_back(&record, chain), 0);
 }
 
+TEST(a_sample_in_a_nested_guest_says_so_and_nothing_else)
+{
+	struct vpmu_bpf_sample sample = a_sample(0, VPMU_BPF_END_NESTED);
+	struct guest_chain written;
+	uint64_t chain[GUEST_SAMPLE_WORDS];
+	struct vpmu_coverage coverage = {};
+	union guest_sample_record record;
+
+	sample.ip = VPMU_BPF_NESTED_IP;
+	written = chain_of(&sample);
+	guest_sample_write(&sample, 10, 11, &written, GUEST_TASK_NONE, &record);
+	CHECK_EQ(record.sample.ip, VPMU_ADDRESS_NESTED);
+	CHECK_EQ(read_back(&record, chain), 3);
+	CHECK_EQ(chain[1], VPMU_ADDRESS_NESTED);
+	CHECK_EQ(chain[2], VPMU_CONTEXT_CUT + VPMU_CHAIN_NESTED);
+	guest_sample_count(chain, 3, 1, &coverage);
+	CHECK_EQ(coverage.chain_ends[VPMU_CHAIN_NESTED], 1);
+	CHECK_EQ(coverage.truncated_chains, 1);
+}
+
 TEST(chains_of_the_kernel_are_left_alone)
 {
 	struct vpmu_bpf_sample sample = a_sample(3, VPMU_BPF_END_COMPLETE);

@@ -237,6 +237,26 @@ TEST(opaque_samples_are_counted_once)
 	maker_deinit(&m);
 }
 
+TEST(samples_in_nested_guests_have_no_address_of_the_guests)
+{
+	const struct made nested = {.side = VPMU_SIDE_GUEST_KERNEL, .ip = VPMU_ADDRESS_NESTED, .pid = 9, .tid = 9};
+	struct vpmu_coverage coverage;
+	struct profile_view view;
+	struct vpmu_profile *p;
+	struct maker m = {};
+
+	make_sample(&m, &nested, 0, NULL);
+	p = profile_of(&m, false, &coverage);
+	CHECK_EQ(profile_view(p, &view), 0);
+	CHECK_EQ(view.n_entries, 1);
+	CHECK_EQ(view.frames[view.entries[0].leaf].status, VPMU_FRAME_NESTED);
+	CHECK_STR(intern_string(view.strings, view.frames[view.entries[0].leaf].symbol), "[nested guest]");
+	CHECK_EQ(coverage.opaque, 1);
+	CHECK_EQ(coverage.resolved, 0);
+	vpmu_profile_free(p);
+	maker_deinit(&m);
+}
+
 TEST(without_chains_only_the_leaf_counts)
 {
 	const uint64_t one[] = { VPMU_CONTEXT_KERNEL, A(4), B(8) };

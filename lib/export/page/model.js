@@ -13,6 +13,7 @@ const STATUS_TEXTS = {
 	"no-symbol": "no symbol covers this address",
 	"hidden": "the kernel hides its addresses",
 	"opaque": "an encrypted guest: no address was given",
+	"nested": "in a guest that this guest runs",
 	"truncated": "the call chain is cut here: who called is not known",
 	"not-this-kernel": "recorded under another kernel, whose symbols are not at hand",
 };
