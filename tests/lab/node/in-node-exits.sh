@@ -116,6 +116,8 @@ start_vpmud() {
 
 say "primes: each exit once, under its reason"
 "$here/../fast/exits.sh" primes_are_counted_exactly
+say "pages of 1 GiB, which a KVM without nested paging has not"
+"$here/../fast/chains.sh" vmm huge-pages 1 4s 12s
 
 start_libvirt
 start_debian exits LAB-GUEST-READY
@@ -153,5 +155,11 @@ kill -INT $vpmu_pid
 wait $vpmu_pid
 sed -n "$first,${last}p" $out/console > $out/cycles
 "$VPMU" exits debian --nested -d 2s
+say "samples of it, and of the guest that runs it"
+for chains in 0 1; do
+	"$VPMU" record debian $([ $chains = 0 ] || echo -g) -F 2000 -d 4s -o $out/nested-$chains.recording
+	"$VPMU" report -i $out/nested-$chains.recording --limit 8 --side guest
+	"$VPMU" script -i $out/nested-$chains.recording --json > $out/nested-$chains.samples
+done
 virsh -q destroy debian
 say "done"
