@@ -12,6 +12,7 @@
 #include "util/macro.h"
 #include "command.h"
 #include "guest_names.h"
+#include "input.h"
 #include "interrupt.h"
 #include "json.h"
 #include "output.h"
@@ -32,6 +33,7 @@ struct record_args {
 	const char *events, *output;
 	uint64_t frequency_hz, period, duration_ns;
 	bool chains, all_cpus, whole_process, no_symbols;
+	struct guest_file_args files;
 };
 
 #define FIELD(name) offsetof(struct record_args, name)
@@ -115,6 +117,8 @@ static int open_session(const struct record_args *args, const struct name_list *
 	}
 	if (r >= 0 && args->all_cpus)
 		r = vpmu_session_add_cpus(session, reterr);
+	if (r >= 0)
+		r = guest_files_name_live(&args->files, session, guests, reterr);
 	if (r < 0)
 		return r;
 	add_cmdline(args, operands, &cmdline);
@@ -238,8 +242,10 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 		return say_usage("-F and -c exclude each other");
 	if (args->output && streq(args->output, "-"))
 		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
-	/* vpmud records guests only, and always with what names them. */
-	if (!args->all_cpus && !args->no_symbols)
+	/* vpmud records guests only, and always with what names them; it takes no files. */
+	if (args->files.types.n && args->remote.socket)
+		return say_usage("--guest-vmlinux is of what vpmu records by itself, without vpmud");
+	if (!args->all_cpus && !args->no_symbols && !args->files.types.n)
 		status = remote_open(&args->remote, 0, &client);
 	if (status != STATUS_DONE)
 		return status;
@@ -257,6 +263,7 @@ const struct command command_record = {
 	.groups = (const struct option_group[]){
 		{ side_options, FIELD(side) },
 		{ record_options, 0 },
+		{ guest_types_options, FIELD(files) },
 		{ remote_options, FIELD(remote) },
 		{ common_options, 0 },
 		{},

@@ -8,6 +8,7 @@
 #include "util/macro.h"
 #include "command.h"
 #include "guest_names.h"
+#include "input.h"
 #include "interrupt.h"
 #include "json.h"
 #include "output.h"
@@ -24,6 +25,7 @@ struct top_args {
 	struct side_args side;
 	const char *events, *sort;
 	uint64_t frequency_hz, interval_ns, iterations, limit;
+	struct guest_file_args files;
 };
 
 #define FIELD(name) offsetof(struct top_args, name)
@@ -213,7 +215,8 @@ static int watch(struct top *top, const struct name_list *operands, const struct
 		 struct vpmu_client **client, struct vpmu_error *reterr)
 {
 	const struct top_args *args = top->args;
-	const struct top_request request = { operands, args->events, args->frequency_hz, args->side.sides };
+	const struct top_request request = { operands, args->events, args->frequency_hz, args->side.sides,
+					     &args->files };
 
 	if (*client)
 		return top_remote(top, &request, client, args->remote.socket, reterr);
@@ -239,7 +242,9 @@ static enum status run_top(const void *opaque, const struct name_list *operands)
 
 	if (args->interval_ns && (args->interval_ns < TOP_INTERVAL_MIN_NS || args->interval_ns > TOP_INTERVAL_MAX_NS))
 		return say_usage("-d is 200ms to 60s");
-	status = remote_open(&args->remote, TOP_INTERVAL_MAX_NS / 1000000, &client);
+	if (args->files.types.n && args->remote.socket)
+		return say_usage("--guest-vmlinux is of what vpmu looks at by itself, without vpmud");
+	status = args->files.types.n ? STATUS_DONE : remote_open(&args->remote, TOP_INTERVAL_MAX_NS / 1000000, &client);
 	if (status != STATUS_DONE)
 		return status;
 	if (!client && vpmu_guests_new(NULL, &guests, &error) < 0)
@@ -271,6 +276,7 @@ const struct command command_top = {
 	.groups = (const struct option_group[]){
 		{ side_options, FIELD(side) },
 		{ top_options, 0 },
+		{ guest_types_options, FIELD(files) },
 		{ remote_options, FIELD(remote) },
 		{ common_options, 0 },
 		{},

@@ -30,6 +30,12 @@ const struct option_spec guest_file_options[] = {
 	{},
 };
 
+const struct option_spec guest_types_options[] = {
+	{ .name = "guest-vmlinux", .arg = "[GUEST=]FILE", .set = option_name_list, .offset = FIELD(types),
+	  .help = "the guest kernel's vmlinux with section .BTF, for a kernel without type information" },
+	{},
+};
+
 /*
  * Splits "GUEST=REST"; *ret_guest is empty without one. A file's name may hold a '=' too: what
  * stands before it is a guest unless it looks like a path (names of guests cannot hold a '/').
@@ -145,6 +151,7 @@ int guest_files_name(const struct guest_file_args *args, struct vpmu_symbolizer 
 		{ &args->vmlinux, VPMU_GUEST_VMLINUX },
 		{ &args->images, VPMU_GUEST_IMAGE },
 		{ &args->roots, VPMU_GUEST_ROOT },
+		{ &args->types, VPMU_GUEST_TYPES },
 	};
 	int r;
 
@@ -179,4 +186,33 @@ int input_name(struct input *input, const struct guest_file_args *args, struct v
 	const struct guest_finder finder = { find_in_input, input };
 
 	return guest_files_name(args, vpmu_recording_symbolizer(input->recording), &finder, reterr);
+}
+
+struct live_guests {
+	const struct vpmu_guests *guests;
+	const struct vpmu_session *session;
+};
+
+static int find_live(void *data, const char *spec, uint32_t *ret_guest, struct vpmu_error *reterr)
+{
+	const struct live_guests *live = data;
+	const struct vpmu_guest_info *wanted = NULL, *guest;
+	int r = vpmu_guests_find(live->guests, spec, &wanted, reterr);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; (guest = vpmu_session_guest(live->session, i)); i++)
+		if (guest->pid == wanted->pid) {
+			*ret_guest = i;
+			return 0;
+		}
+	return error_set(reterr, -ENOENT, "guest '%s' is not among those to be looked at", spec);
+}
+
+int guest_files_name_live(const struct guest_file_args *args, struct vpmu_session *session, const struct vpmu_guests *guests,
+			  struct vpmu_error *reterr)
+{
+	struct live_guests live = { guests, session };
+
+	return guest_files_name(args, vpmu_session_symbolizer(session), &(struct guest_finder){ find_live, &live }, reterr);
 }

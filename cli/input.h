@@ -20,8 +20,9 @@
 /* Where guests' names come from: "[GUEST=]FILE" each. */
 struct guest_file_args {
 	struct name_list kallsyms, modules, vmlinux, kaslr, images, roots;
+	struct name_list types; /* of guests that run: guest_types_options */
 };
-extern const struct option_spec guest_file_options[];
+extern const struct option_spec guest_file_options[], guest_types_options[];
 
 /* Which guest is meant: its index. -ENOENT. */
 struct guest_finder {
@@ -32,6 +33,10 @@ struct guest_finder {
 /* Hands the files in @args to @symbolizer. */
 int guest_files_name(const struct guest_file_args *args, struct vpmu_symbolizer *symbolizer,
 		     const struct guest_finder *finder, struct vpmu_error *reterr);
+
+/* Hands them to the symbolizer of a session whose guests were added, and has not started. */
+int guest_files_name_live(const struct guest_file_args *args, struct vpmu_session *session, const struct vpmu_guests *guests,
+			  struct vpmu_error *reterr);
 
 struct input_args {
 	struct name_list files;

@@ -54,6 +54,7 @@ struct top_request {
 	const char *events;
 	uint64_t frequency_hz;
 	unsigned int sides;
+	const struct guest_file_args *files; /* of top_local() */
 };
 
 /* They run until it is over (0), the guests are gone (-ESRCH), or something fails. */

@@ -84,6 +84,8 @@ static int open_session(struct local *local, const struct top_request *request, 
 			r = vpmu_session_add_guest(local->session, guest, false, reterr);
 	}
 	if (r >= 0)
+		r = guest_files_name_live(request->files, local->session, guests, reterr);
+	if (r >= 0)
 		r = begin_interval(local, reterr);
 	if (r < 0)
 		return r;

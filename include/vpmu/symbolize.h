@@ -72,6 +72,8 @@ enum vpmu_guest_symbols {
 	VPMU_GUEST_VMLINUX = 3,	 /* its vmlinux, not stripped */
 	VPMU_GUEST_IMAGE = 4,	 /* any ELF file that runs in the guest at its link addresses */
 	VPMU_GUEST_ROOT = 5,	 /* a directory with its files: what "/" is in the guest */
+	VPMU_GUEST_TYPES = 6,	 /* of a guest that runs here: a vmlinux with section .BTF, for a kernel without type information
+				    (vpmu_kernel_opts.vmlinux_path); before the session starts. It names nothing by itself */
 };
 
 /* What became of the vmlinux's KASLR offset. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sym/guest.h"
 #include "sym/guest_files.h"
@@ -36,6 +38,7 @@ struct guests_symbols {
 	VEC(struct kernel_names *) kernels;
 	VEC(struct guest) guests;
 	struct guest_files everyone; /* VPMU_NO_GUEST */
+	char *types_path;	     /* likewise; NULL = none */
 };
 
 struct guests_symbols *guests_symbols_new(struct sym_env *env)
@@ -112,6 +115,7 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 	vec_free(&g->guests);
 	vec_free(&g->kernels);
 	guest_files_deinit(&g->everyone);
+	free(g->types_path);
 	free(g);
 	return NULL;
 }
@@ -165,6 +169,27 @@ static int set_root(struct guests_symbols *g, uint32_t index, const char *dir, s
 	return r;
 }
 
+/* Any that can be opened: which kernel's it is is seen when that is found. */
+static int set_types(struct guests_symbols *g, uint32_t index, const char *path, struct vpmu_error *reterr)
+{
+	_free_ char *copy = strdup(path);
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r = 0;
+
+	if (fd < 0)
+		return error_errno(reterr, -errno, "open", path);
+	for (uint32_t i = 0; i < g->guests.n && r == 0; i++)
+		if ((index == i || index == VPMU_NO_GUEST) && g->guests.items[i].live)
+			r = guest_live_types(g->guests.items[i].live, path);
+	if (r < 0 || !copy)
+		return error_oom(reterr);
+	if (index == VPMU_NO_GUEST) {
+		free(g->types_path);
+		g->types_path = take_ptr(copy);
+	}
+	return 0;
+}
+
 int guests_symbols_file(struct guests_symbols *g, uint32_t guest, enum vpmu_guest_symbols kind,
 			const char *path, int64_t kaslr_offset, struct vpmu_error *reterr)
 {
@@ -177,6 +202,8 @@ int guests_symbols_file(struct guests_symbols *g, uint32_t guest, enum vpmu_gues
 	}
 	if (kind == VPMU_GUEST_ROOT)
 		return set_root(g, guest, path, reterr);
+	if (kind == VPMU_GUEST_TYPES)
+		return set_types(g, guest, path, reterr);
 	return guest_files_open(files, kind, path, kaslr_offset, reterr);
 }
 
@@ -205,7 +232,7 @@ int guests_symbols_runs(struct guests_symbols *g, uint32_t index, const struct v
 	guest = &g->guests.items[index];
 	guest_live_free(guest->live);
 	guest->live = guest_live_new(info);
-	return guest->live ? 0 : -ENOMEM;
+	return guest->live ? guest_live_types(guest->live, g->types_path) : -ENOMEM;
 }
 
 /* Files that somebody gave for the guest stand before what its memory says. */

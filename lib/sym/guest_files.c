@@ -258,8 +258,9 @@ int guest_files_open(struct guest_files *f, enum vpmu_guest_symbols kind, const 
 		return open_vmlinux(f, path, kaslr_offset, reterr);
 	case VPMU_GUEST_IMAGE:
 		return open_image(f, path, reterr);
-	case VPMU_GUEST_ROOT:
-		break; /* files_set_root() */
+	case VPMU_GUEST_ROOT:  /* files_set_root() */
+	case VPMU_GUEST_TYPES: /* guest_live_types() */
+		break;
 	}
 	return error_set(reterr, -EINVAL, "unknown kind %d of guest file", (int)kind);
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <vpmu/introspect.h>
 
+#include "guest/kernel_types.h"
 #include "guest/parser_process.h"
 #include "sym/guest_live.h"
 #include "util/log.h"
@@ -16,6 +17,7 @@ DEFINE_CLEANUP(struct vpmu_kernel *, vpmu_kernel_free)
 
 struct guest_live {
 	struct vpmu_guest_info info; /* pid and start_ticks: strings are not kept */
+	char *types_path;	     /* NULL: the kernel has its own types */
 	struct vpmu_kernel *kernel;  /* NULL: not found yet */
 	struct shared_table *own;    /* the kernel's own symbols, which are read once for each boot */
 	/* What the thread reads; kernel and these are its own as long as it runs. */
@@ -47,6 +49,17 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
 			.accel = info->accel,
 		};
 	return live;
+}
+
+int guest_live_types(struct guest_live *live, const char *path)
+{
+	char *copy = path ? strdup(path) : NULL;
+
+	if (path && !copy)
+		return -ENOMEM;
+	free(live->types_path);
+	live->types_path = copy;
+	return 0;
 }
 
 /*
@@ -112,6 +125,7 @@ struct guest_live *guest_live_free(struct guest_live *live)
 	}
 	guest_names_deinit(&live->names);
 	forget_kernel(live);
+	free(live->types_path);
 	free(live);
 	return NULL;
 }
@@ -159,6 +173,14 @@ static int read_names(struct guest_live *live, struct guest_names *ret, struct v
 	return 0;
 }
 
+static void take_types(struct guest_live *live)
+{
+	struct vpmu_error error = {};
+
+	if (kernel_types_load_file(live->kernel, live->types_path, &error) < 0)
+		log_warn("no processes of the guest in process %d: %s", live->info.pid, error.text);
+}
+
 static int read_or_find(struct guest_live *live, struct guest_names *ret, struct vpmu_error *reterr)
 {
 	int r = -ESTALE;
@@ -170,7 +192,11 @@ static int read_or_find(struct guest_live *live, struct guest_names *ret, struct
 		forget_kernel(live);
 	}
 	r = vpmu_kernel_open(&live->info, NULL, &live->kernel, reterr);
-	return r < 0 ? r : read_names(live, ret, reterr);
+	if (r < 0)
+		return r;
+	if (live->types_path)
+		take_types(live);
+	return read_names(live, ret, reterr);
 }
 
 static int read_now(struct guest_live *live, struct guest_names *ret)

@@ -19,6 +19,12 @@ struct guest_live *guest_live_free(struct guest_live *live);
 DEFINE_CLEANUP(struct guest_live *, guest_live_free)
 
 /*
+ * guest_live_types - a vmlinux with the type information that the guest's kernel may lack (kernel_types_load_file()), from the next look
+ * on. One that does not fit is said then, and left out. NULL: none. Errors: -ENOMEM.
+ */
+int guest_live_types(struct guest_live *live, const char *path);
+
+/*
  * Nobody will wait for what was begun: if it has not had its turn yet, it has none, and a parser that it waits for is left. To be called
  * before many are freed.
  */

@@ -5,6 +5,8 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <vpmu/introspect.h>
 
 #include "../fuzz/sparse_image.h"
@@ -12,6 +14,7 @@
 #include "guest/kernel.h"
 #include "guest/types_file.h"
 #include "guest_maker.h"
+#include "sym/symbolizer.h"
 #include "util/strbuf.h"
 
 static const char *const recorded[] = {"5.10", "6.1", "6.12", "7"};
@@ -193,6 +196,75 @@ TEST(a_vmlinux_says_what_the_kernel_would_have_said)
 		close(ram_fd);
 		close(elf_fd);
 	}
+}
+
+/* This process plays the hypervisor: the guest's memory is the largest of its mappings. */
+static bool knows_tasks(const char *vmlinux)
+{
+	VPMU_OPTS(vpmu_symbolizer_opts, opts, .cache_dir = "", .no_debuginfod = true);
+	struct vpmu_guest_info info = {.pid = getpid(), .name = "self", .uuid = ""};
+	struct vpmu_kernel *kernel = NULL;
+	struct vpmu_symbolizer *s;
+	struct vpmu_error error;
+	struct strbuf tasks = {};
+	int r;
+
+	CHECK_EQ(symbolizer_new(&opts, &s, &error), 0);
+	CHECK_EQ(symbolizer_set_guest(s, 0, &info), 0);
+	CHECK_EQ(symbolizer_guest_runs(s, 0, &info), 0);
+	CHECK_EQ(vpmu_symbolizer_guest_file(s, 0, VPMU_GUEST_TYPES, "/no-such-file", 0, &error), -ENOENT);
+	if (vmlinux)
+		CHECK_EQ(vpmu_symbolizer_guest_file(s, VPMU_NO_GUEST, VPMU_GUEST_TYPES, vmlinux, 0, &error), 0);
+	for (int i = 0; i < 10000 && !kernel; i++) {
+		kernel = symbolizer_guest_kernel(s, 0);
+		usleep(1000);
+	}
+	CHECK(kernel);
+	r = vpmu_kernel_each_task(kernel, add_task, &tasks, &error);
+	CHECK(r == 0 ? tasks.n > 0 : r == -EOPNOTSUPP);
+	strbuf_deinit(&tasks);
+	symbolizer_free(s);
+	return r == 0;
+}
+
+/* As the hypervisor's own, with what the guest has touched. */
+static void map_memory(int fd)
+{
+	struct stat st;
+	uint8_t *map;
+	off_t end;
+
+	CHECK_EQ(fstat(fd, &st), 0);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(map != MAP_FAILED);
+	for (off_t at = 0; (at = lseek(fd, at, SEEK_DATA)) >= 0; at = end) {
+		end = lseek(fd, at, SEEK_HOLE);
+		CHECK_EQ(io_pread_full(fd, map + at, (size_t)(end - at), at), end - at);
+	}
+}
+
+TEST(a_guest_that_runs_may_be_given_a_vmlinux)
+{
+	struct vpmu_kernel *kernel;
+	struct vpmu_error error;
+	struct strbuf elf = {}, others = {};
+	int ram_fd, fd, pid;
+	const char *memory = write_recorded("6.12", &ram_fd, &pid);
+
+	CHECK_EQ(open_with(memory, NULL, &kernel, &error), 0);
+	make_vmlinux_of(kernel, &elf);
+	make_elf(&others, "0123456789abcdef0123456789abcdef01234567", SHT_PROGBITS, "", 0);
+	hide_types(ram_fd, kernel);
+	vpmu_kernel_free(kernel);
+	map_memory(ram_fd);
+	CHECK(!knows_tasks(NULL));
+	CHECK(knows_tasks(write_file(elf.text, elf.n, &fd)));
+	close(fd);
+	CHECK(!knows_tasks(write_file(others.text, others.n, &fd))); /* another kernel's: said, and left out */
+	close(fd);
+	close(ram_fd);
+	strbuf_deinit(&elf);
+	strbuf_deinit(&others);
 }
 
 TEST(a_kernel_with_types_needs_no_file)
