@@ -14,8 +14,13 @@ import re
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "browser"))
+sys.dont_write_bytecode = True  # beside the source
+from page import Page
+from webdriver import Browser
 from vpmud import Skip, Vpmud, main, wait_until
 
 LAB = os.environ["LAB"]
@@ -79,16 +84,17 @@ def receive_file(client):
         return reply["parameters"], file.read()
 
 
-@contextlib.contextmanager
-def session_of(client, guest, samples=500):
-    """A session on @guest that has seen that much."""
-    client.call("StartSession", name="mine", guests=[guest.name], events="cpu-clock", frequency_hz=999)
+def n_seen(client):
+    [session] = client.call("ListSessions")["sessions"]
+    assert session["state"] == "running", session
+    return int(session["samples"])
 
-    def seen():
-        [session] = client.call("ListSessions")["sessions"]
-        assert session["state"] == "running", session
-        return int(session["samples"]) >= samples
-    wait_until("samples", seen)
+
+@contextlib.contextmanager
+def session_of(client, guest, samples=500, chains=False):
+    """A session on @guest that has seen that much."""
+    client.call("StartSession", name="mine", guests=[guest.name], events="cpu-clock", frequency_hz=999, chains=chains)
+    wait_until("samples", lambda: n_seen(client) >= samples)
     yield {"session": "mine"}
     client.call("StopSession", name="mine")
 
@@ -240,6 +246,31 @@ def the_past():
         assert client.call("Stats")["usage"]["store_errors"] != "0"  # one of them is none
         if os.geteuid() == 0:
             check_tied(vpmud, one)
+
+
+def periods_in_a_flame_graph():
+    """Two periods of the store as vpmu diff draws them: the page has what the table has."""
+    quiet = "[always-on]\nenabled = no"
+    now_ms = int(time.time()) // 60 * MINUTE_MS
+    with Guest() as guest, Vpmud(store_at("store.db", quiet)) as vpmud, vpmud.client() as client:
+        wait_until("the guest", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
+        with session_of(client, guest, samples=100, chains=True):
+            base = some_profile(client, guest)
+            wait_until("more samples", lambda: n_seen(client) >= 300)
+            other = some_profile(client, guest)
+    fill_store("store.db", [("web1", now_ms - 62 * MINUTE_MS, base), ("web1", now_ms - 2 * MINUTE_MS, other)])
+    with Vpmud(store_at("store.db", quiet)) as vpmud:
+        shown = subprocess.run([os.environ["VPMU"], "diff", "web1", "--since", "10m", "--base", "1h", "--guest", "--flamegraph", "page.html",
+                                "--socket", vpmud.socket, "--json"], stdout=subprocess.PIPE, check=True).stdout
+    diff = json.loads(shown)
+    assert diff["other_samples"] > diff["base_samples"] >= 50, diff
+    with Browser() as browser:
+        paths = Page(browser, os.path.abspath("page.html")).paths()
+        assert [paths["all"][0], paths["all"][2]] == [diff["base_samples"], diff["other_samples"]], (paths, diff)
+        for row in diff["rows"]:
+            selves = [sum(numbers[k] for path, numbers in paths.items() if path.endswith(f"[unknown]+{row['symbol']}")) for k in (1, 3)]
+            assert selves == [row["base_samples"], row["other_samples"]], (row, selves, paths)
+        assert (errors := browser.errors()) == [], errors
 
 
 def check_gaps_told(vpmud, kept):
