@@ -278,6 +278,18 @@ def guest_chains(bench):
     yield below(f"a guest's call chain of 32 addresses in BPF, {samples} samples", "ns", ns, 5000)
 
 
+@figure("stack")
+def guest_stacks(bench):
+    """In a guest that is made up: without registers and memory slots."""
+    program = bench.build.resolve() / "tests" / "bench" / "bench-stack"
+    if not program.exists():
+        raise Skipped("built without BPF programs")
+    costs = {what: float(ns) for what, ns in map(str.split, run([program]).splitlines())}
+    yield below("32 frames, 64 bytes from each to the next, in BPF", "ns", costs["frames"], 5000)
+    for n_bytes in 8192, 16384:
+        yield below(f"{n_bytes // 1024} KiB of a guest kernel's stack", "ns", costs[str(n_bytes)], 5000)
+
+
 class ExitCosts:
     """CPU time in ns for one exit and its entry: a system call with something attached to its begin and end, less one with programs there
     that do nothing: for a system call to be traced at all is dear, a VM exit knows no such thing."""
