@@ -244,7 +244,7 @@ def programs_of(vpmud):
 
 
 def programs_go_with_who_asked():
-    with Primes() as guest, Vpmud(FAST + "exits = no\ntime = no") as vpmud, vpmud.client() as client:
+    with Primes() as guest, Vpmud(FAST + "exits = no\ntime = no\n[always-on]\nenabled = no") as vpmud, vpmud.client() as client:
         wait_until("vpmud sees it", lambda: client.call("ListGuests", guests=[guest.name])["guests"])
         assert programs_of(vpmud) == 0
         for method in "Exits", "Time":
