@@ -1,55 +1,46 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU PROGRAM RUNNER COUNTS
+# Runs inside the node (processes.sh). usage: in-node-processes.sh IMAGE-DIR VPMU COUNTS
 set -euo pipefail
-here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-image=$1 vpmu=$2 program=$3 runner=$4 counts=$5
+image=$1 vpmu=$2 counts=$3
 out=/lab
 say() { echo "== $* ($SECONDS s)"; }
 
-# The programs, and an init that starts them, go behind what is in the guest's file system already.
-mkdir -p $out/root/opt
-cp "$program" $out/root/opt/three
-cp "$(dirname "$program")/callers" $out/root/opt/callers
-cp "$runner" $out/root/opt/runner
-for file in $(ldd "$runner" | grep -o '/[^ ]*'); do
-	mkdir -p "$out/root$(dirname "$file")"
-	cp -L "$file" "$out/root$file"
-done
-cp "$here/processes-init" $out/root/init
-(cd $out/root && find . | cpio -o -H newc --quiet) > $out/more.cpio
-cat "$image/guest.cpio" $out/more.cpio > $out/guest.cpio
-
+# The guest waits for a line on its second serial port, and answers into a file.
+turn=$(mktemp -d)/turn
+mkfifo "$turn.in" "$turn.out"
 qemu-system-x86_64 -name guest=three,debug-threads=on -accel kvm -cpu host -m 384 -smp 1 -nodefaults -display none \
-	-serial file:$out/console -monitor none -no-reboot -kernel "$image/vmlinuz" -initrd $out/guest.cpio \
+	-serial file:$out/console -serial "pipe:$turn" -monitor none -no-reboot -kernel "$image/vmlinuz" -initrd $out/guest.cpio \
+	-device virtio-serial -chardev file,id=inside,path=$out/inside.tar -device virtserialport,chardev=inside,name=lab.inside \
 	-append "console=ttyS0 quiet panic=1" < /dev/null > /dev/null &
 guest=$!
 trap 'kill $guest' EXIT
-waited=0
-until grep -q LAB-GUEST-READY $out/console 2>/dev/null; do
-	[ $((waited += 1)) -lt 300 ] || { echo "the guest did not come up:"; cat $out/console; exit 1; }
-	sleep 0.5
-done
+wait_for() {
+	local waited=0
+	until grep -q "$1" $out/console 2>/dev/null; do
+		[ $((waited += 1)) -lt 700 ] || { echo "no $1 from the guest:"; cat $out/console; exit 1; }
+		sleep 0.2
+	done
+}
+wait_for LAB-GUEST-READY
 say "the guest is up: $(grep -c THREE $out/console) processes"
 
 "$vpmu" record three -v -g -d 8s -o $out/three.data
 say "recorded"
-# The guest's files are here under another root; what the recording carries came out of the guest's memory alone.
-"$vpmu" report -i $out/three.data --sort side,process,dso,symbol --limit 20
-"$vpmu" script -i $out/three.data --json > $out/bare.json
-"$here/check-library.py" $out/bare.json $out/console
-"$vpmu" report -i $out/three.data --guest-root $out/root --sort side,process,dso,symbol --limit 20
-"$vpmu" script -i $out/three.data --guest-root $out/root --json > $out/three.json
-"$here/check-processes.py" $out/three.json $out/console
-"$here/check-chains.py" $out/three.json
-
-say "without call chains"
+# Perf inside and vpmu outside at the same time: how the load divides its time changes with what else the machine has to do.
+"$vpmu" record three -g -o $out/both.data &
+recorder=$!
+echo go > "$turn.in"
+wait_for LAB-PERF-STARTED
+cut -d' ' -f1 /proc/uptime > $out/both.time
+wait_for LAB-PERF-DONE
+cut -d' ' -f1 /proc/uptime >> $out/both.time
+kill -INT $recorder
+wait $recorder
+wait_for LAB-PERF-SENT
+say "recorded, and by perf inside"
 "$vpmu" record three -d 4s -o $out/flat.data
-"$vpmu" script -i $out/flat.data --guest-root $out/root --json > $out/flat.json
-"$here/check-processes.py" $out/flat.json $out/console
-perf report -D -i $out/flat.data > $out/flat.perf 2>&1 || { cat $out/flat.perf; exit 1; }
-samples=$(grep -c 'PERF_RECORD_SAMPLE' $out/flat.perf)
-[ "$samples" = "$(wc -l < $out/flat.json)" ] || { echo "perf sees $samples samples, vpmu $(wc -l < $out/flat.json)"; exit 1; }
+say "recorded without call chains"
 
 say "counted in the node's kernel"
 "$counts" three linux 6 no-chains
