@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host/bpf_load.h"
 #include "host/sample_program.h"
@@ -12,9 +13,12 @@
 #include "util/macro.h"
 
 /*
- * A ring, once made, stays with its number: to put one into the map of rings takes the kernel a grace period of RCU
- * (maybe_wait_bpf_programs(), kernel/bpf/syscall.c), some tens of milliseconds.
+ * A ring, once made, stays with its number: to put one into the map of rings, or to take it out, takes the kernel a grace period of RCU
+ * (maybe_wait_bpf_programs(), kernel/bpf/syscall.c), some tens of milliseconds. But a ring is a megabyte of the kernel's memory, and
+ * where one session never ends (vpmud's always-on one), nor does the program: of the rings that nobody uses it keeps these.
  */
+#define SPARE_RINGS 4
+
 struct seat {
 	bool taken;
 	int ring_fd; /* -1 = none yet */
@@ -107,13 +111,30 @@ static int forget_misses(const struct sample_program *program, uint32_t session)
 	return 0;
 }
 
+static bool has_spare_ring(const struct seat *seat)
+{
+	return !seat->taken && seat->ring_fd >= 0;
+}
+
+/* One with a ring, if there is one. */
 static uint32_t free_seat(const struct sample_program *program)
 {
-	uint32_t i = 0;
+	uint32_t found = VPMU_BPF_MAX_SESSIONS;
 
-	while (i < VPMU_BPF_MAX_SESSIONS && program->seats[i].taken)
-		i++;
-	return i;
+	for (uint32_t i = VPMU_BPF_MAX_SESSIONS; i-- > 0;)
+		if (!program->seats[i].taken && (found == VPMU_BPF_MAX_SESSIONS || has_spare_ring(&program->seats[i]) ||
+						 !has_spare_ring(&program->seats[found])))
+			found = i;
+	return found;
+}
+
+/* Nobody is left on @seat, whose number nobody has yet. */
+static void drop_ring(struct sample_program *program, uint32_t session)
+{
+	struct seat *seat = &program->seats[session];
+
+	if (bpf_map_delete_elem(bpf_map__fd(program->bpf->maps.vpmu_rings), &session) == 0)
+		close(take_fd(&seat->ring_fd));
 }
 
 static int take_seat(struct sample_program *program, struct sample_seat *ret_seat)
@@ -156,15 +177,24 @@ static void unload_if_unused(struct sample_program *program)
 	program_free(program);
 }
 
+/* So that the others become empty. */
+static struct sample_program *fullest_with_room(void)
+{
+	struct sample_program *found = NULL;
+
+	for (struct sample_program *program = programs; program; program = program->next)
+		if (program->n_taken < VPMU_BPF_MAX_SESSIONS && (!found || program->n_taken > found->n_taken))
+			found = program;
+	return found;
+}
+
 int sample_program_join(struct sample_seat *ret_seat)
 {
 	struct sample_program *program;
 	int r = 0;
 
 	pthread_mutex_lock(&lock);
-	program = programs;
-	while (program && program->n_taken == VPMU_BPF_MAX_SESSIONS)
-		program = program->next;
+	program = fullest_with_room();
 	if (!program) {
 		r = program_new(&program);
 		if (r == 0) {
@@ -180,6 +210,16 @@ int sample_program_join(struct sample_seat *ret_seat)
 	return r;
 }
 
+/* The last one that leaves unloads it all. */
+static bool has_enough_spares(const struct sample_program *program)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(program->seats); i++)
+		n += has_spare_ring(&program->seats[i]);
+	return n >= SPARE_RINGS && program->n_taken > 1;
+}
+
 static int drop_record(void *data, void *record, size_t n_bytes)
 {
 	(void)data, (void)record, (void)n_bytes;
@@ -189,10 +229,16 @@ static int drop_record(void *data, void *record, size_t n_bytes)
 void sample_program_leave(struct sample_seat *seat)
 {
 	struct ring_buffer *ring;
+	bool drop;
 
 	if (!seat->program)
 		return;
-	ring = ring_buffer__new(seat->ring_fd, drop_record, NULL, NULL);
+	pthread_mutex_lock(&lock);
+	drop = has_enough_spares(seat->program);
+	pthread_mutex_unlock(&lock);
+	if (drop)
+		drop_ring(seat->program, seat->session); /* not with the lock held: it takes a while */
+	ring = seat->program->seats[seat->session].ring_fd < 0 ? NULL : ring_buffer__new(seat->ring_fd, drop_record, NULL, NULL);
 	if (ring)
 		(void)ring_buffer__consume(ring);
 	ring_buffer__free(ring);

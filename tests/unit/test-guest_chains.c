@@ -19,22 +19,30 @@ static struct guest_chains *open_chains(void)
 	return chains;
 }
 
-static int count_programs(void)
+/* Of what the kernel calls "bpf-prog" or "bpf-map". */
+static int count_of(const char *kind)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	const struct dirent *entry;
+	char wanted[64];
 	int n = 0;
 
 	CHECK(dir);
+	snprintf(wanted, sizeof(wanted), "anon_inode:%s", kind);
 	while ((entry = readdir(dir))) {
 		char path[300], target[64] = "";
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
 		if (readlink(path, target, sizeof(target) - 1) > 0)
-			n += strcmp(target, "anon_inode:bpf-prog") == 0;
+			n += strcmp(target, wanted) == 0;
 	}
 	closedir(dir);
 	return n;
+}
+
+static int count_programs(void)
+{
+	return count_of("bpf-prog");
 }
 
 TEST(one_program_serves_many)
@@ -61,6 +69,23 @@ TEST(when_it_is_full_there_is_another)
 	CHECK_EQ(count_programs(), 1);
 	for (size_t i = 0; i < VPMU_BPF_MAX_SESSIONS; i++)
 		guest_chains_free(all[i]);
+	CHECK_EQ(count_programs(), 0);
+}
+
+TEST(rings_that_nobody_uses_go)
+{
+	struct guest_chains *keeper = open_chains(), *others[10];
+	int before = count_of("bpf-map");
+
+	for (int turns = 0; turns < 2; turns++) {
+		for (size_t i = 0; i < 10; i++)
+			others[i] = open_chains();
+		CHECK_CMP(count_of("bpf-map"), >=, before + 10);
+		for (size_t i = 0; i < 10; i++)
+			guest_chains_free(others[i]);
+		CHECK_CMP(count_of("bpf-map"), <, before + 6);
+	}
+	guest_chains_free(keeper);
 	CHECK_EQ(count_programs(), 0);
 }
 
