@@ -57,6 +57,7 @@ void record_summary_text(const struct record_summary *s)
 	_strbuf_ struct strbuf names = {}, written = {};
 	const struct vpmu_coverage *c = &s->coverage;
 	const char *why;
+	bool small;
 
 	for (size_t i = 0; i < s->guests.n && i < 8; i++) {
 		strbuf_adds(&names, i ? ", " : s->whole_host ? " (with guests " : "");
@@ -67,10 +68,12 @@ void record_summary_text(const struct record_summary *s)
 	/* Not all of them if the disk is full. */
 	if (s->recorded != c->samples)
 		strbuf_addf(&written, "%" PRIu64 " of ", s->recorded);
+	small = file_bytes(s->path) < 100000; /* "0.0 MB" would be none at all */
 	say("recorded %s%" PRIu64 " sample%s (guest %" PRIu64 ", host %" PRIu64 ", lost %" PRIu64
-	    ")%s%s to %s, %.1f MB; source %s",
+	    ")%s%s to %s, %.1f %s; source %s",
 	    written.text ? written.text : "", c->samples, text_s(c->samples), vpmu_coverage_guest(c), vpmu_coverage_host(c), c->lost,
-	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path, (double)file_bytes(s->path) / 1e6, c->source);
+	    s->whole_host ? " of the host" : names.n ? " of " : "", names.text ? names.text : "", s->path,
+	    (double)file_bytes(s->path) / (small ? 1e3 : 1e6), small ? "kB" : "MB", c->source);
 	if (c->throttled)
 		say_warning("the kernel paused the events %" PRIu64 " time%s because samples came too "
 			    "fast; try a lower -F", c->throttled, text_s(c->throttled));
