@@ -230,7 +230,11 @@ static void print_text(const struct vpmu_diff *diff, const struct part parts[2])
 		if (one_recording && i == 0)
 			continue;
 		vpmu_profile_coverage(parts[i].profile, &whole);
-		strbuf_adds(&head, one_recording ? "both of one recording, " : "");
+		if (one_recording) {
+			strbuf_adds(&head, "both of ");
+			text_add_clean(&head, parts[i].input->path);
+			strbuf_adds(&head, ", ");
+		}
 		coverage_text(one_recording ? &whole : &parts[i].coverage, &head);
 		stored_gaps_text(parts[i].input, &head);
 	}
