@@ -9,7 +9,12 @@
  * before. So what is in use are one or two pieces: from the stack pointer to the top, and, if that was the interrupts' stack, from the word at
  * its top to that of the task's.
  *
- * NMIs, double faults and a few more come on stacks that are not found here: such a sample keeps the walk by frame pointers.
+ * NMIs, debug exceptions, machine checks and double faults that hit the kernel come on stacks of their own, which the processor is told of
+ * (IST). They lie in one piece of the CPU's entry area, struct cea_exception_stacks, each between pages that are not mapped: that is how
+ * a stack's top is found, whatever their number and sizes, which differ between versions. At the top is what the processor pushed (Intel SDM
+ * vol. 3, "IA-32e mode stack frame"): SS, and below it the interrupted stack pointer, which is on any of the others.
+ *
+ * What is on none of these stacks (a few instructions of entry code, before it has switched to one) has no chain.
  */
 #ifndef GUEST_STACK_H
 #define GUEST_STACK_H
@@ -22,13 +27,16 @@
  */
 #define GUEST_STACK_ROOM  (VPMU_BPF_STACK_BYTES + GUEST_PAGE_SIZE)
 #define GUEST_STACK_BYTES (GUEST_STACK_ROOM + GUEST_PAGE_SIZE)
-/* Two words first, then each page of either stack; they need not begin at one. */
-#define GUEST_STACK_STEPS (2 + 2 * (VPMU_BPF_STACK_BYTES / 4096 + 1))
+/* Three words first, then each page of each stack; they need not begin at one. */
+#define GUEST_STACK_STEPS (3 + VPMU_BPF_SLICES * (VPMU_BPF_STACK_BYTES / 4096 + 1))
+/* Where the interrupted stack pointer is, from the top of an exception's stack. */
+#define GUEST_STACK_PUSHED_SP 16
 
 enum guest_stack_state {
 	GUEST_STACK_TASK = 0, /* where the task's stack is */
 	GUEST_STACK_IRQ = 1,  /* where the interrupts' is */
-	GUEST_STACK_COPY = 2,
+	GUEST_STACK_EXCEPTIONS = 2, /* where those of exceptions are */
+	GUEST_STACK_COPY = 3,
 };
 
 /*
@@ -38,9 +46,9 @@ enum guest_stack_state {
  */
 struct guest_stack_copy {
 	__u64 at, end;
-	__u64 task_stack;
+	__u64 task_stack, irq_end, exceptions; /* 0 = not known */
 	__u32 state, n;
-	__u32 on_irq_stack, unused;
+	__u32 on_task_stack, on_exception_stack;
 };
 
 struct guest_stack_context {
@@ -56,34 +64,25 @@ static inline __attribute__((always_inline)) int in_stack(__u64 sp, __u64 base, 
 	return sp - base < n_bytes;
 }
 
-/* What comes after the word at c->at or, having copied, up to c->end. Returns 1 when all is done. */
-static inline __attribute__((always_inline)) long guest_stack_next(const struct guest_stack_context *context, __u64 word)
+/* Goes on at @sp. Returns 1 if that is on no stack. */
+static inline __attribute__((always_inline)) long guest_stack_begin(const struct guest_stack_context *context, __u64 sp)
 {
 	struct guest_stack_copy *c = context->copy;
 	struct vpmu_bpf_stack *stack = context->stack;
-	__u64 sp = stack->sp, size = context->guest->stack_bytes;
+	__u64 size = context->guest->stack_bytes;
 
-	if (c->state == GUEST_STACK_TASK) {
-		c->task_stack = word;
-		stack->task_top_gva = word + size;
-		c->at = context->walk->cpu_base + context->guest->hardirq_offset;
-		c->state = GUEST_STACK_IRQ;
-		if (!in_stack(sp, word, size))
-			return context->guest->hardirq_offset == 0;
-		c->on_irq_stack = 0;
-	} else if (c->state == GUEST_STACK_IRQ) {
-		c->end = word + context->guest->irq_top_bytes;
-		if (!in_stack(sp, c->end - size, size))
-			return 1;
-		c->on_irq_stack = 1;
-	} else {
-		if (!c->on_irq_stack || !in_stack(word, c->task_stack, size))
-			return 1;
-		c->on_irq_stack = 0;
-		sp = word;
-	}
-	if (!c->on_irq_stack)
+	c->on_task_stack = c->on_exception_stack = 0;
+	if (in_stack(sp, c->task_stack, size)) {
+		c->on_task_stack = 1;
 		c->end = stack->task_top_gva;
+	} else if (c->irq_end && in_stack(sp, c->irq_end - size, size)) {
+		c->end = c->irq_end;
+	} else if (c->exceptions && in_stack(sp, c->exceptions, context->guest->exceptions_bytes)) {
+		c->on_exception_stack = 1;
+		c->end = c->exceptions + context->guest->exceptions_bytes; /* or before: at what is not mapped */
+	} else {
+		return 1;
+	}
 	c->at = sp & ~7ULL;
 	c->state = GUEST_STACK_COPY;
 	if (stack->n_slices >= VPMU_BPF_SLICES)
@@ -91,6 +90,48 @@ static inline __attribute__((always_inline)) long guest_stack_next(const struct 
 	stack->slices[stack->n_slices & (VPMU_BPF_SLICES - 1)].gva = c->at;
 	stack->n_slices++;
 	return 0;
+}
+
+/* What comes after the word at c->at or, having copied a stack, where it was come from. Returns 1 when all is done. */
+static inline __attribute__((always_inline)) long guest_stack_next(const struct guest_stack_context *context, __u64 word)
+{
+	const struct vpmu_bpf_guest *guest = context->guest;
+	struct guest_stack_copy *c = context->copy;
+	__u64 sp = context->stack->sp;
+
+	if (c->state == GUEST_STACK_COPY)
+		return c->on_task_stack || guest_stack_begin(context, word);
+	if (c->state == GUEST_STACK_TASK) {
+		c->task_stack = word;
+		context->stack->task_top_gva = word + guest->stack_bytes;
+	} else if (c->state == GUEST_STACK_IRQ) {
+		c->irq_end = word + guest->irq_top_bytes;
+	} else {
+		c->exceptions = word;
+	}
+	if (!guest_stack_begin(context, sp))
+		return 0;
+	/* The next one, as far as they are known. */
+	if (c->state == GUEST_STACK_TASK && guest->hardirq_offset) {
+		c->at = context->walk->cpu_base + guest->hardirq_offset;
+		c->state = GUEST_STACK_IRQ;
+		return 0;
+	}
+	if (c->state >= GUEST_STACK_EXCEPTIONS || !guest->exceptions_offset)
+		return 1;
+	c->at = context->walk->cpu_base + guest->exceptions_offset;
+	c->state = GUEST_STACK_EXCEPTIONS;
+	return 0;
+}
+
+/* There is nothing at c->at, and @n bytes were copied: is that the top of an exception's stack? */
+static inline __attribute__((always_inline)) int at_exceptions_top(const struct guest_stack_context *context, __u64 n)
+{
+	const struct guest_stack_copy *c = context->copy;
+	const struct vpmu_bpf_stack *stack = context->stack;
+
+	return c->state == GUEST_STACK_COPY && c->on_exception_stack && n >= GUEST_STACK_PUSHED_SP && n <= GUEST_STACK_ROOM &&
+	       stack->slices[(stack->n_slices - 1) & (VPMU_BPF_SLICES - 1)].n_bytes >= GUEST_STACK_PUSHED_SP;
 }
 
 static long guest_stack_step(__u32 i, void *data)
@@ -112,6 +153,10 @@ static long guest_stack_step(__u32 i, void *data)
 	if (n > GUEST_PAGE_SIZE || at > GUEST_STACK_ROOM || left < 8) {
 		stack->end = VPMU_BPF_END_NO_STACK;
 		return 1;
+	}
+	if (r == VPMU_BPF_END_NO_MAPPING && at_exceptions_top(context, at)) {
+		__builtin_memcpy(&word, bytes + at - GUEST_STACK_PUSHED_SP, 8);
+		return guest_stack_next(context, word);
 	}
 	if (!r && guest_copy(bytes + at, (__u32)n, guest_in_page(w, c->at)) < 0)
 		r = VPMU_BPF_END_ABSENT;
@@ -154,6 +199,8 @@ static inline __attribute__((always_inline)) __u32 guest_copy_stack(struct guest
 	copy->at = w->sample.task.gva + guest->stack_offset;
 	copy->state = GUEST_STACK_TASK;
 	copy->n = 0;
+	copy->task_stack = copy->irq_end = copy->exceptions = 0;
+	copy->on_task_stack = copy->on_exception_stack = 0;
 	w->page_hva = 0;
 	w->cr3 = guest->kernel_cr3;
 	w->levels = guest->levels;

@@ -168,7 +168,10 @@ static __always_inline __u32 look_into_guest(struct kvm_vcpu *vcpu, struct kvm *
 		read_stack_registers(vcpu, &s->stack);
 		n_stack = take_stack(s, guest);
 	}
-	if (chains)
+	/* What such a kernel has in rbp is anything. */
+	if (chains && guest && guest->stack_bytes && w->upper && !n_stack)
+		w->sample.end = VPMU_BPF_END_NO_STACK;
+	else if (chains)
 		guest_walk_frames(w);
 	return n_stack;
 }

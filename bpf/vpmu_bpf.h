@@ -74,6 +74,9 @@ struct vpmu_bpf_guest {
 	__u32 stack_padding_bytes; /* between a task's struct pt_regs and the top */
 	__u32 irq_top_bytes;	   /* from where hardirq_stack_ptr points to the top */
 	__u64 hardirq_offset;	   /* of hardirq_stack_ptr, from the base of a CPU's own data; 0 = not known */
+	__u64 exceptions_offset;   /* of cea_exception_stacks, as before; 0 = not known */
+	__u32 exceptions_bytes;	   /* of what it points at */
+	__u32 unused;
 };
 
 /* A guest as a session knows it. */
@@ -115,7 +118,7 @@ _Static_assert(sizeof(struct vpmu_bpf_sample) == 88 + 126 * 8, "both sides agree
 
 /* The most of one kernel stack that is copied: all of it. */
 #define VPMU_BPF_STACK_BYTES 16384u
-#define VPMU_BPF_SLICES	     2
+#define VPMU_BPF_SLICES	     4 /* an NMI's in another exception's in an interrupt's in a task's */
 
 /* The registers of a sample in a guest's kernel, and what its stack has: guest_stack.h. */
 struct vpmu_bpf_stack {
@@ -129,7 +132,7 @@ struct vpmu_bpf_stack {
 	__u8 end; /* enum vpmu_bpf_end: why a slice ends before its stack's top */
 	__u8 unused[3];
 };
-_Static_assert(sizeof(struct vpmu_bpf_stack) == 9 * 8 + 2 * 16 + 8, "both sides agree on the record");
+_Static_assert(sizeof(struct vpmu_bpf_stack) == 9 * 8 + VPMU_BPF_SLICES * 16 + 8, "both sides agree on the record");
 
 /* Behind it follow the slices' bytes. */
 struct vpmu_bpf_record {

@@ -42,7 +42,7 @@ enum vpmu_chain_end {
 	VPMU_CHAIN_BAD_FRAME = 5,  /* no frame can be there: code without frame pointers, mostly */
 	VPMU_CHAIN_BAD_RETURN = 6, /* no code can be at the return address */
 	VPMU_CHAIN_NO_UNWIND = 7,  /* the kernel's unwind tables say nothing of that address: generated code, a module that is gone */
-	VPMU_CHAIN_NO_STACK = 8,   /* it goes on where no stack was copied: that of an NMI, or more than there was room for */
+	VPMU_CHAIN_NO_STACK = 8,   /* it goes on where no stack was copied: the kernel's entry code, or more than there was room for */
 	VPMU_CHAIN_NESTED = 9,	   /* a guest of the guest ran: neither its address nor its stack are this guest's */
 };
 #define VPMU_CHAIN_END_COUNT 10

@@ -13,6 +13,8 @@
  * hardirq_stack_ptr, where interrupts' stack is, moved along with it. It points at the stack's topmost word since 5.12 (951c2a51ae75,
  * "x86/irq/64: Adjust the per CPU irq stack pointer by 8"), behind it before. The top of a task's stack has a gap above the registers
  * in kernels that can use FRED (6.9, CONFIG_X86_FRED; arch/x86/include/asm/thread_info.h, TOP_OF_KERNEL_STACK_PADDING).
+ *
+ * cea_exception_stacks points at the stacks of NMIs and the like: bpf/guest_stack.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,6 +73,9 @@ static void describe_stacks(const struct vpmu_kernel *k, struct vpmu_bpf_guest *
 		guest->hardirq_offset = k->gva[KERNEL_PCPU_HOT] + k->types->task.hardirq_in_hot;
 	else
 		guest->hardirq_offset = k->gva[KERNEL_HARDIRQ_STACK_PTR];
+	guest->exceptions_bytes = k->types->task.exception_stacks_bytes;
+	if (guest->exceptions_bytes)
+		guest->exceptions_offset = k->gva[KERNEL_EXCEPTION_STACKS];
 }
 
 int current_describe(struct vpmu_kernel *k, struct vpmu_bpf_guest *ret, struct vpmu_error *reterr)

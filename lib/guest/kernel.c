@@ -137,6 +137,7 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_CURRENT_TASK] = "current_task",
 		[KERNEL_PCPU_HOT] = "pcpu_hot",
 		[KERNEL_HARDIRQ_STACK_PTR] = "hardirq_stack_ptr",
+		[KERNEL_EXCEPTION_STACKS] = "cea_exception_stacks",
 		[KERNEL_FRED_ENTRY] = "asm_fred_entrypoint_user",
 		[KERNEL_RET_FROM_FORK] = "ret_from_fork",
 		[KERNEL_STEXT] = "_stext",

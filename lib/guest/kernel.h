@@ -34,9 +34,10 @@ enum kernel_symbol {
 	KERNEL_KPROBE_SLOTS,
 	KERNEL_KPROBE_OPT_SLOTS,
 	KERNEL_PER_CPU_OFFSET,
-	KERNEL_CURRENT_TASK, /* these three are no addresses: see current.c */
+	KERNEL_CURRENT_TASK, /* these four are no addresses: see current.c */
 	KERNEL_PCPU_HOT,
 	KERNEL_HARDIRQ_STACK_PTR,
+	KERNEL_EXCEPTION_STACKS,
 	KERNEL_FRED_ENTRY,
 	KERNEL_RET_FROM_FORK,
 	KERNEL_STEXT,

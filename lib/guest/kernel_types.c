@@ -89,6 +89,8 @@ static bool load_task(const struct btf_types *btf, struct kernel_types *t)
 	t->task.hardirq_in_hot = offset_of(btf, "pcpu_hot", "hardirq_stack_ptr");
 	if (btf_types_size(btf, "thread_union", &t->task.stack_bytes) < 0)
 		t->task.stack_bytes = 0;
+	if (btf_types_size(btf, "cea_exception_stacks", &t->task.exception_stacks_bytes) < 0)
+		t->task.exception_stacks_bytes = 0;
 	t->task.signal_thread_head = offset_of(btf, "signal_struct", "thread_head");
 	return btf_types_size(btf, "task_struct", &t->task.bytes) == 0 &&
 	       t->task.tasks != NO_MEMBER && t->task.pid != NO_MEMBER &&

@@ -38,6 +38,7 @@ struct kernel_types {
 		uint32_t stack, thread_sp;
 		uint32_t hardirq_in_hot; /* as current_in_hot */
 		uint32_t stack_bytes;	 /* of a task's kernel stack; 0 = not known */
+		uint32_t exception_stacks_bytes; /* of a CPU's stacks for exceptions; 0 = not known */
 	} task;
 	struct {
 		uint32_t start, name, link;

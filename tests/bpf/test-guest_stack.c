@@ -12,10 +12,14 @@
 #define STACK	  0xffffc90000010000u
 #define IRQ_STACK 0xffffc90000200000u /* stacks that interrupts come on need not be aligned to their size */
 #define SIZE	  16384u
+#define EXCEPTIONS 0xfffffe0000002000u /* each stack of 8 KiB with a page before it that is not mapped; another one behind the last */
+#define DB_TOP	   (EXCEPTIONS + PAGE(3))
+#define NMI_TOP	   (EXCEPTIONS + PAGE(6))
 #define TOP	  (STACK + SIZE)
 
 static const struct vpmu_bpf_guest facts = {
 	.kernel_cr3 = PAGE(1), .levels = 4, .stack_bytes = SIZE, .stack_offset = 0x20, .irq_top_bytes = 8, .hardirq_offset = 0x40,
+	.exceptions_offset = 0x48, .exceptions_bytes = PAGE(7),
 };
 
 struct copy {
@@ -42,6 +46,11 @@ static struct copy *new_copy(uint64_t sp)
 		put(w, PAGE(40) + at, STACK + at);
 		put(w, PAGE(50) + at, IRQ_STACK + at);
 	}
+	for (unsigned int i = 0; i < 2; i++) {
+		map_page(w, DB_TOP - PAGE(2 - i), PAGE(60 + i), 12);
+		map_page(w, NMI_TOP - PAGE(2 - i), PAGE(62 + i), 12);
+	}
+	put(w, PAGE(32) + 0x48, EXCEPTIONS);
 	put(w, PAGE(33) + 0x20, STACK);
 	put(w, PAGE(32) + 0x40, IRQ_STACK + SIZE - 8);
 	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_IP, 0x401000);
@@ -124,6 +133,80 @@ TEST(from_the_interrupts_stack_the_task_that_was_interrupted_is_found)
 		CHECK_EQ(c->stack.user_ip, 0x401000);
 		free_copy(c);
 	}
+}
+
+/* Its place from the top is where the processor puts the stack pointer. */
+static void interrupt(struct copy *c, uint64_t memory_top, uint64_t sp)
+{
+	put(c->walk, memory_top - 16, sp);
+}
+
+TEST(an_nmi_is_followed_to_what_it_interrupted)
+{
+	static const uint64_t interrupted[] = {TOP - 1024, STACK, TOP - 8};
+
+	for (size_t i = 0; i < sizeof(interrupted) / sizeof(*interrupted); i++) {
+		struct copy *c = new_copy(NMI_TOP - 400);
+
+		interrupt(c, PAGE(64), interrupted[i]);
+		take(c, &facts);
+		CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+		CHECK_EQ(c->stack.n_slices, 2);
+		CHECK_SLICE(c, 0, NMI_TOP - 400, 400);
+		CHECK_SLICE(c, 1, interrupted[i], TOP - interrupted[i]);
+		CHECK_EQ(word(c, 384), interrupted[i]);
+		CHECK_EQ(word(c, 400), interrupted[i]);
+		free_copy(c);
+	}
+}
+
+TEST(an_nmi_in_a_debug_exception_in_an_interrupt_takes_four_stacks)
+{
+	struct copy *c = new_copy(NMI_TOP - 4096 - 8);
+
+	interrupt(c, PAGE(64), DB_TOP - 200);
+	interrupt(c, PAGE(62), IRQ_STACK + SIZE - 256);
+	put(c->walk, PAGE(54) - 8, TOP - 1024);
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+	CHECK_EQ(c->stack.n_slices, 4);
+	CHECK_SLICE(c, 0, NMI_TOP - 4096 - 8, 4096 + 8);
+	CHECK_SLICE(c, 1, DB_TOP - 200, 200);
+	CHECK_SLICE(c, 2, IRQ_STACK + SIZE - 256, 256);
+	CHECK_SLICE(c, 3, TOP - 1024, 1024);
+	CHECK(guest_user_registers(c->walk, &facts, &c->stack, c->bytes, c->n));
+	CHECK_EQ(c->stack.user_ip, 0x401000);
+	free_copy(c);
+}
+
+TEST(exceptions_that_interrupt_each_other_in_a_circle_end)
+{
+	struct copy *c = new_copy(NMI_TOP - 64);
+
+	interrupt(c, PAGE(64), DB_TOP - 64);
+	interrupt(c, PAGE(62), NMI_TOP - 64);
+	take(c, &facts);
+	CHECK_EQ(c->stack.n_slices, 4);
+	CHECK_EQ(c->n, 4 * 64);
+	/* On into nothing: what is before the first stack, or one of its own pages that is not there. */
+	interrupt(c, PAGE(64), EXCEPTIONS + 8);
+	take(c, &facts);
+	CHECK_EQ(c->stack.n_slices, 2);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_NO_MAPPING);
+	CHECK_EQ(c->n, 64);
+	free_copy(c);
+}
+
+TEST(the_top_of_an_exceptions_stack_must_have_been_copied)
+{
+	struct copy *c = new_copy(NMI_TOP - 8);
+
+	interrupt(c, PAGE(64), TOP - 1024);
+	take(c, &facts);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_NO_MAPPING);
+	CHECK_EQ(c->stack.n_slices, 1);
+	CHECK_EQ(c->n, 8);
+	free_copy(c);
 }
 
 TEST(two_stacks_that_do_not_fit_are_cut)
