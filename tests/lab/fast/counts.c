@@ -17,7 +17,7 @@
 #include <time.h>
 #include <vpmu/vpmu.h>
 
-#define MAX_PLACES 1024
+#define MAX_PLACES 16384
 #define MAX_FRAMES 40
 #define SIGMAS	   5.0
 
