@@ -20,7 +20,8 @@
  * instructions between push and mov in one function of six.)
  *
  * Left out: what a function does before its push beyond what is above (GCC tests its arguments there if it can return at once),
- * and functions that have no frame at all. Nothing tells them from the middle of a function.
+ * and functions that have no frame at all, but for the jumps by which a program calls a library (.plt: jmp *, ff 25). Nothing tells them from the
+ * middle of a function.
  */
 #ifndef GUEST_CODE_H
 #define GUEST_CODE_H
@@ -64,6 +65,21 @@ static inline __attribute__((always_inline)) int code_enters_traced(const __u8 *
 	return (is_nop || at[0] == 0xe8) && at[5] == 0x55 && code_sets_frame(at + 6, 3);
 }
 
+static inline __attribute__((always_inline)) int is_endbr64(const __u8 *at)
+{
+	return at[0] == 0xf3 && at[1] == 0x0f && at[2] == 0x1e && at[3] == 0xfa;
+}
+
+/* An entry of a procedure linkage table, old (a push and a jmp follow) or for indirect branch tracking. */
+static inline __attribute__((always_inline)) int code_links(const __u8 *at)
+{
+	if (is_endbr64(at))
+		return (at[4] == 0xff && at[5] == 0x25) || (at[4] == 0xf2 && at[5] == 0xff && at[6] == 0x25);
+	if (is_endbr64(at - 4))
+		return (at[0] == 0xff && at[1] == 0x25) || (at[0] == 0xf2 && at[1] == 0xff && at[2] == 0x25);
+	return at[0] == 0xff && at[1] == 0x25 && at[6] == 0x68 && at[11] == 0xe9;
+}
+
 /* @code: GUEST_CODE_BYTES around the next instruction, 0 where they could not be read. */
 static inline __attribute__((always_inline)) enum guest_code_place guest_code_place(const __u8 *code)
 {
@@ -71,10 +87,9 @@ static inline __attribute__((always_inline)) enum guest_code_place guest_code_pl
 
 	if (next[0] == 0xc3 || (next[0] == 0xf3 && next[1] == 0xc3))
 		return GUEST_CODE_RETURN;
-	if (code_enters(next) || code_enters_traced(next))
+	if (code_enters(next) || code_enters_traced(next) || code_links(next))
 		return GUEST_CODE_TOP;
-	if (next[0] == 0xf3 && next[1] == 0x0f && next[2] == 0x1e && next[3] == 0xfa &&
-	    (code_enters(behind) || code_enters_traced(behind)))
+	if (is_endbr64(next) && (code_enters(behind) || code_enters_traced(behind)))
 		return GUEST_CODE_TOP;
 	/* A tail call, or one of the kernel's return thunks: e9, eb, jmp *. */
 	if ((next[-1] == 0x5d || next[-1] == 0xc9) &&

@@ -38,6 +38,14 @@ TEST(a_function_that_begins_has_its_caller_on_top)
 	CHECK_PLACE(TOP, "", "\x55\xbf\x01\x00\x00\x00\x48\x89\xe5"); /* mov $1, %edi between */
 }
 
+TEST(a_call_on_its_way_to_a_library_has_its_caller_on_top)
+{
+	CHECK_PLACE(TOP, "", "\xff\x25\x01\x02\x03\x04\x68\x3e\x00\x00\x00\xe9");
+	CHECK_PLACE(TOP, "", "\xf3\x0f\x1e\xfa\xff\x25\x01\x02\x03\x04");
+	CHECK_PLACE(TOP, "\xf3\x0f\x1e\xfa", "\xf2\xff\x25\x01\x02\x03\x04");
+	CHECK_PLACE(FRAME, "\x31\xc0", "\xff\x25\x01\x02\x03\x04"); /* any jump */
+}
+
 TEST(having_pushed_it_is_behind_the_top)
 {
 	CHECK_PLACE(PUSHED, "\x55", "\x48\x89\xe5");
