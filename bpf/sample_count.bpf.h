@@ -104,7 +104,7 @@ static __noinline int same_chain(const struct vpmu_bpf_sample *a, const struct v
 	return 1;
 }
 
-/* Keeps the chain of @sample. 0: there is no room for it. */
+/* Keeps the chain of @sample. 0: there is no room for it. What another CPU puts in meanwhile is there the second time. */
 static __always_inline __u64 keep_chain(__u32 generation, const struct vpmu_bpf_sample *sample)
 {
 	void *chains = bpf_map_lookup_elem(&vpmu_chains, &generation);
@@ -114,9 +114,12 @@ static __always_inline __u64 keep_chain(__u32 generation, const struct vpmu_bpf_
 	if (!chains)
 		return 0;
 	known = bpf_map_lookup_elem(chains, &name);
-	if (known)
-		return same_chain(known, sample) ? name : 0;
-	return bpf_map_update_elem(chains, &name, sample, BPF_NOEXIST) < 0 ? 0 : name;
+	if (!known) {
+		if (bpf_map_update_elem(chains, &name, sample, BPF_NOEXIST) == 0)
+			return name;
+		known = bpf_map_lookup_elem(chains, &name);
+	}
+	return same_chain(known, sample) ? name : 0;
 }
 
 static __always_inline bool count_key(__u32 generation, const struct vpmu_bpf_count_key *key, __u64 weight)
@@ -128,8 +131,13 @@ static __always_inline bool count_key(__u32 generation, const struct vpmu_bpf_co
 	if (!counts)
 		return false;
 	count = bpf_map_lookup_elem(counts, key);
-	if (!count)
-		return bpf_map_update_elem(counts, key, &one, BPF_NOEXIST) == 0;
+	if (!count) {
+		if (bpf_map_update_elem(counts, key, &one, BPF_NOEXIST) == 0)
+			return true;
+		count = bpf_map_lookup_elem(counts, key);
+		if (!count)
+			return false;
+	}
 	/* A thread is on one CPU, but the idle task is on all of them. */
 	__sync_fetch_and_add(&count->n, 1);
 	__sync_fetch_and_add(&count->weight, weight);
