@@ -370,14 +370,16 @@ VPMU_API int vpmu_session_stop(struct vpmu_session *session, struct vpmu_error *
 	vec_for_each (target, &session->targets)
 		(void)ring_disable((*target)->ring);
 	r = session_drain_guests(session);
-	taken = session_drain_counts(session);
-	r = r ? r : taken;
-	session_say_misses(session);
 	vec_for_each (target, &session->targets) {
 		taken = intake_last(&session->intake, *target);
 		r = r ? r : taken;
-		target_free(*target);
 	}
+	/* Last: the rings have what the counted threads were called, and what they had mapped. */
+	taken = session_drain_counts(session);
+	r = r ? r : taken;
+	session_say_misses(session);
+	vec_for_each (target, &session->targets)
+		target_free(*target);
 	session->targets.n = 0;
 	if (session->recorder) {
 		int finished = finish_recording(session, reterr);

@@ -166,6 +166,41 @@ TEST(chains_are_counted_as_well)
 	check_aggregate(true);
 }
 
+struct called {
+	uint64_t samples, others;
+};
+
+static void hear_name(const struct vpmu_sample *sample, void *data)
+{
+	struct called *called = data;
+
+	called->samples += 1 + sample->n_more;
+	called->others += sample->comm && strcmp(sample->comm, "renamed") != 0 ? 1 + sample->n_more : 0;
+}
+
+/* What the kernel counted is taken in behind the records that tell whose it is, also at the end. */
+TEST(what_is_counted_has_the_name_that_its_thread_got)
+{
+	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .aggregate = true, .pace_ms = 60000);
+	struct vpmu_vcpu_info vcpu = {.tid = (pid_t)syscall(SYS_gettid)};
+	struct vpmu_session *session = clock_session(&opts);
+	struct vpmu_guest_info info = self_guest(getpid(), &vcpu);
+	struct called called = {};
+	clock_t begin;
+
+	add_self(session, &info, false);
+	vpmu_session_on_sample(session, hear_name, &called);
+	CHECK_EQ(vpmu_session_start(session, NULL), 0);
+	CHECK_EQ(prctl(PR_SET_NAME, "renamed"), 0);
+	begin = clock();
+	while (clock() - begin < CLOCKS_PER_SEC / 5)
+		;
+	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
+	vpmu_session_free(session);
+	CHECK_CMP(called.samples, >=, 50);
+	CHECK_CMP(called.others, <, called.samples / 10); /* before it had it */
+}
+
 TEST(a_session_that_aggregates_is_not_recorded)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000, .aggregate = true);
