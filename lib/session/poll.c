@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A running session goes round its rings by the clock. How often depends on how full they are
- * found: a ring that was a quarter full halves the pace, one that was nearly empty doubles it, up
- * to ten rounds a second (or what the options say). So a slow rate costs ten wake-ups a second,
+ * found: a ring that was a quarter full halves the pace, one that was full has it found anew from a short one, one that was nearly
+ * empty doubles it, up to ten rounds a second (or what the options say). So a slow rate costs ten wake-ups a second,
  * whatever the number of threads, and a fast one loses nothing.
  *
  * Where the kernel counts samples (aggregate), the rings have what it could not count, and are gone round as well, every RINGS_NS at least;
@@ -57,10 +57,12 @@ void session_set_pace(struct vpmu_session *session)
 	session->round_at_ns = now + session->pace_ns;
 }
 
-/* @fill: the fullest ring's, in 1/256. */
+/* @fill: the fullest ring's, in 1/256. One that is full says nothing of how much more there was. */
 static void adapt_pace(struct vpmu_session *session, size_t fill)
 {
-	if (fill > 256 / 4)
+	if (fill > 256 * 7 / 8)
+		session->pace_ns = MAX(PACE_MIN_NS, MIN(session->pace_ns / 2, PACE_UNSURE_NS));
+	else if (fill > 256 / 4)
 		session->pace_ns = MAX(PACE_MIN_NS, session->pace_ns / 2);
 	else if (fill < 256 / 16)
 		session->pace_ns = MIN(session->pace_max_ns, session->pace_ns * 2);
