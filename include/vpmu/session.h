@@ -85,7 +85,10 @@ VPMU_API int vpmu_session_add_guest(struct vpmu_session *session, const struct v
 /* vpmu_session_add_cpus - profile everything that runs on the host's CPUs. Before start. Errors as add_guest. */
 VPMU_API int vpmu_session_add_cpus(struct vpmu_session *session, struct vpmu_error *reterr);
 
-/* vpmu_session_on_sample - @fn hears every sample (with aggregate: those that are the same may come as one), from inside vpmu_session_poll() and _stop(). NULL = nobody. */
+/*
+ * vpmu_session_on_sample - @fn hears every sample, from inside vpmu_session_poll() and _stop(). With aggregate, those that are the same
+ * may come as one. NULL = nobody.
+ */
 VPMU_API void vpmu_session_on_sample(struct vpmu_session *session, vpmu_sample_fn fn, void *data);
 
 /*

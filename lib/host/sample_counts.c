@@ -120,7 +120,7 @@ static const struct vpmu_bpf_sample *find_chain(struct sample_counts *counts, in
 
 	if (!name || chains_fd < 0 || bpf_map_lookup_elem(chains_fd, &name, chain) < 0)
 		return NULL;
-	return chain;
+	return chain->n_frames <= ARRAY_SIZE(chain->frames) ? chain : NULL;
 }
 
 static int hand_over(struct sample_counts *counts, int chains_fd, uint32_t n,
