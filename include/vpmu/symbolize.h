@@ -87,7 +87,8 @@ VPMU_BEGIN_DECLS
  * @kaslr_offset: bytes, for VPMU_GUEST_VMLINUX: run-time address minus link address, or VPMU_KASLR_AUTO.
  * A kernel that KASLR did not move (nokaslr) has 0, which must be said: a vmlinux alone does not tell where its kernel lies.
  * Errors: what opening gave; -EINVAL (not of that kind; the text says what is wrong with it), -EACCES with
- * a hint for a kallsyms whose addresses are all zero (kptr_restrict inside the guest).
+ * a hint for a kallsyms whose addresses are all zero (kptr_restrict inside the guest), -EBUSY (VPMU_GUEST_TYPES: the guest's kernel is
+ * being read already).
  */
 VPMU_API int vpmu_symbolizer_guest_file(struct vpmu_symbolizer *symbolizer, uint32_t guest,
 					enum vpmu_guest_symbols kind, const char *path,

@@ -181,6 +181,8 @@ static int set_types(struct guests_symbols *g, uint32_t index, const char *path,
 	for (uint32_t i = 0; i < g->guests.n && r == 0; i++)
 		if ((index == i || index == VPMU_NO_GUEST) && g->guests.items[i].live)
 			r = guest_live_types(g->guests.items[i].live, path);
+	if (r == -EBUSY)
+		return error_set(reterr, r, "the guest's kernel is being read already: its types are given before that");
 	if (r < 0 || !copy)
 		return error_oom(reterr);
 	if (index == VPMU_NO_GUEST) {

@@ -53,8 +53,11 @@ struct guest_live *guest_live_new(const struct vpmu_guest_info *info)
 
 int guest_live_types(struct guest_live *live, const char *path)
 {
-	char *copy = path ? strdup(path) : NULL;
+	char *copy;
 
+	if (live->begun)
+		return -EBUSY; /* the thread reads the path */
+	copy = path ? strdup(path) : NULL;
 	if (path && !copy)
 		return -ENOMEM;
 	free(live->types_path);

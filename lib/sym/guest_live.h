@@ -20,7 +20,8 @@ DEFINE_CLEANUP(struct guest_live *, guest_live_free)
 
 /*
  * guest_live_types - a vmlinux with the type information that the guest's kernel may lack (kernel_types_load_file()), from the next look
- * on. One that does not fit is said then, and left out. NULL: none. Errors: -ENOMEM.
+ * on. One that does not fit is said then, and left out. NULL: none. Errors: -ENOMEM; -EBUSY (a look
+ * was begun and is not over).
  */
 int guest_live_types(struct guest_live *live, const char *path);
 
