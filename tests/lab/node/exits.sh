@@ -44,6 +44,7 @@ done
 "$here/check-exits.py" metrics || exit 1
 "$here/check-exits.py" keys || exit 1
 "$here/check-exits.py" flamegraph || exit 1
+"$here/check-nmis.py" nmis.samples || exit 1
 "$here/check-nested.py" nested-0.samples 0 || exit 1
 "$here/check-nested.py" nested-1.samples 1 || exit 1
 "$here/check-exits.py" nested

@@ -135,6 +135,16 @@ virsh -q resume debian
 say "what its exits are about"
 "$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --flamegraph $out/keys.html --json > $out/keys.json
 "$VPMU" exits debian -d 2s
+say "NMIs"
+"$VPMU" record debian -g -F 2000 -d 6s -o $out/nmis.recording &
+vpmu_pid=$!
+while kill -0 $vpmu_pid 2>/dev/null; do
+	for ((i = 0; i < 50; i++)); do
+		echo inject-nmi debian
+	done | virsh -q > $out/virsh.log
+done
+wait $vpmu_pid
+"$VPMU" script -i $out/nmis.recording --json > $out/nmis.samples
 
 virsh -q destroy debian
 start_debian nested '^[0-9][0-9]*.$'
@@ -157,7 +167,7 @@ sed -n "$first,${last}p" $out/console > $out/cycles
 "$VPMU" exits debian --nested -d 2s
 say "samples of it, and of the guest that runs it"
 for chains in 0 1; do
-	"$VPMU" record debian $([ $chains = 0 ] || echo -g) -F 2000 -d 4s -o $out/nested-$chains.recording
+	"$VPMU" record debian -v $([ $chains = 0 ] || echo -g) -F 2000 -d 4s -o $out/nested-$chains.recording
 	"$VPMU" report -i $out/nested-$chains.recording --limit 8 --side guest
 	"$VPMU" script -i $out/nested-$chains.recording --json > $out/nested-$chains.samples
 done
