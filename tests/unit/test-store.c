@@ -297,8 +297,9 @@ TEST(what_waits_in_memory_is_bounded)
 	while (ask(&s, "web1", 0) != 32)
 		CHECK_CMP(sd_event_run(s.loop, 10000), >=, 0);
 	store_stats(s.store, &stats);
-	CHECK_CMP(stats.profiles, <=, 6);
-	CHECK_CMP(stats.errors, >=, 15);
+	/* Of twenty-one: four are in the hands of the writer, if it just found the path free, and four and the two small ones wait. */
+	CHECK_CMP(stats.profiles, <=, 10);
+	CHECK_CMP(stats.errors, >=, 11);
 	leave(&s);
 }
 
