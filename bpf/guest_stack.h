@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Copies what is in use of a guest kernel's stack, for user space to unwind: most kernels keep no frame pointers (lib/format/orc.h).
+ * Copies what is in use of a guest's stacks, for user space to unwind: most kernels keep no frame pointers (lib/format/orc.h).
  * Like guest_walk.h, whose page walk it uses, this is compiled into a BPF program and, as ordinary C, into tests.
  *
  * A task enters the kernel with an empty stack of its own, 16 KiB that end at an address that is known: task->stack + its size. At the
@@ -15,6 +15,8 @@
  * vol. 3, "IA-32e mode stack frame"): SS, and below it the interrupted stack pointer, which is on any of the others.
  *
  * What is on none of these stacks (a few instructions of entry code, before it has switched to one) has no chain.
+ *
+ * Of a program's stack nobody knows the end; a piece of it is copied that most chains fit into (lib/format/cfi.h).
  */
 #ifndef GUEST_STACK_H
 #define GUEST_STACK_H
@@ -237,10 +239,50 @@ static inline __attribute__((always_inline)) int guest_user_registers(struct gue
 	if ((cs & 3) != 3)
 		return 0;
 	__builtin_memcpy(&stack->user_ip, bytes + at + PT_REGS_IP, 8);
-	__builtin_memcpy(&w->bp, bytes + at + PT_REGS_BP, 8);
-	__builtin_memcpy(&w->sp, bytes + at + PT_REGS_SP, 8);
+	__builtin_memcpy(&stack->user_sp, bytes + at + PT_REGS_SP, 8);
+	__builtin_memcpy(&stack->user_bp, bytes + at + PT_REGS_BP, 8);
+	w->bp = stack->user_bp;
+	w->sp = stack->user_sp;
 	w->ip = stack->user_ip;
 	return 1;
+}
+
+/*
+ * Copies what user mode's stack pointer points to behind the @n bytes that are there, as far as it is mapped: most stacks end sooner. To be set before: user_sp
+ * of @stack, and its slices. w->cr3 is the program's. Returns how many bytes there are.
+ */
+static inline __attribute__((always_inline)) __u32 guest_copy_user_stack(struct guest_walk *w, const struct vpmu_bpf_guest *guest,
+									 struct vpmu_bpf_stack *stack,
+									 struct guest_stack_copy *copy, __u8 *bytes, __u32 n)
+{
+	struct guest_stack_context context = {
+		.walk = w,
+		.guest = guest,
+		.stack = stack,
+		.copy = copy,
+		.bytes = bytes,
+	};
+	__u32 slice = stack->n_slices;
+	__u8 end = stack->end;
+
+	if (slice >= VPMU_BPF_SLICES)
+		return n;
+	copy->at = stack->user_sp & ~7ULL;
+	copy->end = copy->at + guest->user_stack_bytes;
+	copy->state = GUEST_STACK_COPY;
+	copy->on_task_stack = 1; /* nothing comes behind it */
+	copy->on_exception_stack = 0;
+	copy->n = n;
+	w->page_hva = 0;
+	stack->slices[slice & (VPMU_BPF_SLICES - 1)].gva = copy->at;
+	stack->slices[slice & (VPMU_BPF_SLICES - 1)].n_bytes = 0;
+	stack->n_slices = slice + 1;
+	stack->has_user = 1;
+	stack->end = VPMU_BPF_END_COMPLETE;
+	guest_loop(GUEST_STACK_STEPS, guest_stack_step, &context);
+	stack->user_end = stack->end;
+	stack->end = end;
+	return copy->n;
 }
 
 #endif

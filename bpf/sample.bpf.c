@@ -124,6 +124,29 @@ static __noinline __u32 take_stack(struct scratch *s, const struct vpmu_bpf_gues
 	return n;
 }
 
+/*
+ * Copies a piece of user mode's stack behind the @n bytes of the kernel's, which may be none. Returns how many bytes there are. The
+ * sample is one of user mode, or its kernel's stack told the registers with which that was left.
+ */
+static __noinline __u32 take_user_stack(struct scratch *s, const struct vpmu_bpf_guest *guest, __u32 n)
+{
+	struct guest_walk *w;
+
+	if (!s || !guest || !guest->user_stack_bytes || guest->user_stack_bytes > VPMU_BPF_STACK_BYTES)
+		return n;
+	w = &s->walk;
+	if (w->sample.user) {
+		s->stack.n_slices = 0;
+		s->stack.end = VPMU_BPF_END_COMPLETE;
+		s->stack.user_ip = w->sample.ip;
+		s->stack.user_sp = s->stack.sp;
+		s->stack.user_bp = s->stack.bp;
+	} else if (!n || !s->stack.user_ip) {
+		return n;
+	}
+	return guest_copy_user_stack(w, guest, &s->stack, &s->copy, s->bytes, n);
+}
+
 static __always_inline long send(void *ring, struct scratch *s, __u32 n_stack)
 {
 	__u32 n = s->walk.sample.n_frames, bytes = VPMU_BPF_SAMPLE_BYTES(n);
@@ -164,9 +187,12 @@ static __always_inline __u32 look_into_guest(struct kvm_vcpu *vcpu, struct kvm *
 	w->sample.end = VPMU_BPF_END_COMPLETE;
 	if (guest && w->cpu_base)
 		tell_task(w, guest);
-	if (chains && guest && w->upper && w->sample.task.gva) {
+	if (chains && guest && w->sample.task.gva) {
 		read_stack_registers(vcpu, &s->stack);
-		n_stack = take_stack(s, guest);
+		s->stack.has_user = 0;
+		if (w->upper)
+			n_stack = take_stack(s, guest);
+		n_stack = take_user_stack(s, guest, n_stack);
 	}
 	/* What such a kernel has in rbp is anything. */
 	if (chains && guest && guest->stack_bytes && w->upper && !n_stack)

@@ -76,7 +76,7 @@ struct vpmu_bpf_guest {
 	__u64 hardirq_offset;	   /* of hardirq_stack_ptr, from the base of a CPU's own data; 0 = not known */
 	__u64 exceptions_offset;   /* of cea_exception_stacks, as before; 0 = not known */
 	__u32 exceptions_bytes;	   /* of what it points at */
-	__u32 unused;
+	__u32 user_stack_bytes;	   /* so many of user mode's stack are copied; 0 = none */
 };
 
 /* A guest as a session knows it. */
@@ -116,23 +116,26 @@ _Static_assert(sizeof(struct vpmu_bpf_sample) == 88 + 126 * 8, "both sides agree
 
 #define VPMU_BPF_SAMPLE_BYTES(n_frames) (88 + (n_frames) * 8)
 
-/* The most of one kernel stack that is copied: all of it. */
+/* The most of one stack that is copied: a kernel's whole one. A power of two of slices. */
 #define VPMU_BPF_STACK_BYTES 16384u
-#define VPMU_BPF_SLICES	     4 /* an NMI's in another exception's in an interrupt's in a task's */
+#define VPMU_BPF_SLICES	     4 /* an NMI's in another exception's in an interrupt's in a task's; of fewer, user mode's is the last one */
 
-/* The registers of a sample in a guest's kernel, and what its stack has: guest_stack.h. */
+/* The registers of a sample, and what the stacks of the guest's kernel and of the program have: guest_stack.h. */
 struct vpmu_bpf_stack {
 	__u64 sp, bp, ax, dx, di, r10, r13;
 	__u64 task_top_gva; /* the end of the task's stack */
-	__u64 user_ip;	    /* where user mode was left; 0 = not known */
+	__u64 user_ip;	    /* where user mode was left; 0 = not known … */
+	__u64 user_sp, user_bp; /* … and its registers */
 	struct {
 		__u64 gva, n_bytes;
-	} slices[VPMU_BPF_SLICES]; /* innermost first */
+	} slices[VPMU_BPF_SLICES]; /* innermost first: of the kernel, then of user mode */
 	__u32 n_slices;
-	__u8 end; /* enum vpmu_bpf_end: why a slice ends before its stack's top */
-	__u8 unused[3];
+	__u8 end;      /* enum vpmu_bpf_end: why a slice ends before its stack's top */
+	__u8 has_user; /* the last slice is of user mode's stack … */
+	__u8 user_end; /* … and is shorter than it was to be: enum vpmu_bpf_end */
+	__u8 unused;
 };
-_Static_assert(sizeof(struct vpmu_bpf_stack) == 9 * 8 + VPMU_BPF_SLICES * 16 + 8, "both sides agree on the record");
+_Static_assert(sizeof(struct vpmu_bpf_stack) == 11 * 8 + VPMU_BPF_SLICES * 16 + 8, "both sides agree on the record");
 
 /* Behind it follow the slices' bytes. */
 struct vpmu_bpf_record {

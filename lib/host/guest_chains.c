@@ -27,7 +27,8 @@ static bool stack_is_whole(const struct vpmu_bpf_record *record, size_t n_bytes)
 {
 	uint64_t left = n_bytes - sizeof(*record);
 
-	if (n_bytes < sizeof(*record) || record->stack.n_slices > VPMU_BPF_SLICES)
+	if (n_bytes < sizeof(*record) || record->stack.n_slices > VPMU_BPF_SLICES ||
+	    record->stack.has_user > record->stack.n_slices)
 		return false;
 	for (uint32_t i = 0; i < record->stack.n_slices; i++) {
 		if (record->stack.slices[i].n_bytes > left)

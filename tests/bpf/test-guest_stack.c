@@ -16,6 +16,7 @@
 #define DB_TOP	   (EXCEPTIONS + PAGE(3))
 #define NMI_TOP	   (EXCEPTIONS + PAGE(6))
 #define TOP	  (STACK + SIZE)
+#define USER	  0x7ffd0000e000u
 
 static const struct vpmu_bpf_guest facts = {
 	.kernel_cr3 = PAGE(1), .levels = 4, .stack_bytes = SIZE, .stack_offset = 0x20, .irq_top_bytes = 8, .hardirq_offset = 0x40,
@@ -56,6 +57,7 @@ static struct copy *new_copy(uint64_t sp)
 	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_IP, 0x401000);
 	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_CS, 0x33);
 	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_BP, 0x7ffd1000);
+	put(w, PAGE(44) - PT_REGS_BYTES + PT_REGS_SP, USER + 4096 + 100);
 	w->cpu_base = CPU_BASE;
 	w->sample.task.gva = TASK;
 	w->sample.task.mm_gva = TASK;
@@ -270,6 +272,73 @@ TEST(user_mode_goes_on_where_it_was_left)
 	c->walk->sample.task.mm_gva = 0;
 	take(c, &facts);
 	CHECK(!guest_user_registers(c->walk, &facts, &c->stack, c->bytes, c->n));
+	free_copy(c);
+}
+
+/* Two pages, and nothing behind them. */
+static void map_user_stack(struct copy *c)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		map_page(c->walk, USER + PAGE(i), PAGE(56 + i), 12);
+	for (uint64_t at = 0; at < PAGE(2); at += 8)
+		put(c->walk, PAGE(56) + at, USER + at);
+}
+
+TEST(a_programs_stack_comes_behind_its_kernels)
+{
+	struct vpmu_bpf_guest guest = facts;
+	struct copy *c = new_copy(TOP - 512);
+
+	guest.user_stack_bytes = 2048;
+	map_user_stack(c);
+	take(c, &guest);
+	CHECK(guest_user_registers(c->walk, &guest, &c->stack, c->bytes, c->n));
+	CHECK_EQ(c->stack.user_sp, USER + 4096 + 100);
+	CHECK_EQ(c->stack.user_bp, 0x7ffd1000);
+	c->n = guest_copy_user_stack(c->walk, &guest, &c->stack, &c->copy, c->bytes, c->n);
+	CHECK_EQ(c->n, 512 + 2048);
+	CHECK_EQ(c->stack.n_slices, 2);
+	CHECK_SLICE(c, 0, TOP - 512, 512);
+	CHECK_SLICE(c, 1, USER + 4096 + 96, 2048);
+	CHECK_EQ(word(c, 512), USER + 4096 + 96);
+	CHECK_EQ(c->stack.end, VPMU_BPF_END_COMPLETE);
+	CHECK_EQ(c->stack.user_end, VPMU_BPF_END_COMPLETE);
+	free_copy(c);
+}
+
+TEST(a_programs_stack_ends_where_nothing_is_mapped)
+{
+	struct vpmu_bpf_guest guest = facts;
+	struct copy *c = new_copy(TOP - 512);
+
+	guest.user_stack_bytes = 8192;
+	map_user_stack(c);
+	c->stack.user_sp = USER + 64;
+	c->n = guest_copy_user_stack(c->walk, &guest, &c->stack, &c->copy, c->bytes, 0);
+	CHECK_EQ(c->n, 8192 - 64);
+	CHECK(c->stack.has_user);
+	CHECK_SLICE(c, 0, USER + 64, 8192 - 64);
+	CHECK_EQ(word(c, 4096), USER + 64 + 4096);
+	CHECK_EQ(c->stack.user_end, VPMU_BPF_END_NO_MAPPING);
+	c->stack.n_slices = 0;
+	c->walk->memory.absent_gpa = PAGE(56);
+	CHECK_EQ(guest_copy_user_stack(c->walk, &guest, &c->stack, &c->copy, c->bytes, 0), 0);
+	CHECK_EQ(c->stack.user_end, VPMU_BPF_END_ABSENT);
+	free_copy(c);
+}
+
+TEST(a_programs_stack_fits_behind_the_deepest_of_its_kernels)
+{
+	struct vpmu_bpf_guest guest = facts;
+	struct copy *c = new_copy(STACK);
+
+	guest.user_stack_bytes = VPMU_BPF_STACK_BYTES;
+	map_user_stack(c);
+	take(c, &guest);
+	c->stack.user_sp = USER;
+	c->n = guest_copy_user_stack(c->walk, &guest, &c->stack, &c->copy, c->bytes, c->n);
+	CHECK_EQ(c->n, SIZE + 8192);
+	CHECK_SLICE(c, 1, USER, 8192);
 	free_copy(c);
 }
 

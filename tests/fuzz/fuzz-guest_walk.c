@@ -23,8 +23,9 @@ static void copy_stack(struct guest_walk *walk, const struct head *head)
 		.hardirq_offset = head->ip,
 		.irq_top_bytes = head->five_levels & 4 ? 8 : 0,
 		.stack_padding_bytes = head->five_levels & 8 ? 16 : 0,
+		.user_stack_bytes = 8192,
 	};
-	struct vpmu_bpf_stack stack = {.sp = head->bp};
+	struct vpmu_bpf_stack stack = {.sp = head->bp, .user_sp = head->ip};
 	uint8_t *bytes = malloc(GUEST_STACK_BYTES);
 	struct guest_stack_copy copy;
 	uint64_t all = 0;
@@ -41,6 +42,8 @@ static void copy_stack(struct guest_walk *walk, const struct head *head)
 	HOLDS(all == n);
 	HOLDS(walk->memory.reads <= GUEST_STACK_STEPS * 6);
 	(void)guest_user_registers(walk, &guest, &stack, bytes, n);
+	n = guest_copy_user_stack(walk, &guest, &stack, &copy, bytes, n);
+	HOLDS(n <= GUEST_STACK_BYTES && stack.slices[stack.n_slices - 1].n_bytes <= n);
 	touch(bytes, n);
 	free(bytes);
 }
