@@ -59,6 +59,8 @@ static const struct option_spec record_options[] = {
 	  .help = "everything that runs on the host's CPUs; no GUEST is needed" },
 	{ .name = "whole-process", .set = option_flag, .max = 1, .offset = FIELD(whole_process),
 	  .help = "all threads of the guest's process, not only its vCPUs" },
+	{ .name = "guest-root", .arg = "[GUEST=]DIR", .set = option_name_list, .offset = FIELD(files.roots),
+	  .help = "a directory with the guest's files: names its programs, and tells how to unwind those without frame pointers" },
 	{ .name = "no-symbols", .set = option_flag, .max = 1, .offset = FIELD(no_symbols),
 	  .help = "leave symbol tables out of the file: smaller, but of use on this machine and boot only" },
 	{},
@@ -91,6 +93,8 @@ static void add_cmdline(const struct record_args *args, const struct name_list *
 		strbuf_adds(out, " -a");
 	if (args->whole_process)
 		strbuf_adds(out, " --whole-process");
+	for (size_t i = 0; i < args->files.roots.n; i++)
+		strbuf_addf(out, " --guest-root %s", args->files.roots.items[i]);
 	for (size_t i = 0; i < operands->n; i++)
 		strbuf_addf(out, " %s", operands->items[i]);
 }
@@ -243,9 +247,9 @@ static enum status run_record(const void *opaque, const struct name_list *operan
 	if (args->output && streq(args->output, "-"))
 		return say_usage("-o needs a file: a recording is no stream, standard output cannot take it");
 	/* vpmud records guests only, and always with what names them; it takes no files. */
-	if (args->files.types.n && args->remote.socket)
-		return say_usage("--guest-vmlinux is of what vpmu records by itself, without vpmud");
-	if (!args->all_cpus && !args->no_symbols && !args->files.types.n)
+	if ((args->files.types.n || args->files.roots.n) && args->remote.socket)
+		return say_usage("--%s is of what vpmu records by itself, without vpmud", args->files.types.n ? "guest-vmlinux" : "guest-root");
+	if (!args->all_cpus && !args->no_symbols && !args->files.types.n && !args->files.roots.n)
 		status = remote_open(&args->remote, 0, &client);
 	if (status != STATUS_DONE)
 		return status;

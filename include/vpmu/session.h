@@ -29,7 +29,8 @@ struct vpmu_session_opts {
 	uint32_t ring_bytes;	/* per thread or CPU: a power of two times the page size; default 512 KiB */
 	struct vpmu_guests_opts guests;	/* where to look for threads; default /proc */
 	struct vpmu_symbolizer_opts symbolizer;
-	bool guest_chains;	/* walk the guests' stacks too (frame pointers). What the kernel or the guest does not
+	bool guest_chains;	/* walk the guests' stacks too (frame pointers; unwind tables of Linux kernels, and of
+				   programs below a VPMU_GUEST_ROOT that was given before start). What the kernel or the guest does not
 				   let us walk is sampled without a chain; a warning says why, the coverage how often */
 	uint32_t pace_ms;	/* the longest that a sample waits to be delivered, while the rings have room; default
 				   100. At a low rate most of the cost is going round empty rings, so more is cheaper */

@@ -17,10 +17,14 @@
 #include "util/macro.h"
 #include "util/strbuf.h"
 
+/* For the maps of processes that are seen for the first time, each round: without them their stacks cannot be unwound. */
+#define MAPS_BUDGET_NS 20000000u
+
 struct drain {
 	struct vpmu_session *session;
 	struct target *last;
 	uint64_t now_ns;
+	uint64_t maps_until_ns; /* 0 = none was seen yet */
 };
 
 static bool has_id(const struct target *target, size_t n_ids, uint64_t id)
@@ -43,6 +47,38 @@ static struct target *find_target(struct drain *drain, uint64_t id)
 	return NULL;
 }
 
+/* Where user mode was left, 0 if it is not known. */
+static uint64_t user_ip_of(const struct vpmu_bpf_sample *sample)
+{
+	if (sample->user)
+		return sample->ip;
+	return sample->has_stack ? ((const struct vpmu_bpf_record *)sample)->stack.user_ip : 0;
+}
+
+/* The space of user addresses: of @task, whose maps are read now if they are needed and time is left for it. */
+static int find_space(struct drain *drain, const struct vpmu_bpf_sample *sample, uint32_t task, uint32_t *ret_space)
+{
+	struct vpmu_session *session = drain->session;
+	struct guest_task_view view = {.space = SPACE_NONE};
+	uint64_t now_ns;
+	int r;
+
+	(void)guest_tasks_at(session->tasks, task, &view);
+	*ret_space = view.space;
+	if (view.space == SPACE_NONE || !sample->has_stack || !((const struct vpmu_bpf_record *)sample)->stack.has_user ||
+	    symbolizer_is_mapped(session->symbolizer, view.space, user_ip_of(sample)))
+		return 0;
+	now_ns = session_now_ns();
+	if (!drain->maps_until_ns)
+		drain->maps_until_ns = now_ns + MAPS_BUDGET_NS;
+	if (now_ns >= drain->maps_until_ns)
+		return 0;
+	r = guest_tasks_read_maps(session->tasks, now_ns, drain->maps_until_ns - now_ns);
+	if (r == 0 && guest_tasks_at(session->tasks, task, &view))
+		*ret_space = view.space;
+	return r;
+}
+
 /* @n: so many that are the same. */
 static int take_samples(struct drain *drain, const struct vpmu_bpf_sample *sample, uint64_t n)
 {
@@ -52,6 +88,8 @@ static int take_samples(struct drain *drain, const struct vpmu_bpf_sample *sampl
 	bool chains = drain->session->plan.chains;
 	bool on_cpu = target && target->cpu >= 0;
 	uint32_t guest, vcpu, task = GUEST_TASK_NONE;
+	struct guest_code code = {.symbolizer = drain->session->symbolizer};
+	int r;
 
 	if (!target) {
 		drain->session->intake.coverage.lost += n;
@@ -59,10 +97,15 @@ static int take_samples(struct drain *drain, const struct vpmu_bpf_sample *sampl
 	}
 	intake_whose(&drain->session->intake, target, (pid_t)sample->pid, (pid_t)sample->tid, &guest, &vcpu);
 	if (guest != VPMU_NO_GUEST && sample->task.gva)
-		task = guest_tasks_note(drain->session->tasks, guest, &sample->task, sample->user ? sample->ip : 0,
+		task = guest_tasks_note(drain->session->tasks, guest, &sample->task, user_ip_of(sample),
 					drain->now_ns);
-	if (chains)
-		guest_unwind(guest == VPMU_NO_GUEST ? NULL : drain->session->roster.guests.items[guest]->orc, sample, &chain);
+	if (chains) {
+		r = find_space(drain, sample, task, &code.space);
+		if (r < 0)
+			return r;
+		guest_unwind(guest == VPMU_NO_GUEST ? NULL : drain->session->roster.guests.items[guest]->orc, &code, sample,
+			     &chain);
+	}
 	guest_sample_write(sample, on_cpu ? (pid_t)sample->pid : target->pid,
 			   on_cpu ? (pid_t)sample->tid : target->tid, chains ? &chain : NULL, task, &record);
 	return intake_many(&drain->session->intake, target, &record.sample.header, n);

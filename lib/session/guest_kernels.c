@@ -14,6 +14,7 @@
 #define RETRY_MAX_NS 160000000000ull
 #define BEGIN_NS     1000000000ull /* a tenth of that is usual */
 #define BEGIN_GUESTS 8
+#define USER_STACK_BYTES 8192u /* most chains of C programs fit into that; half of them into a quarter of it */
 
 /* There is a guest whose tasks can be told: from now on samples go through the program. */
 static bool has_program(struct vpmu_session *session)
@@ -57,6 +58,15 @@ static void look_for_modules(struct roster_guest *guest, struct vpmu_kernel *ker
 	guest->modules_at_ns = now_ns + guest->modules_wait_ns;
 }
 
+/* A program's stack is worth copying if the program can be there to tell how it is unwound. */
+static void prepare_user_unwinding(const struct vpmu_session *session, uint32_t index, struct vpmu_bpf_guest *facts)
+{
+	bool useful = session->plan.walks_guests && guest_chains_take_stacks(session->plan.guest_chains) &&
+		      symbolizer_guest_has_files(session->symbolizer, index);
+
+	facts->user_stack_bytes = useful ? USER_STACK_BYTES : 0;
+}
+
 /* 0, or what kept us: -EAGAIN: not known yet. */
 static int tell_program(struct vpmu_session *session, uint32_t index, struct vpmu_error *reterr)
 {
@@ -73,6 +83,7 @@ static int tell_program(struct vpmu_session *session, uint32_t index, struct vpm
 	if (r < 0)
 		return r;
 	prepare_unwinding(session, guest, kernel, &facts);
+	prepare_user_unwinding(session, index, &facts);
 	return guest_chains_know(session->plan.guest_chains, guest->info.pid, &facts);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "format/elf_head.h"
+#include "sym/cfi_file.h"
 #include "sym/debug_file.h"
 #include "sym/elf_symbols.h"
 #include "sym/files.h"
@@ -19,6 +20,9 @@
 #include "util/macro.h"
 #include "util/vec.h"
 
+/* Of rows, of all files of a guest: five browsers', or a hundred C libraries'. */
+#define CFI_ROWS_OF_GUEST (8u << 20)
+
 struct file {
 	const char *path;	  /* interned */
 	struct build_id build_id; /* of the recording; after loading: of the file, if the recording had none */
@@ -28,7 +32,8 @@ struct file {
 	struct lines *lines;
 	void *head; /* of a guest's file: its program headers, an ELF file of its own (elf_head_detach()) */
 	size_t head_bytes;
-	bool asked, asked_lines; /* loading was tried */
+	struct cfi_table cfi; /* of a guest's file */
+	bool asked, asked_lines, asked_cfi; /* loading was tried */
 	struct symtab *resident; /* of a guest's file: what was in memory; NULL = not known, or it is the table */
 	bool is_resident;	 /* the table is that */
 	bool knows_resident;
@@ -40,6 +45,7 @@ struct files {
 	VEC(struct file) files;
 	bool of_guest;
 	int root_fd; /* of a guest: where its files are; -1 = not here */
+	size_t n_cfi_rows;
 };
 
 struct files *files_new_guest(struct sym_env *env)
@@ -68,6 +74,7 @@ static void free_all(struct files *f)
 	vec_for_each(file, &f->files) {
 		named_table_deinit(&file->table);
 		lines_free(file->lines);
+		cfi_table_deinit(&file->cfi);
 		free(file->head);
 		symtab_free(file->resident);
 	}
@@ -81,6 +88,7 @@ void files_forget(struct files *f)
 		return; /* they stay, and are found again */
 	free_all(f);
 	f->files.n = 1;
+	f->n_cfi_rows = 0;
 	intern_free(f->keys);
 	f->keys = keys;
 }
@@ -244,6 +252,21 @@ static int open_below_root(const struct files *f, const char *path, struct elf_f
 	return elf_file_open(again, ret_file);
 }
 
+/* The file itself, if it is there and nothing tells that it is another. */
+static int open_guests(const struct files *f, const struct file *file, struct elf_file *ret_file)
+{
+	_elf_file_ struct elf_file below = ELF_FILE_NONE;
+	int r = is_readable_path(file->path) ? open_below_root(f, file->path, &below) : -ENOENT;
+
+	if (r < 0)
+		return r;
+	if (file->build_id.n && !build_id_equal(&file->build_id, &below.build_id))
+		return -ESTALE;
+	*ret_file = below;
+	below = ELF_FILE_NONE;
+	return 0;
+}
+
 static bool has_needed(const struct elf_file *file, enum debug_file_need need)
 {
 	return need == DEBUG_FILE_LINES ? elf_file_section(file, ".debug_info") != NULL :
@@ -260,10 +283,7 @@ static int find_guests(const struct files *f, const struct file *file, enum debu
 	_elf_file_ struct elf_file below = ELF_FILE_NONE, other = ELF_FILE_NONE, debug = ELF_FILE_NONE;
 	struct build_id build_id = file->build_id;
 
-	if (is_readable_path(file->path) && open_below_root(f, file->path, &below) == 0 && build_id.n &&
-	    !build_id_equal(&build_id, &below.build_id))
-		elf_file_close(&below);
-	if (below.elf)
+	if (open_guests(f, file, &below) == 0)
 		build_id = below.build_id;
 	if (build_id.n && !(below.elf && has_needed(&below, need)))
 		(void)debug_file_find(f->env, "", &build_id, need, &other, &debug);
@@ -331,6 +351,44 @@ static void load_lines(struct files *f, struct file *file)
 		r = lines_new(debug.elf ? &debug : &runtime, &runtime, &file->lines);
 	if (r < 0)
 		log_debug("no source lines for '%s': %s", file->path, strerror(-r));
+}
+
+bool files_have_root(const struct files *f)
+{
+	return f->root_fd >= 0;
+}
+
+static void load_cfi(struct files *f, struct file *file)
+{
+	_elf_file_ struct elf_file elf = ELF_FILE_NONE;
+	struct cfi_table table;
+	int r = open_guests(f, file, &elf);
+
+	file->asked_cfi = true;
+	if (r == 0)
+		r = cfi_file_read(&elf, &table);
+	if (r == 0 && f->n_cfi_rows + table.n > CFI_ROWS_OF_GUEST) {
+		cfi_table_deinit(&table);
+		r = -E2BIG;
+	}
+	if (r < 0) {
+		log_debug("'%s' cannot be unwound by tables: %s", file->path, strerror(-r));
+		return;
+	}
+	log_debug("'%s' is unwound by its tables (.eh_frame): %zu rows", file->path, table.n);
+	f->n_cfi_rows += table.n;
+	file->cfi = table;
+}
+
+const struct cfi_table *files_cfi(struct files *f, uint32_t id)
+{
+	struct file *file = &f->files.items[id];
+
+	if (!files_have_root(f))
+		return NULL;
+	if (!file->asked_cfi)
+		load_cfi(f, file);
+	return file->cfi.n ? &file->cfi : NULL;
 }
 
 void files_frame(struct files *f, uint32_t id, bool lines, struct vpmu_frame *frame)

@@ -6,6 +6,7 @@
 #ifndef SYM_FILES_H
 #define SYM_FILES_H
 
+#include "format/cfi.h"
 #include "sym/elf_file.h"
 #include "sym/named_table.h"
 
@@ -45,6 +46,15 @@ int files_each_head(const struct files *files,
  */
 bool files_needs_resident(const struct files *files, uint32_t file);
 void files_set_resident(struct files *files, uint32_t file, struct symtab *table);
+
+/* There is a root. */
+bool files_have_root(const struct files *files);
+
+/*
+ * How a guest's file is unwound: rows by offset, out of the file below the root, which is read when first asked for; NULL = it is not there, or
+ * has none. Good until files_forget().
+ */
+const struct cfi_table *files_cfi(struct files *files, uint32_t file);
 
 /* What the recording says of @path as a whole: for its files without a build-id of their own. */
 int files_set_build_id(struct files *files, const char *path, const struct build_id *build_id);

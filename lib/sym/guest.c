@@ -155,6 +155,11 @@ struct files *guests_symbols_user_files(struct guests_symbols *g, uint32_t index
 	return guest ? guest->user_files : NULL;
 }
 
+bool guests_symbols_have_root(const struct guests_symbols *g, uint32_t index)
+{
+	return index < g->guests.n && g->guests.items[index].user_files && files_have_root(g->guests.items[index].user_files);
+}
+
 /* For every guest that there is by now, if @index is VPMU_NO_GUEST. */
 static int set_root(struct guests_symbols *g, uint32_t index, const char *dir, struct vpmu_error *reterr)
 {

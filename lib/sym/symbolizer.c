@@ -267,6 +267,28 @@ bool symbolizer_is_mapped(const struct vpmu_symbolizer *s, uint32_t space, uint6
 	return spaces_find(s->guest_spaces, space, address, &mapping);
 }
 
+enum symbolizer_code symbolizer_guest_code(struct vpmu_symbolizer *s, uint32_t space, uint64_t address,
+					   const struct cfi_row **ret_row)
+{
+	uint32_t owner = owner_of(s, space);
+	const struct cfi_table *table;
+	struct mapping mapping;
+
+	*ret_row = NULL;
+	if (!owner || !spaces_find(s->guest_spaces, space, address, &mapping))
+		return SYMBOLIZER_CODE_NONE;
+	table = files_cfi(guests_symbols_user_files(s->guests, owner - 1), mapping.file);
+	if (!table)
+		return SYMBOLIZER_CODE_MAPPED;
+	*ret_row = cfi_table_find(table, address - mapping.start + mapping.offset_bytes);
+	return SYMBOLIZER_CODE_HAS_CFI;
+}
+
+bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest)
+{
+	return guests_symbols_have_root(s->guests, guest);
+}
+
 void symbolizer_guest_gone(struct vpmu_symbolizer *s, uint32_t guest)
 {
 	guests_symbols_gone(s->guests, guest);

@@ -17,6 +17,7 @@
 #include <vpmu/error.h>
 #include <vpmu/guest.h>
 #include <vpmu/symbolize.h>
+#include "format/cfi.h"
 #include "format/perf_record.h"
 #include "sym/symtab.h"
 #include "util/cleanup.h"
@@ -87,6 +88,20 @@ uint32_t symbolizer_guest_map(struct vpmu_symbolizer *s, uint32_t space, const s
  */
 bool symbolizer_guest_needs_resident(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
 void symbolizer_guest_resident(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, struct symtab *table);
+/*
+ * How the code at @address of such a space is unwound. *ret_row: the row that holds there; NULL = none does, or the file is not at hand or
+ * has no rows.
+ */
+enum symbolizer_code {
+	SYMBOLIZER_CODE_NONE,	 /* nothing is known to be mapped there */
+	SYMBOLIZER_CODE_MAPPED,	 /* a file is, but not one with rows */
+	SYMBOLIZER_CODE_HAS_CFI, /* one with rows */
+};
+enum symbolizer_code symbolizer_guest_code(struct vpmu_symbolizer *s, uint32_t space, uint64_t address,
+					   const struct cfi_row **ret_row);
+/* Whether there may be any such file: the guest's are at hand (VPMU_GUEST_ROOT). */
+bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest);
+
 /*
  * Guest @guest has ended: nothing is looked for in its memory any more. symbolizer_forget_gone(): nobody will ask about samples of those that
  * have ended, so their tables go too.

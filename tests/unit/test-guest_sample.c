@@ -18,7 +18,7 @@ static struct guest_chain chain_of(const struct vpmu_bpf_sample *sample)
 {
 	struct guest_chain chain;
 
-	guest_unwind(NULL, sample, &chain);
+	guest_unwind(NULL, NULL, sample, &chain);
 	return chain;
 }
 
