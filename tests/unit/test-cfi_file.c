@@ -115,9 +115,10 @@ __attribute__((noinline)) static void compare_with_library(void)
 	copy_stack(copy, &stack);
 	CHECK_EQ(cfi_unwind(&code, &stack, &regs, frames, FRAMES, &n), CFI_END_OUTERMOST);
 	CHECK(n > 3);
-	CHECK_EQ(n, (size_t)n_expected - 1); /* it begins with this function */
+	CHECK_EQ(frames[0], (uint64_t)(uintptr_t)__builtin_return_address(0));
+	CHECK_CMP(n, <, (size_t)n_expected); /* theirs begins with this function, or what stands in for theirs */
 	for (size_t i = 0; i < n; i++)
-		CHECK_EQ(frames[i], (uint64_t)(uintptr_t)expected[i + 1]);
+		CHECK_EQ(frames[i], (uint64_t)(uintptr_t)expected[(size_t)n_expected - n + i]);
 	n_compared++;
 }
 
