@@ -94,6 +94,13 @@ static int see_area(const struct area *area, void *data)
 	return walk->stopped ? 1 : 0;
 }
 
+int code_area_vdso(const struct code_area *area, void *bytes, size_t n)
+{
+	if (!area->walk || !area->head || strcmp(area->path, "[vdso]") != 0)
+		return -EOPNOTSUPP;
+	return resident_file_read(&area->walk->file, 0, bytes, n);
+}
+
 int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),
 		      void *data, size_t *ret_bytes)
 {

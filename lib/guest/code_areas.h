@@ -34,6 +34,9 @@ int code_areas_each(struct vpmu_kernel *kernel, uint64_t task_gva, int32_t tgid,
 int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),
 		      void *data, size_t *ret_bytes);
 
+/* During such a call, of "[vdso]", which all is in memory: its first @n bytes. -EOPNOTSUPP: it is something else; -EFAULT, -ESRCH. */
+int code_area_vdso(const struct code_area *area, void *bytes, size_t n);
+
 /*
  * Areas as bytes, for who parses elsewhere (parser_wire.h): u64 start, u64 end, u64 offset, u32 bytes of the path, u32 bytes of the head
  * (0 = none), u32 bytes of the build-id, then these. code_areas_decode(): as far as it makes sense, and what @fn returns. -EBADMSG.

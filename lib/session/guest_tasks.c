@@ -36,6 +36,7 @@
  * guests, for who comes later; who comes when all is taken waits until it begins anew.
  */
 #define RESIDENT_SHARE(n_guests) (RESIDENT_BYTES / ((n_guests) + 1))
+#define VDSO_BYTES_MAX (64u << 10)
 /* A session that goes on for months begins anew at a moment when nobody has numbers, once it has so many. */
 #define ENOUGH_TASKS	 8192u
 #define ENOUGH_PROCESSES 2048u
@@ -394,6 +395,20 @@ static int take_resident(struct reading *reading, const struct code_area *area)
 	return r == -ENOMEM || r == -ESRCH ? r : 0;
 }
 
+/* The kernel's own piece of each process, for unwinding: two pages, or some more. */
+static void take_vdso(const struct reading *reading, const struct code_area *area)
+{
+	uint64_t n = area->end_gva - area->start_gva;
+	_free_ uint8_t *bytes = NULL;
+
+	if (!streq(area->path, "[vdso]") || n > VDSO_BYTES_MAX ||
+	    !symbolizer_guest_needs_image(reading->tasks->symbolizer, reading->process->space, area->start_gva))
+		return;
+	bytes = malloc((size_t)n);
+	if (bytes && code_area_vdso(area, bytes, (size_t)n) == 0)
+		symbolizer_guest_image(reading->tasks->symbolizer, reading->process->space, area->start_gva, bytes, (size_t)n);
+}
+
 static int see_area(const struct code_area *area, void *data)
 {
 	struct reading *reading = data;
@@ -422,7 +437,10 @@ static int see_area(const struct code_area *area, void *data)
 	memcpy(map.build_id, area->build_id, area->build_id_bytes);
 	map.build_id_bytes = area->build_id_bytes;
 	r = add_map(t, reading->process, &map, area->head);
-	return r < 0 ? r : take_resident(reading, area);
+	if (r < 0)
+		return r;
+	take_vdso(reading, area);
+	return take_resident(reading, area);
 }
 
 static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns, uint64_t until_ns)

@@ -358,15 +358,11 @@ bool files_have_root(const struct files *f)
 	return f->root_fd >= 0;
 }
 
-static void load_cfi(struct files *f, struct file *file)
+static void take_cfi(struct files *f, struct file *file, const struct elf_file *elf)
 {
-	_elf_file_ struct elf_file elf = ELF_FILE_NONE;
 	struct cfi_table table;
-	int r = open_guests(f, file, &elf);
+	int r = cfi_file_read(elf, &table);
 
-	file->asked_cfi = true;
-	if (r == 0)
-		r = cfi_file_read(&elf, &table);
 	if (r == 0 && f->n_cfi_rows + table.n > CFI_ROWS_OF_GUEST) {
 		cfi_table_deinit(&table);
 		r = -E2BIG;
@@ -378,6 +374,35 @@ static void load_cfi(struct files *f, struct file *file)
 	log_debug("'%s' is unwound by its tables (.eh_frame): %zu rows", file->path, table.n);
 	f->n_cfi_rows += table.n;
 	file->cfi = table;
+}
+
+static void load_cfi(struct files *f, struct file *file)
+{
+	_elf_file_ struct elf_file elf = ELF_FILE_NONE;
+	int r = open_guests(f, file, &elf);
+
+	file->asked_cfi = true;
+	if (r == 0)
+		take_cfi(f, file, &elf);
+	else
+		log_debug("'%s' cannot be unwound by tables: %s", file->path, strerror(-r));
+}
+
+bool files_needs_image(const struct files *f, uint32_t id)
+{
+	return files_have_root(f) && !f->files.items[id].cfi.n;
+}
+
+void files_set_image(struct files *f, uint32_t id, void *bytes, size_t n)
+{
+	_elf_file_ struct elf_file elf = ELF_FILE_NONE;
+	struct file *file = &f->files.items[id];
+
+	elf.elf = elf_memory(bytes, n);
+	if (!elf.elf || file->cfi.n)
+		return;
+	file->asked_cfi = true;
+	take_cfi(f, file, &elf);
 }
 
 const struct cfi_table *files_cfi(struct files *f, uint32_t id)

@@ -56,6 +56,10 @@ bool files_have_root(const struct files *files);
  */
 const struct cfi_table *files_cfi(struct files *files, uint32_t file);
 
+/* For a file that is nowhere but in memory ([vdso]): @bytes are all of it. files_needs_image(): there is a root, and nothing is known of it. */
+bool files_needs_image(const struct files *files, uint32_t file);
+void files_set_image(struct files *files, uint32_t file, void *bytes, size_t n_bytes);
+
 /* What the recording says of @path as a whole: for its files without a build-id of their own. */
 int files_set_build_id(struct files *files, const char *path, const struct build_id *build_id);
 

@@ -284,6 +284,23 @@ enum symbolizer_code symbolizer_guest_code(struct vpmu_symbolizer *s, uint32_t s
 	return SYMBOLIZER_CODE_HAS_CFI;
 }
 
+bool symbolizer_guest_needs_image(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address)
+{
+	uint32_t file;
+	struct files *files = mapped_file(s, space, address, &file);
+
+	return files && files_needs_image(files, file);
+}
+
+void symbolizer_guest_image(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, void *bytes, size_t n)
+{
+	uint32_t file;
+	struct files *files = mapped_file(s, space, address, &file);
+
+	if (files)
+		files_set_image(files, file, bytes, n);
+}
+
 bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest)
 {
 	return guests_symbols_have_root(s->guests, guest);

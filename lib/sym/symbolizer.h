@@ -99,6 +99,9 @@ enum symbolizer_code {
 };
 enum symbolizer_code symbolizer_guest_code(struct vpmu_symbolizer *s, uint32_t space, uint64_t address,
 					   const struct cfi_row **ret_row);
+/* [vdso] is in no file: all of it, as the process at @address of that space has it in memory. needs_image(): nothing is known of it yet. */
+bool symbolizer_guest_needs_image(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
+void symbolizer_guest_image(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, void *bytes, size_t n_bytes);
 /* Whether there may be any such file: the guest's are at hand (VPMU_GUEST_ROOT). */
 bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest);
 
