@@ -31,7 +31,7 @@ struct record_args {
 	struct remote_args remote;
 	struct side_args side;
 	const char *events, *output;
-	uint64_t frequency_hz, period, duration_ns;
+	uint64_t frequency_hz, period, duration_ns, guest_stack_bytes;
 	bool chains, all_cpus, whole_process, no_symbols;
 	struct guest_file_args files;
 };
@@ -61,6 +61,8 @@ static const struct option_spec record_options[] = {
 	  .help = "all threads of the guest's process, not only its vCPUs" },
 	{ .name = "guest-root", .arg = "[GUEST=]DIR", .set = option_name_list, .offset = FIELD(files.roots),
 	  .help = "a directory with the guest's files: names its programs, and tells how to unwind those without frame pointers" },
+	{ .name = "guest-stack", .arg = "BYTES", .set = option_u64, .min = 256, .max = 16384, .offset = FIELD(guest_stack_bytes),
+	  .help = "with --guest-root: so much of a program's stack comes with each sample (default 8192)" },
 	{ .name = "no-symbols", .set = option_flag, .max = 1, .offset = FIELD(no_symbols),
 	  .help = "leave symbol tables out of the file: smaller, but of use on this machine and boot only" },
 	{},
@@ -105,7 +107,8 @@ static int open_session(const struct record_args *args, const struct name_list *
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .sides = args->side.sides, .events = args->events,
 		  .frequency_hz = (uint32_t)args->frequency_hz, .period = args->period,
-		  .host_chains = args->chains, .guest_chains = args->chains);
+		  .host_chains = args->chains, .guest_chains = args->chains,
+		  .guest_stack_bytes = (uint32_t)args->guest_stack_bytes);
 	VPMU_OPTS(vpmu_record_opts, record_opts, .no_symbols = args->no_symbols);
 	_cleanup_(vpmu_session_freep) struct vpmu_session *session = NULL;
 	_strbuf_ struct strbuf cmdline = {};

@@ -39,6 +39,8 @@ struct vpmu_session_opts {
 	bool aggregate;		/* for profiles: samples that are the same in all but time and CPU may be counted in the kernel and
 				   delivered as one (vpmu_sample.n_more), every pace_ms or when there is no room for more. What cannot
 				   be counted comes one by one, within ten seconds. Not with a recording */
+	uint32_t guest_stack_bytes; /* with guest_chains: so much of a program's stack comes with a sample of a guest that
+				   has a VPMU_GUEST_ROOT; default 8192, at most 16384 */
 };
 
 struct vpmu_session;

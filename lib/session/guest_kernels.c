@@ -14,7 +14,6 @@
 #define RETRY_MAX_NS 160000000000ull
 #define BEGIN_NS     1000000000ull /* a tenth of that is usual */
 #define BEGIN_GUESTS 8
-#define USER_STACK_BYTES 8192u /* most chains of C programs fit into that; half of them into a quarter of it */
 
 /* There is a guest whose tasks can be told: from now on samples go through the program. */
 static bool has_program(struct vpmu_session *session)
@@ -64,7 +63,7 @@ static void prepare_user_unwinding(const struct vpmu_session *session, uint32_t 
 	bool useful = session->plan.walks_guests && guest_chains_take_stacks(session->plan.guest_chains) &&
 		      symbolizer_guest_has_files(session->symbolizer, index);
 
-	facts->user_stack_bytes = useful ? USER_STACK_BYTES : 0;
+	facts->user_stack_bytes = useful ? session->plan.guest_stack_bytes : 0;
 }
 
 /* 0, or what kept us: -EAGAIN: not known yet. */

@@ -19,6 +19,7 @@
 #define DEFAULT_FREQUENCY_HZ 999
 #define MAX_RATE	     "perf_event_max_sample_rate"
 #define DEFAULT_RING_BYTES   (512u * 1024)
+#define DEFAULT_GUEST_STACK_BYTES 8192u /* most chains of C programs need less than a quarter of it */
 #define TYPICAL_CHAIN_FRAMES 32
 
 void plan_deinit(struct plan *plan)
@@ -77,6 +78,9 @@ static int check_options(const struct vpmu_session_opts *opts, struct vpmu_error
 			reterr, -EINVAL,
 			"a ring of %u bytes is not a power of two times the page size (%u)", ring,
 			page);
+	if (opts->guest_stack_bytes > VPMU_BPF_STACK_BYTES)
+		return error_set(reterr, -EINVAL, "%u bytes of a program's stack are more than the %u that there is room for",
+				 opts->guest_stack_bytes, VPMU_BPF_STACK_BYTES);
 	if (limit_hz && opts->frequency_hz > limit_hz) {
 		error_set(reterr, -EINVAL, "%u Hz is more than this kernel allows: %lu Hz",
 			  opts->frequency_hz, limit_hz);
@@ -355,6 +359,7 @@ int plan_init(struct plan *plan, const struct vpmu_session_opts *opts, struct vp
 	}
 	plan->sees_guests = wanted & VPMU_SIDES_GUEST;
 	plan->walks_guests = plan->sees_guests && opts->guest_chains;
+	plan->guest_stack_bytes = opts->guest_stack_bytes ? opts->guest_stack_bytes : DEFAULT_GUEST_STACK_BYTES;
 	plan->aggregates = opts->aggregate;
 	plan->host_chains = opts->host_chains;
 	if (plan->walks_guests || plan->aggregates)

@@ -67,6 +67,7 @@ struct plan {
 	bool walks_guests; /* call chains of guests were asked for */
 	bool aggregates;   /* what is the same may be counted in the kernel */
 	bool host_chains;
+	uint32_t guest_stack_bytes; /* of programs whose files are at hand */
 	bool tried_guest_chains, said_unattached;
 	const char *tracefs; /* where tracepoints are described */
 	size_t ring_bytes;

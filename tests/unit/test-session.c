@@ -453,12 +453,14 @@ TEST(options_that_cannot_be_are_refused)
 	VPMU_OPTS(vpmu_session_opts, rate, .events = "cpu-clock", .frequency_hz = 2000000000);
 	VPMU_OPTS(vpmu_session_opts, event, .events = "no-such-event");
 	VPMU_OPTS(vpmu_session_opts, sides, .events = "cpu-clock", .sides = 1u << 20);
+	VPMU_OPTS(vpmu_session_opts, stack, .events = "cpu-clock", .guest_stack_bytes = 20000);
 
 	CHECK_EQ(fails_with(&both, "exclude each other"), -EINVAL);
 	CHECK_EQ(fails_with(&ring, "5000 bytes"), -EINVAL);
 	CHECK_EQ(fails_with(&rate, "2000000000 Hz"), -EINVAL);
 	CHECK_EQ(fails_with(&event, "no-such-event"), -EINVAL);
 	CHECK_EQ(fails_with(&sides, "side"), -EINVAL);
+	CHECK_EQ(fails_with(&stack, "20000 bytes"), -EINVAL);
 }
 
 TEST(calls_out_of_order_are_refused)
