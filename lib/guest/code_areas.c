@@ -94,11 +94,25 @@ static int see_area(const struct area *area, void *data)
 	return walk->stopped ? 1 : 0;
 }
 
-int code_area_vdso(const struct code_area *area, void *bytes, size_t n)
+/* struct vdso_image begins with where it is, and its size (6f121e548f83, "x86, vdso: Reimplement vdso.so preparation in build-time C"; 3.16). */
+int code_area_vdso(const struct code_area *area, void *bytes, size_t room, size_t *ret_n)
 {
-	if (!area->walk || !area->head || strcmp(area->path, "[vdso]") != 0)
+	struct vpmu_kernel *k = area->walk ? area->walk->kernel : NULL;
+	uint64_t data_gva, n;
+	int r;
+
+	if (!k || strcmp(area->path, "[vdso]") != 0 || !k->gva[KERNEL_VDSO_IMAGE])
 		return -EOPNOTSUPP;
-	return resident_file_read(&area->walk->file, 0, bytes, n);
+	r = kernel_read_u64(k, k->gva[KERNEL_VDSO_IMAGE], &data_gva);
+	if (r == 0)
+		r = kernel_read_u64(k, k->gva[KERNEL_VDSO_IMAGE] + 8, &n);
+	if (r == 0 && n > room)
+		r = -E2BIG;
+	if (r == 0)
+		r = kernel_read(k, data_gva, bytes, (size_t)n);
+	if (r == 0)
+		*ret_n = (size_t)n;
+	return r;
 }
 
 int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),

@@ -34,8 +34,11 @@ int code_areas_each(struct vpmu_kernel *kernel, uint64_t task_gva, int32_t tgid,
 int code_area_symbols(const struct code_area *area, int (*fn)(const struct elf_dynamic_symbol *symbol, void *data),
 		      void *data, size_t *ret_bytes);
 
-/* During such a call, of "[vdso]", which all is in memory: its first @n bytes. -EOPNOTSUPP: it is something else; -EFAULT, -ESRCH. */
-int code_area_vdso(const struct code_area *area, void *bytes, size_t n);
+/*
+ * During such a call, of "[vdso]": the file that it is, from the kernel's own copy, as a process has only the pages that it used. At most @room
+ * bytes, *ret_n of them. -EOPNOTSUPP: it is something else, or not known where; -E2BIG, -EFAULT, -ESRCH.
+ */
+int code_area_vdso(const struct code_area *area, void *bytes, size_t room, size_t *ret_n);
 
 /*
  * Areas as bytes, for who parses elsewhere (parser_wire.h): u64 start, u64 end, u64 offset, u32 bytes of the path, u32 bytes of the head

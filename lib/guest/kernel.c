@@ -147,6 +147,7 @@ static int note_symbol(const struct kallsyms_symbol *symbol, void *data)
 		[KERNEL_STOP_ORC_IPS] = "__stop_orc_unwind_ip",
 		[KERNEL_START_ORC] = "__start_orc_unwind",
 		[KERNEL_STOP_ORC] = "__stop_orc_unwind",
+		[KERNEL_VDSO_IMAGE] = "vdso_image_64",
 	};
 	struct vpmu_kernel *k = data;
 

@@ -73,7 +73,7 @@ static int find_space(struct drain *drain, const struct vpmu_bpf_sample *sample,
 		drain->maps_until_ns = now_ns + MAPS_BUDGET_NS;
 	if (now_ns >= drain->maps_until_ns)
 		return 0;
-	r = guest_tasks_read_maps(session->tasks, now_ns, drain->maps_until_ns - now_ns);
+	r = guest_tasks_read_now(session->tasks, task, now_ns);
 	if (r == 0 && guest_tasks_at(session->tasks, task, &view))
 		*ret_space = view.space;
 	return r;

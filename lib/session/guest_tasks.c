@@ -395,18 +395,22 @@ static int take_resident(struct reading *reading, const struct code_area *area)
 	return r == -ENOMEM || r == -ESRCH ? r : 0;
 }
 
-/* The kernel's own piece of each process, for unwinding: two pages, or some more. */
+/* The kernel's own piece of each process, for unwinding. */
 static void take_vdso(const struct reading *reading, const struct code_area *area)
 {
-	uint64_t n = area->end_gva - area->start_gva;
 	_free_ uint8_t *bytes = NULL;
+	size_t n = 0;
+	int r;
 
-	if (!streq(area->path, "[vdso]") || n > VDSO_BYTES_MAX ||
+	if (!streq(area->path, "[vdso]") ||
 	    !symbolizer_guest_needs_image(reading->tasks->symbolizer, reading->process->space, area->start_gva))
 		return;
-	bytes = malloc((size_t)n);
-	if (bytes && code_area_vdso(area, bytes, (size_t)n) == 0)
-		symbolizer_guest_image(reading->tasks->symbolizer, reading->process->space, area->start_gva, bytes, (size_t)n);
+	bytes = malloc(VDSO_BYTES_MAX);
+	r = bytes ? code_area_vdso(area, bytes, VDSO_BYTES_MAX, &n) : -ENOMEM;
+	if (r == 0)
+		symbolizer_guest_image(reading->tasks->symbolizer, reading->process->space, area->start_gva, bytes, n);
+	else
+		log_debug("the guest's vDSO cannot be read: %s", strerror(-r));
 }
 
 static int see_area(const struct code_area *area, void *data)
@@ -446,7 +450,8 @@ static int see_area(const struct code_area *area, void *data)
 static int read_maps(struct guest_tasks *t, struct process *process, uint64_t now_ns, uint64_t until_ns)
 {
 	struct vpmu_kernel *kernel = symbolizer_guest_kernel(t->symbolizer, process->guest);
-	struct reading reading = {t, process, kernel, until_ns, process->left_gva, false};
+	/* No time at all: not for one file's symbols either. */
+	struct reading reading = {t, process, kernel, until_ns, process->left_gva, !until_ns};
 	int r;
 
 	process->wanted = false;
@@ -457,6 +462,14 @@ static int read_maps(struct guest_tasks *t, struct process *process, uint64_t no
 	r = code_areas_each(kernel, process->task_gva, process->pid, process->mm_gva, see_area, &reading);
 	process->wanted = process->left_gva && r == 0;
 	return r == -ENOMEM ? r : 0;
+}
+
+int guest_tasks_read_now(struct guest_tasks *t, uint32_t number, uint64_t now_ns)
+{
+	uint32_t i = number < t->tasks.n ? t->tasks.items[number].process : VPMU_TASKS_NO_PROCESS;
+	struct process *process = i < t->processes.n ? &t->processes.items[i] : NULL;
+
+	return process && process->wanted && !process->retired ? read_maps(t, process, now_ns, 0) : 0;
 }
 
 int guest_tasks_read_maps(struct guest_tasks *t, uint64_t now_ns, uint64_t budget_ns)

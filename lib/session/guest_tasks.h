@@ -37,6 +37,9 @@ uint32_t guest_tasks_note(struct guest_tasks *tasks, uint32_t guest, const struc
 /* Reads the maps of some processes that wait for it, as long as @budget_ns lasts. 0; -ENOMEM. */
 int guest_tasks_read_maps(struct guest_tasks *tasks, uint64_t now_ns, uint64_t budget_ns);
 
+/* The maps of one task's process, if they wait for it, and nothing but them: what the files have in memory is left for later. 0; -ENOMEM. */
+int guest_tasks_read_now(struct guest_tasks *tasks, uint32_t number, uint64_t now_ns);
+
 /*
  * Tables of what guests' files export, out of their memory, are bounded for all guests and for each. Whether @guest may have another
  * one; and that it has, of @n_bytes.

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+
 #include "format/cfi.h"
 #include "test.h"
+#include "util/cleanup.h"
+#include "util/io.h"
 #include "util/macro.h"
 
 #define CODE  0x401000u
@@ -33,6 +37,16 @@ static bool find(uint64_t ip, const struct cfi_row **ret_row, void *data)
 	if (ip - CODE >= CODE_BYTES)
 		return false;
 	*ret_row = cfi_table_find(&p->table, ip - CODE);
+	return true;
+}
+
+static bool find_recorded(uint64_t ip, const struct cfi_row **ret_row, void *data)
+{
+	const struct program *p = data;
+
+	if (ip - 0x400000 >= 0x80000)
+		return false;
+	*ret_row = cfi_table_find(&p->table, ip - 0x400000);
 	return true;
 }
 
@@ -201,6 +215,47 @@ TEST(recursion_takes_the_room_that_there_is)
 	CHECK_EQ(p.n, 3);
 	CHECK_EQ(p.regs.sp, STACK + 24);
 	cfi_table_deinit(&p.table);
+}
+
+/* Out of the fuzzer's corpus (tests/fuzz/fuzz-cfi.c): a real program's, with the rows that it takes. */
+static size_t unwind_recorded(const char *name, enum cfi_end *ret_end)
+{
+	struct {
+		uint64_t ip, sp, bp, stack_gva, code_gva, code_bytes;
+		uint32_t n_rows;
+		uint8_t exact, unused[3];
+	} head;
+	struct cfi_regs regs;
+	struct program p = {};
+	struct cfi_stack stack;
+	_free_ char *bytes = NULL;
+	uint64_t frames[64];
+	char path[512];
+	size_t n, used;
+
+	snprintf(path, sizeof(path), "%s/../fuzz/corpus/cfi/%s", TESTS_UNIT_DIR, name);
+	CHECK_EQ(io_read_file(AT_FDCWD, path, 65536, &bytes, &n), 0);
+	memcpy(&head, bytes, sizeof(head));
+	CHECK_EQ(head.code_gva, 0x400000);
+	used = sizeof(head) + head.n_rows * sizeof(struct cfi_row);
+	p.table = (struct cfi_table){(struct cfi_row *)(bytes + sizeof(head)), head.n_rows};
+	stack = (struct cfi_stack){head.stack_gva, n - used, (const uint8_t *)bytes + used};
+	regs = (struct cfi_regs){.ip = head.ip, .sp = head.sp, .bp = head.bp, .exact = true};
+	*ret_end = cfi_unwind(&(struct cfi_code){find_recorded, &p}, &stack, &regs, frames, 64, &n);
+	return n;
+}
+
+TEST(recorded_stacks_are_unwound_to_where_the_program_began)
+{
+	enum cfi_end end;
+
+	/* spin, eight times descend, descend_outer, main, two of the library, _start: tests/lab/node/lean.c */
+	CHECK_EQ(unwind_recorded("recursion", &end), 13);
+	CHECK_EQ(end, CFI_END_OUTERMOST);
+	CHECK_EQ(unwind_recorded("library-calls-back", &end), 14);
+	CHECK_EQ(end, CFI_END_OUTERMOST);
+	CHECK_EQ(unwind_recorded("signal-handler", &end), 8);
+	CHECK_EQ(end, CFI_END_OUTERMOST);
 }
 
 int main(void)
