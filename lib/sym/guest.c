@@ -39,6 +39,7 @@ struct guests_symbols {
 	VEC(struct guest) guests;
 	struct guest_files everyone; /* VPMU_NO_GUEST */
 	char *types_path;	     /* likewise; NULL = none */
+	char *root; /* of all guests, those to come too; NULL = none was given */
 };
 
 struct guests_symbols *guests_symbols_new(struct sym_env *env)
@@ -116,6 +117,7 @@ struct guests_symbols *guests_symbols_free(struct guests_symbols *g)
 	vec_free(&g->kernels);
 	guest_files_deinit(&g->everyone);
 	free(g->types_path);
+	free(g->root);
 	free(g);
 	return NULL;
 }
@@ -150,21 +152,39 @@ struct files *guests_symbols_user_files(struct guests_symbols *g, uint32_t index
 {
 	struct guest *guest = index < g->guests.n ? &g->guests.items[index] : NULL;
 
-	if (guest && !guest->user_files)
+	if (guest && !guest->user_files) {
 		guest->user_files = files_new_guest(g->env);
+		if (guest->user_files && g->root)
+			(void)files_set_root(guest->user_files, g->root, NULL); /* it may be gone by now */
+	}
 	return guest ? guest->user_files : NULL;
 }
 
-bool guests_symbols_have_root(const struct guests_symbols *g, uint32_t index)
+bool guests_symbols_have_root(struct guests_symbols *g, uint32_t index)
 {
-	return index < g->guests.n && g->guests.items[index].user_files && files_have_root(g->guests.items[index].user_files);
+	const struct files *files = guests_symbols_user_files(g, index);
+
+	return files && files_have_root(files);
 }
 
-/* For every guest that there is by now, if @index is VPMU_NO_GUEST. */
+/* For those to come: one that cannot be opened is refused now. */
+static int remember_root(struct guests_symbols *g, const char *dir, struct vpmu_error *reterr)
+{
+	_cleanup_(files_freep) struct files *probe = files_new_guest(g->env);
+	char *copy = strdup(dir);
+	int r = probe && copy ? files_set_root(probe, dir, reterr) : error_oom(reterr);
+
+	free(r == 0 ? g->root : copy);
+	if (r == 0)
+		g->root = copy;
+	return r;
+}
+
+/* For every guest, if @index is VPMU_NO_GUEST. */
 static int set_root(struct guests_symbols *g, uint32_t index, const char *dir, struct vpmu_error *reterr)
 {
 	uint32_t from = index == VPMU_NO_GUEST ? 0 : index, to = index == VPMU_NO_GUEST ? (uint32_t)g->guests.n : index + 1;
-	int r = 0;
+	int r = index == VPMU_NO_GUEST ? remember_root(g, dir, reterr) : 0;
 
 	for (uint32_t i = from; i < to && r == 0; i++) {
 		struct files *files = guests_symbols_user_files(g, i);

@@ -64,7 +64,7 @@ void guests_symbols_frame(struct guests_symbols *guests, uint32_t guest, bool li
 struct files *guests_symbols_user_files(struct guests_symbols *guests, uint32_t index);
 
 /* The user's programs of guest @index are at hand: VPMU_GUEST_ROOT. */
-bool guests_symbols_have_root(const struct guests_symbols *guests, uint32_t index);
+bool guests_symbols_have_root(struct guests_symbols *guests, uint32_t index);
 
 /* Every table there is, @path NULL for kernels. Stops when @fn returns non-zero, returns that. */
 int guests_symbols_each(struct guests_symbols *guests,

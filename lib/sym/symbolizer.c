@@ -301,7 +301,7 @@ void symbolizer_guest_image(struct vpmu_symbolizer *s, uint32_t space, uint64_t 
 		files_set_image(files, file, bytes, n);
 }
 
-bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest)
+bool symbolizer_guest_has_files(struct vpmu_symbolizer *s, uint32_t guest)
 {
 	return guests_symbols_have_root(s->guests, guest);
 }

@@ -103,7 +103,7 @@ enum symbolizer_code symbolizer_guest_code(struct vpmu_symbolizer *s, uint32_t s
 bool symbolizer_guest_needs_image(const struct vpmu_symbolizer *s, uint32_t space, uint64_t address);
 void symbolizer_guest_image(struct vpmu_symbolizer *s, uint32_t space, uint64_t address, void *bytes, size_t n_bytes);
 /* Whether there may be any such file: the guest's are at hand (VPMU_GUEST_ROOT). */
-bool symbolizer_guest_has_files(const struct vpmu_symbolizer *s, uint32_t guest);
+bool symbolizer_guest_has_files(struct vpmu_symbolizer *s, uint32_t guest);
 
 /*
  * Guest @guest has ended: nothing is looked for in its memory any more. symbolizer_forget_gone(): nobody will ask about samples of those that

@@ -345,6 +345,22 @@ static int add_back(const struct vpmu_section_table *table, void *data)
 	return symbolizer_add_table(data, table);
 }
 
+TEST(a_root_for_all_guests_is_for_those_to_come_too)
+{
+	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *s = symbolizer_with(NULL);
+	struct vpmu_guest_info guest = {.pid = 1, .name = "web1", .uuid = "", .exe = ""};
+
+	CHECK_EQ(symbolizer_set_guest(s, 0, &guest), 0);
+	CHECK(!symbolizer_guest_has_files(s, 0));
+	CHECK_EQ(vpmu_symbolizer_guest_file(s, VPMU_NO_GUEST, VPMU_GUEST_ROOT, "/nonexistent", 0, NULL), -ENOENT);
+	CHECK(!symbolizer_guest_has_files(s, 0));
+	CHECK_EQ(vpmu_symbolizer_guest_file(s, VPMU_NO_GUEST, VPMU_GUEST_ROOT, "/", 0, NULL), 0);
+	CHECK_EQ(symbolizer_set_guest(s, 1, &guest), 0);
+	CHECK(symbolizer_guest_has_files(s, 0));
+	CHECK(symbolizer_guest_has_files(s, 1));
+	CHECK(!symbolizer_guest_has_files(s, 2));
+}
+
 TEST(tables_saved_with_a_recording_serve_on_another_machine)
 {
 	_cleanup_(symbolizer_freep) struct vpmu_symbolizer *here = symbolizer_with(host_kallsyms);
