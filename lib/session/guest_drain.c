@@ -18,7 +18,7 @@
 #include "util/strbuf.h"
 
 /* For the maps of processes that are seen for the first time, each round: without them their stacks cannot be unwound. */
-#define MAPS_BUDGET_NS 20000000u
+#define MAPS_BUDGET_NS 50000000u
 
 struct drain {
 	struct vpmu_session *session;

@@ -58,12 +58,14 @@ static void add_by_tables(const struct vpmu_bpf_record *record, const struct gue
 	const struct cfi_code code = {find_code, (void *)guest_code};
 	struct cfi_regs regs;
 	struct cfi_stack stack;
+	const struct cfi_row *row = NULL;
 	enum cfi_end end;
 	size_t n;
 
 	stack = user_slice(record);
-	regs = (struct cfi_regs){
-		.ip = record->stack.user_ip, .sp = record->stack.user_sp, .bp = record->stack.user_bp, .exact = true};
+	regs = (struct cfi_regs){.ip = record->stack.user_ip, .sp = record->stack.user_sp, .bp = record->stack.user_bp};
+	/* A system call may be the last instruction of its function, as a call may: the return from signal handlers is. */
+	regs.exact = record->sample.user || (find_code(regs.ip, &row, code.data) && row);
 	end = cfi_unwind(&code, &stack, &regs, chain->words + chain->n, room, &n);
 	chain->n += n;
 	chain->end = user_end_of(end, &record->stack);
