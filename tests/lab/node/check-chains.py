@@ -49,8 +49,8 @@ def main():
         kind = (user[0] or "?").partition("_")[0]
         by_kind[kind] += 1
         asked = {k for k, names in ASKED.items() if set(names) & set(kernel)}
-        right = [f"{kind}_inner", f"{kind}_outer", "main"]
-        if user[:3] == right and asked <= {kind}:
+        right = ["main"] if kind == "main" else [f"{kind}_inner", f"{kind}_outer", "main"]
+        if user[:len(right)] == right and asked <= {kind}:
             exact += 1
         elif user == right[:len(user)] and len(frames) < len(sample["frames"]):
             cut += 1
