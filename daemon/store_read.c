@@ -104,10 +104,13 @@ static int check_bounds(struct reading *r)
 
 static int add_span(struct reading *r, const struct store_part *part)
 {
-	/* Nothing is of more than an hour, unless the file was damaged. */
-	struct span span = { part->start_ms, MIN(part->end_ms, part->start_ms + HOUR_MS) };
-	struct span *last = r->spans.n ? &r->spans.items[r->spans.n - 1] : NULL;
+	struct span span = { part->start_ms, part->end_ms }, *last = r->spans.n ? &r->spans.items[r->spans.n - 1] : NULL;
+	int64_t latest_ms;
 
+	/* Nothing is of more than an hour or ends before it begins, unless the file was damaged. */
+	if (__builtin_add_overflow(part->start_ms, HOUR_MS, &latest_ms))
+		return 0;
+	span.end_ms = MAX(span.start_ms, MIN(span.end_ms, latest_ms));
 	if (!last || span.start_ms < last->start_ms || span.start_ms > last->end_ms)
 		return vec_push(&r->spans, span) ? 0 : -ENOMEM;
 	last->end_ms = MAX(last->end_ms, span.end_ms);
