@@ -15,6 +15,9 @@
 #define REG_IP	     16	 /* DWARF's number */
 #define MAX_SEGMENTS 256 /* as in elf_symbols.c */
 #define UNUSABLE     0xff
+/* Linkers write equal ones once: a program has a handful, of a few instructions each. Whoever has more means to keep us. */
+#define MAX_CIES	 256
+#define MAX_CIE_PROGRAM	 256 /* bytes */
 
 struct function {
 	uint64_t start, end;
@@ -67,7 +70,7 @@ static int read_segments(struct reading *r)
 			continue;
 		if (r->segments.n == MAX_SEGMENTS)
 			return -E2BIG;
-		if (p.p_offset + p.p_filesz > UINT32_MAX || p.p_vaddr + p.p_filesz < p.p_vaddr)
+		if (p.p_offset > UINT32_MAX || p.p_filesz > UINT32_MAX - p.p_offset || p.p_vaddr + p.p_filesz < p.p_vaddr)
 			return -EOPNOTSUPP; /* rows have no room for it */
 		if (!vec_push(&r->segments, (struct segment){p.p_vaddr, p.p_vaddr + p.p_filesz, p.p_offset}))
 			return -ENOMEM;
@@ -133,29 +136,37 @@ static bool read_augmentation(const Dwarf_CIE *cie, struct cie *ret)
 	return !c.failed;
 }
 
-/* The number of the CIE at @at; mostly it is the last one's. */
-static int find_cie(struct reading *r, Dwarf_Off at, uint32_t *ret)
+static bool read_cie(const struct reading *r, struct cie *cie)
 {
 	const uint8_t *ident = (const uint8_t *)elf_getident(r->file->elf, NULL);
-	struct cie cie = {.at = at, .encoding = DW_EH_PE_absptr};
 	Dwarf_CFI_Entry entry;
 	const Dwarf_CIE *from = &entry.cie;
 	Dwarf_Off behind;
+	size_t n;
 
-	if (r->cies.n && r->cies.items[r->cies.n - 1].at == at) {
-		*ret = (uint32_t)r->cies.n - 1;
-		return 0;
-	}
-	if (dwarf_next_cfi(ident, r->section, true, at, &behind, &entry) == 0 && dwarf_cfi_cie_p(&entry) &&
-	    from->return_address_register == REG_IP && read_augmentation(from, &cie)) {
-		cie.program.code_factor = from->code_alignment_factor;
-		cie.program.data_factor = from->data_alignment_factor;
-		if (!cfi_program_begin(&cie.program, from->initial_instructions,
-				       (size_t)(from->initial_instructions_end - from->initial_instructions)))
-			cie.encoding = UNUSABLE;
-	} else {
+	if (dwarf_next_cfi(ident, r->section, true, cie->at, &behind, &entry) != 0 || !dwarf_cfi_cie_p(&entry) ||
+	    from->return_address_register != REG_IP || !read_augmentation(from, cie))
+		return false;
+	n = (size_t)(from->initial_instructions_end - from->initial_instructions);
+	cie->program.code_factor = from->code_alignment_factor;
+	cie->program.data_factor = from->data_alignment_factor;
+	return n <= MAX_CIE_PROGRAM && cfi_program_begin(&cie->program, from->initial_instructions, n);
+}
+
+/* The number of the CIE at @at; mostly it is the last one's. */
+static int find_cie(struct reading *r, Dwarf_Off at, uint32_t *ret)
+{
+	struct cie cie = {.at = at, .encoding = DW_EH_PE_absptr};
+
+	for (size_t i = r->cies.n; i-- > 0;)
+		if (r->cies.items[i].at == at) {
+			*ret = (uint32_t)i;
+			return 0;
+		}
+	if (r->cies.n == MAX_CIES)
+		return -E2BIG;
+	if (!read_cie(r, &cie))
 		cie.encoding = UNUSABLE;
-	}
 	*ret = (uint32_t)r->cies.n;
 	return vec_push(&r->cies, cie) ? 0 : -ENOMEM;
 }

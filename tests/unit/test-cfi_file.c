@@ -13,6 +13,7 @@
 
 #include "sym/cfi_file.h"
 #include "test.h"
+#include "util/cleanup.h"
 #include "util/macro.h"
 
 #define FILES 16
@@ -295,6 +296,83 @@ TEST(rows_say_what_libdw_says_at_any_place)
 		dwarf_cfi_end(cfi);
 	}
 	forget_self(&found);
+}
+
+/* ---- files that are made here ---- */
+
+#define CODE 0x10000
+
+/* An ELF file: code at CODE, then an .eh_frame of @n_bytes, which is at offset 512, and what names it. */
+struct made {
+	Elf64_Ehdr head;
+	Elf64_Phdr code;
+	Elf64_Shdr sections[3];
+	char names[64];
+	uint8_t unused[512 - sizeof(Elf64_Ehdr) - sizeof(Elf64_Phdr) - 3 * sizeof(Elf64_Shdr) - 64];
+	uint8_t eh_frame[];
+};
+
+/* @n_cies of them, then functions of 16 bytes, each of the next one in turn. Returns the number of bytes. */
+static size_t make_eh_frame(uint8_t *at, uint32_t n_cies, uint32_t n_functions, uint8_t code_bytes)
+{
+	/* length, id, version, "zR", code factor 1, data factor -8, rip is 16; addresses are 4 bytes, absolute; CFA = rsp + 8, rip at -8 */
+	static const uint8_t cie[24] = {20, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, DW_EH_PE_udata4, 0x0c, 7, 8, 0x90, 1};
+	uint8_t *begin = at;
+
+	for (uint32_t i = 0; i < n_cies; i++, at += sizeof(cie))
+		memcpy(at, cie, sizeof(cie));
+	for (uint32_t i = 0; i < n_functions; i++, at += 20) {
+		uint32_t back = (uint32_t)(at + 4 - begin) - i % n_cies * (uint32_t)sizeof(cie);
+		uint32_t fde[5] = {16, back, CODE + 16 * i, code_bytes, 0};
+
+		memcpy(at, fde, sizeof(fde));
+	}
+	return (size_t)(at - begin);
+}
+
+static int read_made(uint32_t n_cies, uint32_t n_functions, struct cfi_table *ret_table)
+{
+	_free_ struct made *made = calloc(1, sizeof(*made) + n_cies * 24 + n_functions * 20);
+	size_t n = make_eh_frame(made->eh_frame, n_cies, n_functions, 12);
+	_elf_file_ struct elf_file file = ELF_FILE_NONE;
+
+	made->head = (Elf64_Ehdr){
+		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_EXEC, .e_machine = EM_X86_64,
+		.e_version = EV_CURRENT, .e_ehsize = sizeof(Elf64_Ehdr), .e_phoff = offsetof(struct made, code), .e_phnum = 1,
+		.e_phentsize = sizeof(Elf64_Phdr), .e_shoff = offsetof(struct made, sections), .e_shnum = 3,
+		.e_shentsize = sizeof(Elf64_Shdr), .e_shstrndx = 2,
+	};
+	made->code = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = CODE, .p_filesz = 1 << 20, .p_memsz = 1 << 20};
+	memcpy(made->names, "\0.eh_frame\0.shstrtab", 21);
+	made->sections[1] = (Elf64_Shdr){.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = offsetof(struct made, eh_frame), .sh_size = n};
+	made->sections[2] = (Elf64_Shdr){.sh_name = 11, .sh_type = SHT_STRTAB, .sh_offset = offsetof(struct made, names), .sh_size = 64};
+	file.elf = elf_memory((char *)made, sizeof(*made) + n);
+	CHECK(file.elf);
+	return cfi_file_read(&file, ret_table);
+}
+
+/* Each function has a row and a gap behind it. */
+TEST(functions_may_take_turns_with_what_they_have_in_common)
+{
+	struct cfi_table table = {};
+
+	CHECK_EQ(read_made(2, 1000, &table), 0);
+	CHECK_EQ(table.n, 2000);
+	for (uint32_t i = 0; i < 1000; i++) {
+		const struct cfi_row *row = cfi_table_find(&table, 16 * i + 3);
+
+		CHECK(row && row->how == CFI_SP && row->cfa == 8);
+		CHECK(!cfi_table_find(&table, 16 * i + 13));
+	}
+	cfi_table_deinit(&table);
+}
+
+TEST(who_has_too_much_in_common_is_refused)
+{
+	struct cfi_table table = {.n = 42};
+
+	CHECK_EQ(read_made(257, 1000, &table), -E2BIG);
+	CHECK_EQ(table.n, 42);
 }
 
 TEST(what_has_no_tables_has_no_rows)
