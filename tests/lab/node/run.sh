@@ -10,6 +10,8 @@
 # NODE_TCG=single emulates both CPUs by one thread. With one thread for each, QEMU 7.2 sometimes keeps running a breakpoint
 # that the kernel has taken out on the other CPU while it patched a tracepoint's call (text_poke_bp()): the node hangs with both CPUs
 # in __schedule(). Scripts that attach to sched_switch again and again meet that, others seldom; those get a second node.
+#
+# no_timer_check: a kernel that is given too little of a processor while it tries its timer's interrupt takes that for broken, and panics.
 set -uo pipefail
 init=
 [ "$1" != --init ] || { init=1; shift; }
@@ -44,7 +46,7 @@ boot() {
 	nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread="${NODE_TCG:-multi}" -cpu max -smp 2 \
 		-m 3072 -nodefaults -display none -serial stdio -monitor none -no-reboot \
 		-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
-		-append "console=ttyS0 panic=1 softlockup_panic=1 watchdog_thresh=30 quiet node_script=$wrapper" \
+		-append "console=ttyS0 panic=1 softlockup_panic=1 watchdog_thresh=30 no_timer_check quiet node_script=$wrapper" \
 		-virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
 		-virtfs local,path="$out",mount_tag=out,security_model=none \
 		</dev/null | stdbuf -o0 tr -d "\r" | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
