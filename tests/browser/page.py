@@ -61,9 +61,13 @@ class Page:
         bar = self.bar(name, nth)
         return bar["width"] > bar["all"] - 1
 
+    def bars(self):
+        """[("all;web1;main", [total, self, …])]. Two may have one path: what they have of another side or file has another bar."""
+        return [(path, numbers) for path, *numbers in self.browser.run(PATHS)]
+
     def paths(self):
         """{"all;web1;main": [total, self, …]}"""
-        return {path: numbers for path, *numbers in self.browser.run(PATHS)}
+        return dict(self.bars())
 
     def search(self, text):
         """What the page says was found."""

@@ -33,4 +33,9 @@ assert coverage["guest"] > 50 and coverage["guest_chains"] == 0, coverage' || fa
 "$VPMU" script -i newer.data --guest-root root --json > newer.json || exit
 "$here/check-processes.py" newer.json console || exit
 "$here/check-chains.py" newer.json || exit
-"$here/check-newer.py" exits.json time.json
+"$here/check-newer.py" exits.json time.json || exit
+
+command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo "there is no chromium: the flame graph is not looked at"; exit 0; }
+"$VPMU" export -i newer.data --guest-root root -f flamegraph -o graph.html &&
+	"$VPMU" report -i newer.data --guest-root root --sort side,process,symbol -g --json > graph.json &&
+	"$here/../../browser/linux-guest.py" graph.html graph.json
