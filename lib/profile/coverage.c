@@ -6,6 +6,20 @@
 #include "util/macro.h"
 #include "util/strbuf.h"
 
+static void add_chain_ends(const struct vpmu_coverage *c, struct strbuf *out)
+{
+	const char *before = " (";
+
+	for (int end = VPMU_CHAIN_DEPTH; end < VPMU_CHAIN_END_COUNT; end++) {
+		if (!c->chain_ends[end])
+			continue;
+		strbuf_addf(out, "%s%s %" PRIu64, before, vpmu_chain_end_name((enum vpmu_chain_end)end), c->chain_ends[end]);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		strbuf_addc(out, ')');
+}
+
 static void add_text(const struct vpmu_coverage *c, struct strbuf *out)
 {
 	/* Rounded down: "100.0 % resolved" means all of them. */
@@ -25,10 +39,7 @@ static void add_text(const struct vpmu_coverage *c, struct strbuf *out)
 	if (c->truncated_chains)
 		strbuf_addf(out, ", %" PRIu64 " chain%s cut", c->truncated_chains,
 			    c->truncated_chains == 1 ? "" : "s");
-	for (int end = VPMU_CHAIN_DEPTH; end < VPMU_CHAIN_END_COUNT; end++)
-		if (c->chain_ends[end])
-			strbuf_addf(out, " (%s %" PRIu64 ")", vpmu_chain_end_name((enum vpmu_chain_end)end),
-				    c->chain_ends[end]);
+	add_chain_ends(c, out);
 	if (c->damaged_records)
 		strbuf_addf(out, ", %" PRIu64 " record%s damaged", c->damaged_records,
 			    c->damaged_records == 1 ? "" : "s");

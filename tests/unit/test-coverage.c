@@ -36,6 +36,17 @@ TEST(each_way_for_a_chain_to_end_is_counted_by_its_name)
 	}
 }
 
+TEST(ways_for_chains_to_end_share_one_pair_of_parentheses)
+{
+	struct vpmu_coverage c = { .samples = 10, .guest_chains = 10, .truncated_chains = 5 };
+	char line[512];
+
+	c.chain_ends[VPMU_CHAIN_NO_MEMORY] = 2;
+	c.chain_ends[VPMU_CHAIN_BAD_FRAME] = 3;
+	vpmu_coverage_text(&c, line, sizeof(line));
+	CHECK_CONTAINS(line, "5 chains cut (no-memory 2, bad-frame 3); source unknown");
+}
+
 int main(void)
 {
 	return test_main();
