@@ -38,7 +38,7 @@ static void add_frame(const struct vpmu_frame *frame, struct strbuf *out)
 		strbuf_add(out, "+0x", 3);
 		strbuf_add_hex(out, frame->symbol_offset);
 	} else {
-		strbuf_adds(out, "[unknown]");
+		strbuf_adds(out, frame->status == VPMU_FRAME_TRUNCATED ? "[truncated]" : "[unknown]");
 	}
 	strbuf_add(out, " (", 2);
 	text_add_clean(out, frame->dso ? frame->dso : "[unknown]");
