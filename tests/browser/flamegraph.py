@@ -109,6 +109,8 @@ def a_taller_window_shows_the_foot(page):
         all_rows, seen, foot = page.browser.run("return [room.offsetHeight, view.clientHeight, y_of(0) + ROW]")
         assert foot <= seen, f"in a window {height} high the first row ends at {foot} of {seen}"
         hidden += all_rows > seen
+        line, text = page.browser.run("const e = document.getElementById('path'); return [e.clientHeight, e.scrollHeight]")
+        assert line >= text, f"in a window {height} high the zoom's line has {line} pixels for {text}"
     assert hidden > 1, "no row was out of view"
     page.browser.resize(page.browser.size[1])
 
