@@ -41,6 +41,8 @@ wait_for LAB-PERF-SENT
 say "recorded, and by perf inside"
 "$vpmu" record three -d 4s -o $out/flat.data
 say "recorded without call chains"
+"$vpmu" record three -v -g -d 8s --guest-root $out/root -o $out/lean.data
+say "recorded with the guest's files at hand"
 
 say "counted in the node's kernel"
 "$counts" three linux 6 no-chains

@@ -9,7 +9,7 @@ here=$(dirname "$(realpath "$0")")
 
 program=$LAB/../node/three
 runner=$LAB/../node/runner
-[ -e "$program" ] && [ -e "${program%three}callers" ] || skip "the guest's programs were not built: no static C library"
+[ -e "$program" ] && [ -e "${program%three}callers" ] && [ -e "${program%three}lean" ] || skip "the guest's programs were not built: no static C library"
 VPMU_LAB_OUT=$(mktemp -d "$image/processes.XXXXXX")
 export VPMU_LAB_OUT
 server=
@@ -19,7 +19,7 @@ cd "$VPMU_LAB_OUT" || exit 1
 # The programs, Debian's own perf, and an init that starts them, go behind what is in the guest's file system already.
 perf=$(command -v perf)
 mkdir -p root/opt
-cp "$program" "${program%three}callers" "$runner" "$perf" root/opt/
+cp "$program" "${program%three}callers" "${program%three}lean" "$runner" "$perf" root/opt/
 for file in $(ldd "$runner" "$perf" | sed -n 's|.*[[:space:]]\(/[^ ]*\) (.*|\1|p' | sort -u); do
 	mkdir -p "root$(dirname "$file")"
 	cp -L "$file" "root$file"
@@ -37,6 +37,11 @@ for name in three both flat; do
 done
 "$VPMU" report -i three.data --guest-root root --sort side,process,dso,symbol --limit 20 || exit 1
 "$here/check-processes.py" three.json console && "$here/check-chains.py" three.json || exit 1
+
+echo "== with the guest's files at hand when it was recorded"
+"$VPMU" report -i lean.data --sort side --limit 3 || exit 1
+"$VPMU" script -i lean.data --json > lean.json || exit 1
+"$here/check-lean.py" lean.json && "$here/check-chains.py" lean.json || exit 1
 
 echo "== without call chains"
 "$here/check-processes.py" flat.json console || exit 1
