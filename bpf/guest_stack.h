@@ -223,6 +223,20 @@ static inline __attribute__((always_inline)) __u32 guest_copy_stack(struct guest
 #define PT_REGS_SP    152
 
 /*
+ * Whether @cr3 are the page tables of the task's process. For a moment they are not: a task that is about to leave the CPU is still the running one,
+ * on its own stack, when the next one's are loaded (switch_mm_irqs_off() comes before switch_to()), and programs that were forked from one
+ * another have their stacks at the same addresses. To be set before: memory, cr3, levels, and task of @w; its page tables are the kernel's.
+ */
+static inline __attribute__((always_inline)) int guest_in_own_space(struct guest_walk *w, const struct vpmu_bpf_guest *guest, __u64 cr3)
+{
+	__u64 pgd = 0;
+
+	if (!guest->pgd_offset || guest_read_word(w, w->sample.task.mm_gva + guest->pgd_offset, &pgd) || guest_enter_page(w, pgd))
+		return 0;
+	return guest_hva(&w->memory, cr3 & PAGE_ADDRESS) == guest_in_page(w, pgd);
+}
+
+/*
  * Where user mode was left, if the task's stack was copied up to its top: sets user_ip, and ip, sp and bp of @w for the walk that goes on there.
  * @n: the bytes that there are. 0 = there is no such place.
  */

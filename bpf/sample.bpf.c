@@ -106,6 +106,7 @@ static __noinline __u32 take_stack(struct scratch *s, const struct vpmu_bpf_gues
 	struct guest_walk *w;
 	__u64 cr3;
 	__u32 n, levels;
+	int has_user;
 
 	if (!s || !guest)
 		return 0;
@@ -114,12 +115,17 @@ static __noinline __u32 take_stack(struct scratch *s, const struct vpmu_bpf_gues
 	levels = w->levels;
 	s->stack.user_ip = 0;
 	n = guest_copy_stack(w, guest, &s->stack, &s->copy, s->bytes);
+	has_user = n && guest_user_registers(w, guest, &s->stack, s->bytes, n);
+	if (has_user && !guest_in_own_space(w, guest, cr3)) {
+		s->stack.user_ip = 0;
+		has_user = 0;
+	}
 	w->cr3 = cr3;
 	w->levels = levels;
 	if (!n)
 		return 0;
 	w->upper = 0;
-	if (!guest_user_registers(w, guest, &s->stack, s->bytes, n))
+	if (!has_user)
 		w->bp = w->sp = 0;
 	return n;
 }

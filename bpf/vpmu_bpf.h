@@ -71,8 +71,10 @@ struct vpmu_bpf_guest {
 	/* For kernel stacks to be copied: guest_stack.h. */
 	__u32 stack_bytes;	   /* their size; 0 = they are not */
 	__u32 stack_offset;	   /* in struct task_struct */
+	__u32 pgd_offset;	   /* in struct mm_struct, of what its page tables' address is; 0 = not known */
 	__u32 stack_padding_bytes; /* between a task's struct pt_regs and the top */
 	__u32 irq_top_bytes;	   /* from where hardirq_stack_ptr points to the top */
+	__u32 unused;
 	__u64 hardirq_offset;	   /* of hardirq_stack_ptr, from the base of a CPU's own data; 0 = not known */
 	__u64 exceptions_offset;   /* of cea_exception_stacks, as before; 0 = not known */
 	__u32 exceptions_bytes;	   /* of what it points at */

@@ -67,6 +67,7 @@ static void describe_stacks(const struct vpmu_kernel *k, struct vpmu_bpf_guest *
 	if (guest->stack_bytes > VPMU_BPF_STACK_BYTES) /* KASAN's */
 		guest->stack_bytes = 0;
 	guest->stack_offset = k->types->task.stack;
+	guest->pgd_offset = k->types->mm.pgd == NO_MEMBER ? 0 : k->types->mm.pgd;
 	guest->stack_padding_bytes = k->gva[KERNEL_FRED_ENTRY] ? 16 : 0;
 	guest->irq_top_bytes = words ? 8 : 0;
 	if (k->gva[KERNEL_PCPU_HOT] && k->types->task.hardirq_in_hot != NO_MEMBER)

@@ -275,6 +275,28 @@ TEST(user_mode_goes_on_where_it_was_left)
 	free_copy(c);
 }
 
+TEST(a_space_is_its_tasks_own_by_its_page_tables)
+{
+	const uint64_t pgd = 0xffff888000400000;
+	struct copy *c = new_copy(TOP - 512);
+	struct vpmu_bpf_guest guest = facts;
+
+	map_page(c->walk, pgd, PAGE(1), 12);
+	put(c->walk, PAGE(33) + 0x30, pgd);
+	guest.pgd_offset = 0x30;
+	take(c, &guest);
+	CHECK(guest_in_own_space(c->walk, &guest, PAGE(1)));
+	CHECK(guest_in_own_space(c->walk, &guest, 1ULL << 63 | PAGE(1) | 5)); /* it was not flushed, and it has a number */
+	CHECK(!guest_in_own_space(c->walk, &guest, PAGE(2)));		      /* the next task's */
+	CHECK(!guest_in_own_space(c->walk, &guest, PAGE(1u << 20)));	      /* no memory */
+	put(c->walk, PAGE(33) + 0x30, 0);
+	take(c, &guest);
+	CHECK(!guest_in_own_space(c->walk, &guest, PAGE(1)));
+	take(c, &facts);
+	CHECK(!guest_in_own_space(c->walk, &facts, PAGE(1))); /* where the address is kept is not known */
+	free_copy(c);
+}
+
 /* Two pages, and nothing behind them. */
 static void map_user_stack(struct copy *c)
 {

@@ -24,6 +24,7 @@ static void copy_stack(struct guest_walk *walk, const struct head *head)
 		.irq_top_bytes = head->five_levels & 4 ? 8 : 0,
 		.stack_padding_bytes = head->five_levels & 8 ? 16 : 0,
 		.user_stack_bytes = 8192,
+		.pgd_offset = head->lower,
 	};
 	struct vpmu_bpf_stack stack = {.sp = head->bp, .user_sp = head->ip};
 	uint8_t *bytes = malloc(GUEST_STACK_BYTES);
@@ -41,7 +42,8 @@ static void copy_stack(struct guest_walk *walk, const struct head *head)
 		all += stack.slices[i].n_bytes;
 	HOLDS(all == n);
 	HOLDS(walk->memory.reads <= GUEST_STACK_STEPS * 6);
-	(void)guest_user_registers(walk, &guest, &stack, bytes, n);
+	if (guest_user_registers(walk, &guest, &stack, bytes, n))
+		(void)guest_in_own_space(walk, &guest, head->cr3);
 	n = guest_copy_user_stack(walk, &guest, &stack, &copy, bytes, n);
 	HOLDS(n <= GUEST_STACK_BYTES && stack.slices[stack.n_slices - 1].n_bytes <= n);
 	touch(bytes, n);
