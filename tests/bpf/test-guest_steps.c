@@ -166,14 +166,16 @@ static unsigned int check_step(struct guest_walk *w, const struct calls *calls, 
 
 TEST(no_caller_that_is_found_is_another_than_the_true_one)
 {
-	struct guest_walk *w = calloc(1, sizeof(*w));
-	struct calls *calls = calloc(1, sizeof(*calls));
 	unsigned int steps = 0, found = 0;
 	struct user_regs_struct regs;
+	struct calls *calls;
+	struct guest_walk *w;
 	int status;
 
 	if (under_valgrind())
 		skip("valgrind does not run code step by step");
+	w = calloc(1, sizeof(*w));
+	calls = calloc(1, sizeof(*calls));
 	w->memory.tables = calloc(1, TABLES_BYTES);
 	w->cr3 = 4096;
 	w->levels = 4;
