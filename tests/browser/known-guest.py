@@ -40,7 +40,9 @@ def has_what_the_report_has(page, report, truth):
     assert page.fills_the_width("between") and page.fills_the_width("guest_main")
     assert page.search("^(left|right)$") == "0.00 % of view in 0 functions"
     page.browser.click("#regexp")
-    assert page.search("^(shared)$") == "100.00 % of view in 1 function", page.browser.text("#found")
+    middle = "guest_main;middle;between"
+    share = 100 * below[middle + ";shared"][0] / below[middle][0]
+    assert page.search("^(shared)$") == f"{share:.2f} % of view in 1 function", page.browser.text("#found")
     page.browser.press("Escape")
     both = 100 * (below["guest_main;left"][0] + below["guest_main;right"][0]) / paths["all"][0]
     assert page.search("^(left|right)$") == f"{both:.2f} % in 2 functions", page.browser.text("#found")
@@ -76,7 +78,8 @@ def main():
     for line in open(truth_path):
         if line.startswith("chain "):
             _, share, *functions = line.split()
-            truth.append((float(share), *reversed(functions)))
+            if share != "-":  # a few samples on the way from one function to another
+                truth.append((float(share), *reversed(functions)))
     load = lambda name: json.load(open(f"{directory}/{name}.json"))
     with Browser() as browser:
         for story, name, facts in [(has_what_the_report_has, "graph", (load("report"), truth)),

@@ -27,8 +27,7 @@ def main():
     path, name, release = sys.argv[1:]
     end = time.monotonic() + 180
     while not (known := guest(path, name))["kernel"]:
-        assert time.monotonic() < end, known
-        assert not known["why"], known
+        assert time.monotonic() < end, known  # until then, "why" says that none was found yet: the guest boots
         time.sleep(1)
     print(f"{name}: {known['kernel']}")
     assert known["kernel"] == release, f"and not {release}"
