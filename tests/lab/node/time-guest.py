@@ -34,4 +34,6 @@ for vcpu in vcpus.values():
 if poll + wait:
     ours = [sum(vcpu.ns(part) for vcpu in vcpus.values()) for part in ("poll", "halt")]
     print(f"  of halted time {ours[0] / sum(ours):.2%} is polling, KVM says {poll / (poll + wait):.2%}")
-    assert abs(ours[0] / sum(ours) - poll / (poll + wait)) < 0.02
+    # A standstill of the emulated processor may lie between the exit and the look at the clock that KVM begins with.
+    bound = 0.02 + sum(vcpu.stall for vcpu in vcpus.values()) / sum(ours)
+    assert abs(ours[0] / sum(ours) - poll / (poll + wait)) < bound, bound
