@@ -70,15 +70,17 @@ def check_times():
     Each tool has its own work in the times that it takes, and the other's if both look at the same exits; so each looks by itself, and
     what is compared is the shortest of thousands of equal exits, which neither the emulator nor its host had interrupted. Of what perf
     does, a second perf shows how much comes behind the reading of the clock: that is in the first one's times. What comes before it (the
-    record is made ready at the entry) both do in one, and is about as much again. Ours has to be below perf's time, by that at most.
+    record is made ready at the entry) both do in one, and is about as much again. A record is the same work whatever the reason: of the
+    three differences the middle one counts, as each is one of two shortest times. Ours has to be below perf's time, by that at most.
     """
     mine = {row["reason"]: row["min_ns"] for row in ours("ours.json")[1] if row["key"] == "reason"}
     perf, twice = shortest("perf.events"), shortest("twice.events")
     print(f"{'shortest, ns':<14} {'ours':>8} {'perf':>8} {'perf beside perf':>17}")
-    for reason in "cpuid", "io", "msr":
-        recording = twice[reason] - perf[reason]
+    reasons = "cpuid", "io", "msr"
+    recording = statistics.median(twice[reason] - perf[reason] for reason in reasons)
+    assert recording > 0, recording
+    for reason in reasons:
         print(f"{reason:<14} {mine[reason]:>8} {perf[reason]:>8} {twice[reason]:>17}")
-        assert recording > 0, reason
         assert mine[reason] <= perf[reason] * (1 + TIME_WITHIN), reason
         assert mine[reason] >= (perf[reason] - 2 * recording) * (1 - TIME_WITHIN), reason
 

@@ -4,8 +4,10 @@
 
 usage: check-nmis.py SCRIPT.json
 
-An NMI that hits the kernel comes on a stack of its own. The chain of a sample in its handler must go on behind its entry, up to where the
-kernel was entered from user mode or begins, and each address of it have a name; from when the guest's kernel was found.
+An NMI that hits the kernel comes on a stack of its own. The chain of a sample in its handler must go on behind its entry with what it
+interrupted, and each address of it have a name; from when the guest's kernel was found. Most must reach where the kernel was entered from user
+mode or begins; the others must be marked as cut: an NMI may hit the thunks that returns and calls go through, which no table tells of. (How
+often that may be is check-chains.py's to say, which has a hundred times as many chains.)
 """
 import collections
 import json
@@ -16,7 +18,7 @@ FIRST = ("entry_SYSCALL_64_after_hwframe", "asm_", "secondary_startup_64", "ret_
 
 
 def main():
-    n, whole, ends, found = 0, 0, collections.Counter(), False
+    n, whole, wrong, ends, found = 0, 0, 0, collections.Counter(), False
     for sample in sorted(map(json.loads, open(sys.argv[1])), key=lambda sample: sample["time_ns"]):
         found = found or "guest_pid" in sample
         if sample["side"] != "guest-kernel" or not found:
@@ -28,16 +30,20 @@ def main():
         if "exc_nmi" not in symbols or entry == len(symbols) - 1 and symbols[entry] == "asm_exc_nmi":
             continue
         n += 1
-        if entry is not None and entry + 1 < len(symbols) and None not in symbols and symbols[-1].startswith(FIRST):
+        if entry is None or entry + 1 == len(symbols) or None in symbols:
+            wrong += 1
+            print("not followed:", " ".join(map(str, symbols)))
+        elif symbols[-1].startswith(FIRST):
             whole += 1
             ends[f"{symbols[entry + 1]} … {symbols[-1]}"] += 1
         else:
+            wrong += all(frame["status"] != "truncated" for frame in sample["frames"])
             print("cut:", " ".join(map(str, symbols)))
     print(f"{n} samples in NMIs that hit the kernel, {whole} with a whole chain:")
     for text, count in ends.most_common(6):
         print(f"  {count} {text}")
-    if n < 10 or whole < n:
-        print(f"WRONG: {n} samples in NMIs that hit the kernel, {whole} of them with a whole chain")
+    if n < 10 or wrong or whole < 0.8 * n:
+        print(f"WRONG: {n} samples in NMIs that hit the kernel, {whole} of them with a whole chain, {wrong} not followed or not marked")
         sys.exit(1)
 
 
