@@ -4,7 +4,7 @@
 # exit status becomes ours, 124 if the node did not get that far. Its /lab is a directory of this machine that is removed afterwards,
 # unless VPMU_LAB_OUT names one to use and keep.
 # With --init the script becomes the node's first process for good; it is its own part then to say "NODE-EXIT STATUS" on the
-# console and to switch the node off.
+# console and to switch the node off. NODE_SILENCE: after so many seconds without a word (150) the node is taken to hang.
 # usage: run.sh [--init] IMAGE-DIR SECONDS SCRIPT [ARG…]
 #
 # NODE_TCG=single emulates both CPUs by one thread. With one thread for each, QEMU 7.2 sometimes keeps running a breakpoint
@@ -22,7 +22,7 @@ out=${VPMU_LAB_OUT:-}
 [ -n "$out" ] || out=$(mktemp -d "$image/out.XXXXXX")
 wrapper=$(mktemp "$image/script.XXXXXX")
 log=$(mktemp)
-trap 'rm -f "$wrapper" "$log"; [ -n "${VPMU_LAB_OUT:-}" ] || rm -rf "$out"' EXIT
+trap 'rm -f "$wrapper" "$log"*; [ -n "${VPMU_LAB_OUT:-}" ] || rm -rf "$out"' EXIT
 trap 'exit 143' INT TERM
 cat > "$wrapper" <<END
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -42,19 +42,34 @@ echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
 END
 
+# Kills the node if nothing has come from it for so long: a CPU that hangs with interrupts off is seen by nobody in there.
+watch_silence() {
+	while sleep 5 && [ -e "$log" ]; do
+		[ $(($(date +%s) - $(stat -c %Y "$log"))) -gt "${NODE_SILENCE:-150}" ] || continue
+		touch "$log.silent"
+		kill "$(cat "$log.pid")"
+		return
+	done
+}
+
 boot() {
+	local watcher
+	touch "$log"
+	watch_silence >/dev/null 2>&1 &
+	watcher=$!
 	nice -n 10 timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread="${NODE_TCG:-multi}" -cpu max -smp 2 \
-		-m 3072 -nodefaults -display none -serial stdio -monitor none -no-reboot \
+		-m 3072 -nodefaults -display none -serial stdio -monitor none -no-reboot -pidfile "$log.pid" \
 		-kernel "$image/vmlinuz" -initrd "$image/node.cpio" \
 		-append "console=ttyS0 panic=1 softlockup_panic=1 watchdog_thresh=30 no_timer_check quiet node_script=$wrapper" \
 		-virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
 		-virtfs local,path="$out",mount_tag=out,security_model=none \
 		</dev/null | stdbuf -o0 tr -d "\r" | tee "$log" | grep --line-buffered -v '^NODE-EXIT'
+	kill "$watcher" 2>/dev/null
 }
 
 boot
 # Once: a hang that comes again is no accident of the emulation.
-if grep -qE 'softlockup: hung tasks|BUG: soft lockup' "$log" && ! grep -q '^NODE-EXIT' "$log"; then
+if { [ -e "$log.silent" ] || grep -qE 'softlockup: hung tasks|BUG: soft lockup' "$log"; } && ! grep -q '^NODE-EXIT' "$log"; then
 	echo "== the emulated node hung, both its CPUs; once more"
 	[ -n "${VPMU_LAB_OUT:-}" ] || find "$out" -mindepth 1 -delete
 	boot
