@@ -14,7 +14,8 @@ import json
 import sys
 
 ENTRIES = ("asm_exc_nmi", "end_repeat_nmi")
-FIRST = ("entry_SYSCALL_64_after_hwframe", "asm_", "secondary_startup_64", "ret_from_fork")
+# rest_init() is where the first CPU's idle task begins: what called it was given back once the kernel had started.
+FIRST = ("entry_SYSCALL_64_after_hwframe", "asm_", "secondary_startup_64", "ret_from_fork", "rest_init")
 
 
 def main():
