@@ -37,6 +37,14 @@ mkdir -p /lab
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 out /lab
 dmesg -n 1
 ${init:+exec $(printf '%q ' "$@")}
+# Tells of it if nothing runs here for long: what the script measures then is the emulator.
+{
+	last=\$SECONDS
+	while sleep 1; do
+		[ \$((SECONDS - last)) -lt 10 ] || echo "NODE-STALL \$((SECONDS - last)) s"
+		last=\$SECONDS
+	done
+} &
 $(printf '%q ' "$@") 2>&1 | cat # no terminal, no progress lines
 echo "NODE-EXIT \${PIPESTATUS[0]}"
 poweroff -f
@@ -67,9 +75,16 @@ boot() {
 	kill "$watcher" 2>/dev/null
 }
 
+# Whether it failed, and stood still.
+hung() {
+	! grep -q '^NODE-EXIT 0' "$log" || return
+	grep -q '^NODE-STALL' "$log" && return
+	! grep -q '^NODE-EXIT' "$log" && { [ -e "$log.silent" ] || grep -qE 'softlockup: hung tasks|BUG: soft lockup' "$log"; }
+}
+
 boot
 # Once: a hang that comes again is no accident of the emulation.
-if { [ -e "$log.silent" ] || grep -qE 'softlockup: hung tasks|BUG: soft lockup' "$log"; } && ! grep -q '^NODE-EXIT' "$log"; then
+if hung; then
 	echo "== the emulated node hung, both its CPUs; once more"
 	[ -n "${VPMU_LAB_OUT:-}" ] || find "$out" -mindepth 1 -delete
 	boot
