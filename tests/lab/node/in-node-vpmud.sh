@@ -34,22 +34,23 @@ virsh -q create debian.xml
 "$here/../known-kernel.py" /run/vpmud.socket debian "$(strings -n 12 "$image/vmlinuz" | sed -n 's/^\([0-9][^ ]*\) (.*) #.*/\1/p' | head -1)"
 
 say "who parses its memory has no rights, and may be killed"
+# $1: what /proc/PID/status had: a parser may be gone the next moment.
 no_rights() {
-	grep -E '^(Name|Uid|Cap|NoNewPrivs|Seccomp:)' "/proc/$1/status" | tr '\t\n' '  '
+	grep -E '^(Name|Uid|Cap|NoNewPrivs|Seccomp:)' <<< "$1" | tr '\t\n' '  '
 	echo
-	! grep -E '^Cap(Inh|Prm|Eff|Amb):.*[1-9a-f]' "/proc/$1/status" && grep -qx 'Seccomp:	2' "/proc/$1/status" &&
-		grep -qx 'NoNewPrivs:	1' "/proc/$1/status" && grep -q '^Uid:	65534' "/proc/$1/status"
+	! grep -E '^Cap(Inh|Prm|Eff|Amb):.*[1-9a-f]' <<< "$1" && grep -qx 'Seccomp:	2' <<< "$1" &&
+		grep -qx 'NoNewPrivs:	1' <<< "$1" && grep -q '^Uid:	65534' <<< "$1"
 }
 nursery=$(pgrep -P $vpmud_pid -x vpmud-nursery)
-no_rights "$nursery"
+no_rights "$(cat "/proc/$nursery/status")"
 kill -KILL "$nursery"
 export VPMU_SOCKET=/run/vpmud.socket
 "$vpmu" record debian -d 8s -o debian.data &
 recording=$!
-until parser=$(pgrep -x vpmud-parser | head -1) && [ -n "$parser" ]; do
+until parser=$(pgrep -x vpmud-parser | head -1) && [ -n "$parser" ] && status=$(cat "/proc/$parser/status" 2>/dev/null); do
 	kill -0 $recording || { echo "nobody parses"; cat vpmud.log; exit 1; }
 done
-no_rights "$parser"
+no_rights "$status"
 wait $recording
 "$vpmu" report -i debian.data --sort side,process,dso,symbol --limit 12
 "$vpmu" script -i debian.data --json > debian.json
