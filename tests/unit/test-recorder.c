@@ -30,7 +30,7 @@ static ssize_t read_at(void *data, void *bytes, size_t n, uint64_t offset)
 struct content {
 	uint64_t samples, side_records, lost, strange_ids;
 	size_t n_ids;
-	bool damaged, has_guests, has_symbols;
+	bool damaged, is_tail_cut, has_guests, has_symbols;
 	char source[64], guest[32];
 };
 
@@ -60,6 +60,8 @@ static struct content read_recording(const char *path)
 	struct perf_data_source source = {.data = &file, .read_at = read_at};
 	const struct perf_event_header *record;
 	struct perf_data *data = NULL;
+	uint64_t offset_bytes;
+	const char *damage;
 	void *symbols;
 	size_t n;
 
@@ -76,7 +78,9 @@ static struct content read_recording(const char *path)
 		content.strange_ids += perf_data_event_of(data, record) < 0;
 	}
 	content.n_ids = perf_data_event(data, 0)->n_ids;
-	content.damaged = perf_data_damage(data, NULL) != NULL;
+	damage = perf_data_damage(data, &offset_bytes);
+	content.damaged = damage != NULL;
+	content.is_tail_cut = damage && strncmp(damage, "the last record is cut off", 26) == 0;
 	read_guests(data, &content);
 	CHECK_EQ(perf_data_feature(data, PERF_FEATURE_VPMU_SYMBOLS, &symbols, &n), 0);
 	content.has_symbols = symbols != NULL;
@@ -197,7 +201,9 @@ TEST(a_recording_whose_writer_is_killed_can_be_read)
 	end_child(writer);
 	content = read_recording(file_path("data"));
 	CHECK_CMP(content.samples, >, 100);
-	CHECK(!content.damaged && !content.has_guests);
+	/* Killed in the middle of a write(): the kernel stops between two pages of the file. */
+	CHECK(!content.damaged || content.is_tail_cut);
+	CHECK(!content.has_guests);
 	clean_up();
 }
 
