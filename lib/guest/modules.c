@@ -14,11 +14,17 @@
 /* enum module_state */
 enum { STATE_LIVE, STATE_COMING, STATE_GOING, STATE_UNFORMED };
 
+/* The type information is the guest's, too: it may name any place. NO_MEMBER is outside of all. */
+static bool has_field(const struct module_copy *module, uint32_t offset, uint32_t n)
+{
+	return n <= module->n_bytes && offset <= module->n_bytes - n;
+}
+
 uint64_t module_u64(const struct module_copy *module, uint32_t offset)
 {
 	uint64_t value = 0;
 
-	if (offset != NO_MEMBER)
+	if (has_field(module, offset, sizeof(value)))
 		memcpy(&value, module->bytes + offset, sizeof(value));
 	return value;
 }
@@ -27,7 +33,7 @@ uint32_t module_u32(const struct module_copy *module, uint32_t offset)
 {
 	uint32_t value = 0;
 
-	if (offset != NO_MEMBER)
+	if (has_field(module, offset, sizeof(value)))
 		memcpy(&value, module->bytes + offset, sizeof(value));
 	return value;
 }
@@ -37,8 +43,8 @@ int modules_each(struct vpmu_kernel *k, int (*fn)(const struct module_copy *modu
 {
 	const struct kernel_types *t = k->types;
 	uint64_t head = k->gva[KERNEL_MODULES], at, before = head;
-	/* Room behind it, so that a field at a made-up offset near the end still lies inside. */
-	_free_ uint8_t *bytes = calloc(1, (size_t)MODULE_STRUCT_MAX + 8);
+	uint32_t name_bytes = MIN(t->module.name_bytes, (uint32_t)MODULE_NAME_BYTES);
+	_free_ uint8_t *bytes = calloc(1, MODULE_STRUCT_MAX);
 	int r;
 
 	if (!bytes)
@@ -47,7 +53,7 @@ int modules_each(struct vpmu_kernel *k, int (*fn)(const struct module_copy *modu
 		return 0;
 	r = kernel_read_u64(k, head, &at);
 	for (unsigned int i = 0; r == 0 && at != head && i < MODULES_MAX; i++) {
-		struct module_copy module = {.gva = at - t->module.list, .bytes = bytes};
+		struct module_copy module = {.gva = at - t->module.list, .bytes = bytes, .n_bytes = t->module.bytes};
 
 		r = kernel_read(k, module.gva, bytes, t->module.bytes);
 		if (r < 0)
@@ -60,8 +66,8 @@ int modules_each(struct vpmu_kernel *k, int (*fn)(const struct module_copy *modu
 		at = module_u64(&module, t->module.list);
 		if (module_u32(&module, t->module.state) == STATE_UNFORMED)
 			continue;
-		memcpy(module.name, bytes + t->module.name,
-		       MIN(t->module.name_bytes, (uint32_t)MODULE_NAME_BYTES));
+		if (has_field(&module, t->module.name, name_bytes))
+			memcpy(module.name, bytes + t->module.name, name_bytes);
 		module.name[MODULE_NAME_BYTES - 1] = '\0';
 		r = fn(&module, data);
 	}

@@ -16,7 +16,8 @@
 struct module_copy {
 	uint64_t gva;
 	char name[MODULE_NAME_BYTES];
-	const uint8_t *bytes; /* types->module.bytes of them */
+	const uint8_t *bytes;
+	uint32_t n_bytes; /* types->module.bytes */
 };
 
 /*
@@ -27,7 +28,7 @@ struct module_copy {
 int modules_each(struct vpmu_kernel *kernel,
 		 int (*fn)(const struct module_copy *module, void *data), void *data);
 
-/* Fields of the copy; 0 for one that this kernel does not have. */
+/* Fields of the copy; 0 for one that this kernel does not have, or that its type information has outside of the structure. */
 uint64_t module_u64(const struct module_copy *module, uint32_t offset);
 uint32_t module_u32(const struct module_copy *module, uint32_t offset);
 
