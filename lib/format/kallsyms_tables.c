@@ -12,6 +12,8 @@
  * can be. */
 #define MARKER_STEP_MIN (256 * 2)
 #define MARKER_STEP_MAX (256 * 520)
+/* Lengths that are looked at until the names are found: of a real table its own, and some hundred for each place that looks like them. */
+#define LENGTHS_MAX (16 * (uint64_t)KALLSYMS_SYMBOLS_MAX)
 
 static uint16_t read_u16(const uint8_t *p)
 {
@@ -161,14 +163,20 @@ static int name_length(const struct kallsyms_tables *t, size_t *at, size_t end)
 	return (size_t)length > end - *at ? -1 : length;
 }
 
-/* All symbols, one behind the other, agree with the markers, and end where the markers begin. */
-static bool names_fit(struct kallsyms_tables *t)
+/*
+ * All symbols, one behind the other, agree with the markers, and end where the markers begin. @left: lengths that may still be looked at, since
+ * names can be made up that nearly fit wherever one begins.
+ */
+static bool names_fit(struct kallsyms_tables *t, uint64_t *left)
 {
 	size_t at = t->names_at;
 
 	for (uint32_t i = 0; i < t->n_symbols; i++) {
 		int length;
 
+		if (*left == 0)
+			return false;
+		--*left;
 		if (i % 256 == 0 &&
 		    at - t->names_at != read_u32(t->bytes + t->markers_at + i / 256 * 4))
 			return false;
@@ -217,6 +225,7 @@ static bool find_names(struct kallsyms_tables *t, size_t n_markers)
 {
 	size_t last = read_u32(t->bytes + t->markers_at + 4 * (n_markers - 1));
 	size_t highest = t->markers_at - MIN(last, t->markers_at);
+	uint64_t left = LENGTHS_MAX;
 
 	for (size_t at = highest & ~(size_t)3; at >= 16 && highest - at <= MARKER_STEP_MAX; at -= 4)
 		for (size_t slot = 4; slot <= 8; slot += 4) {
@@ -227,10 +236,10 @@ static bool find_names(struct kallsyms_tables *t, size_t n_markers)
 			t->names_at = at;
 			t->used_from = at - slot;
 			t->long_names = true;
-			if (names_fit(t))
+			if (names_fit(t, &left))
 				return true;
 			t->long_names = false;
-			if (names_fit(t))
+			if (names_fit(t, &left))
 				return true;
 		}
 	return false;

@@ -20,6 +20,8 @@
 /* Kernels have 30 to 90 MiB; what claims to be larger is searched so far. */
 #define IMAGE_BYTES_MAX (256u << 20)
 #define NOTES_BYTES_MAX (64u << 10)
+/* A kernel has one table of tokens; to look around each takes milliseconds, and an image may be full of made-up ones. */
+#define TOKENS_TRIES_MAX 16
 
 /* Inside of the image no page tables are needed. */
 static int image_gpa(const struct linux_image *image, uint64_t gva, uint64_t n_bytes,
@@ -90,6 +92,7 @@ static int find_tables(struct vpmu_kernel *k)
 {
 	_free_ uint8_t *piece = malloc(PIECE_BYTES);
 	uint64_t end = MIN(k->image.n_bytes, (uint64_t)IMAGE_BYTES_MAX);
+	unsigned int tries = 0;
 
 	if (!piece)
 		return -ENOMEM;
@@ -103,6 +106,8 @@ static int find_tables(struct vpmu_kernel *k)
 			return r;
 		while ((hit = kallsyms_tokens_find(piece, n, from, k->image.text_gva + at)) !=
 		       SIZE_MAX) {
+			if (++tries > TOKENS_TRIES_MAX)
+				return -ENOENT;
 			r = load_tables(k, at + hit);
 			if (r != -ENOENT && r != -EFAULT)
 				return r;

@@ -119,6 +119,36 @@ TEST(digits_alone_are_no_token_table)
 		 SIZE_MAX);
 }
 
+/*
+ * Names of three tokens each, all the same, whose bytes also say how many names there are: the table seems to begin at every fourth byte, and
+ * each time it takes all of them to see that it does not. Where it would fit exactly, the number is wrong.
+ */
+#define EVERY_NAMES   0x0fff03u
+#define EVERY_MARKERS 4096u
+#define EVERY_BYTES   (133120u + EVERY_NAMES * 4 + EVERY_MARKERS * 4 + KALLSYMS_BYTES)
+
+TEST(names_that_nearly_fit_from_everywhere_on_are_given_up)
+{
+	size_t n = make_kallsyms(&kallsyms_forms[6], GVA, TEXT_GVA, made), from = kallsyms_tokens_find(made, n, 0, GVA);
+	size_t markers_at = (133120 + EVERY_NAMES * 4 + 7) & ~7u, tokens_at = markers_at + EVERY_MARKERS * 4;
+	uint8_t *bytes = calloc(1, EVERY_BYTES);
+	const uint32_t word = EVERY_NAMES, wrong = 0xffff03;
+	struct kallsyms_tables tables;
+
+	CHECK(bytes);
+	tokens_at += from % 8;
+	for (size_t at = 0; at < markers_at; at += 4)
+		memcpy(bytes + at, at < markers_at - EVERY_NAMES * 4 && at + 12 >= markers_at - EVERY_NAMES * 4 ? &wrong : &word, 4);
+	for (uint32_t i = 0, marker; i < EVERY_MARKERS; i++) {
+		marker = i * 1024;
+		memcpy(bytes + markers_at + i * 4, &marker, 4);
+	}
+	memcpy(bytes + tokens_at, made + from, n - from);
+	CHECK_EQ(kallsyms_tokens_find(bytes, EVERY_BYTES, 0, GVA), tokens_at);
+	CHECK_EQ(kallsyms_tables_parse(bytes, EVERY_BYTES, GVA, tokens_at, TEXT_GVA, &tables), -ENOENT);
+	free(bytes);
+}
+
 int main(void)
 {
 	return test_main();

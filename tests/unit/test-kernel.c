@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <vpmu/introspect.h>
 
+#include "guest/kernel.h"
 #include "guest_maker.h"
 
 static int open_made(const char *path, struct vpmu_kernel **ret_kernel, struct vpmu_error *reterr)
@@ -112,6 +113,42 @@ TEST(tables_that_lead_to_themselves_end)
 		ram_put(gpa, gpa % 4096 < 4080 ? 0 | LARGE_ENTRY : (gpa & ~0xfffull) | TABLE_ENTRY);
 	CHECK_EQ(open_made(guest_write(&fd), &kernel, &error), -ENOENT);
 	close(fd);
+}
+
+static int read_counted(void *data, uint64_t gpa, void *bytes, size_t n)
+{
+	uint64_t *n_read = data;
+
+	*n_read += n;
+	memcpy(bytes, ram + gpa, n);
+	return 0;
+}
+
+/* Each looks like the one that a kernel has, and there is nothing around it. */
+TEST(of_a_guest_full_of_token_tables_only_some_are_looked_at)
+{
+	const uint64_t tokens_at = MADE_TEXT_GPA + MADE_SYMBOLS_AT, end = MADE_TEXT_GPA + (6u << 20);
+	const struct memory_segment all = {.n_bytes = RAM_BYTES};
+	const struct linux_image image = {
+		.text_gva = MADE_TEXT_GVA, .text_gpa = MADE_TEXT_GPA, .n_bytes = 6u << 20};
+	uint64_t n_read = 0;
+	const struct memory_remote remote = {.read = read_counted, .data = &n_read};
+	struct vpmu_kernel kernel = {};
+	size_t from, n;
+
+	guest_make(&kallsyms_forms[2], 4);
+	from = kallsyms_tokens_find(ram + tokens_at, KALLSYMS_BYTES, 0, MADE_TEXT_GVA + MADE_SYMBOLS_AT);
+	CHECK(from < KALLSYMS_BYTES);
+	/* With the index, but without what is behind it. */
+	for (n = 512; kallsyms_tokens_find(ram + tokens_at + from, n, 0, MADE_TEXT_GVA + MADE_SYMBOLS_AT + from) == SIZE_MAX; n += 8)
+		;
+	memmove(ram + MADE_TEXT_GPA, ram + tokens_at + from, n);
+	for (uint64_t at = MADE_TEXT_GPA + n; at + n <= end; at += n)
+		memmove(ram + at, ram + MADE_TEXT_GPA, n);
+	CHECK_EQ(memory_of_remote(&remote, &all, 1, &kernel.memory), 0);
+	CHECK_EQ(kernel_accept(&image, &kernel), -ENOENT);
+	CHECK_CMP(n_read, <, 64 * image.n_bytes);
+	memory_free(kernel.memory);
 }
 
 int main(void)
