@@ -30,9 +30,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* Allocated beforehand: before Linux 6.1 (96da3f7d489d, "bpf: Remove tracing program restriction on map types") perf events' programs may have no other. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, VPMU_BPF_MAX_GUESTS);
 	__type(key, struct vpmu_bpf_guest_key);
 	__type(value, struct vpmu_bpf_guest);

@@ -4,8 +4,8 @@
  * sessions of a process share one program, in which each has a number. It is unloaded when the last one has left.
  *
  * What a session is given with its number: a ring for its samples, and room in the maps of guests and misses. A program takes a megabyte
- * for each session that it has, and for up to four that it had; a second one is loaded when all of its numbers are taken, and new
- * sessions go to the fuller one.
+ * for each session that it has, and for up to four that it had, and three for guests; a second one is loaded when all of its numbers are
+ * taken, and new sessions go to the fuller one.
  *
  * May be called from any thread; who comes while the program is being loaded waits for it.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What sessions have in common and what each has for itself; that samples come is for tests/lab/fast. */
 #include <errno.h>
+#include <linux/bpf.h>
 
 #include "host/guest_chains.h"
 #include "test.h"
@@ -43,6 +44,43 @@ static int count_of(const char *kind)
 static int count_programs(void)
 {
 	return count_of("bpf-prog");
+}
+
+/* What the kernel tells of a file, behind @name; 0 if that is not there. */
+static long told_of(const char *fd, const char *name)
+{
+	char path[300], line[128];
+	long value = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtol(line + strlen(name), NULL, 0);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* Before Linux 6.1 programs of perf events may have no others. */
+TEST(hash_maps_are_allocated_beforehand)
+{
+	struct guest_chains *chains = open_chains();
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int n = 0;
+
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		if (told_of(entry->d_name, "map_type:") != BPF_MAP_TYPE_HASH)
+			continue;
+		CHECK_EQ(told_of(entry->d_name, "map_flags:") & BPF_F_NO_PREALLOC, 0);
+		n++;
+	}
+	CHECK_CMP(n, >=, 1);
+	closedir(dir);
+	guest_chains_free(chains);
 }
 
 TEST(one_program_serves_many)
