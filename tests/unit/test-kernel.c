@@ -151,6 +151,34 @@ TEST(of_a_guest_full_of_token_tables_only_some_are_looked_at)
 	memory_free(kernel.memory);
 }
 
+static int count_bytes(const struct vpmu_kernel_symbol *symbol, void *data)
+{
+	*(uint64_t *)data += strlen(symbol->name) + 1;
+	return 0;
+}
+
+/* Two tokens are a long name, so a small table may have gigabytes of them. */
+TEST(names_of_a_kernels_own_symbols_do_not_take_all_memory)
+{
+	const uint32_t n = KALLSYMS_SYMBOLS_MAX;
+	struct vpmu_kernel kernel = {};
+	struct kallsyms_tables *t = &kernel.symbols;
+	uint8_t *bytes = calloc(4, n); /* of which addresses are made, too */
+	uint64_t n_bytes = 0;
+
+	CHECK(bytes);
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(bytes + 3 * i, "\2\1\1", 3);
+	memset(bytes + 3 * n + 8, 'x', 256);
+	*t = (struct kallsyms_tables){
+		.bytes = bytes, .names_bytes = 3 * n, .n_symbols = n, .tokens_at = 3 * n + 8, .rule = KALLSYMS_BASE_RELATIVE};
+	t->token_bytes[1] = 255;
+	CHECK_EQ(kernel_own_symbols(&kernel, count_bytes, &n_bytes), 0);
+	CHECK_CMP(n_bytes, >, 1 << 20);
+	CHECK_CMP(n_bytes, <=, 64 << 20);
+	free(bytes);
+}
+
 int main(void)
 {
 	return test_main();
