@@ -62,10 +62,34 @@ static void qemu_copy(char *directory, char *path, size_t room)
 	close(to);
 }
 
+static int count_vcpu_threads(pid_t pid)
+{
+	char task[64];
+	struct dirent *entry;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(task, sizeof(task), "/proc/%d/task", (int)pid);
+	dir = opendir(task);
+	while (dir && (entry = readdir(dir))) {
+		char comm[400], text[32] = "";
+		FILE *f;
+
+		snprintf(comm, sizeof(comm), "%s/%s/comm", task, entry->d_name);
+		f = fopen(comm, "re");
+		n += f && fgets(text, sizeof(text), f) && strstr(text, "/TCG");
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 /* Starts one with @n_vcpus and waits until its threads have their names. */
 static pid_t qemu_start(const char *name, int n_vcpus)
 {
-	char directory[] = "/tmp/qemu-process-XXXXXX", path[128], guest[128], n[16], task[64];
+	char directory[] = "/tmp/qemu-process-XXXXXX", path[128], guest[128], n[16];
 	pid_t pid;
 
 	qemu_copy(directory, path, sizeof(path));
@@ -77,26 +101,7 @@ static pid_t qemu_start(const char *name, int n_vcpus)
 		execl(path, path, "-name", guest, "-smp", n, NULL);
 		_exit(127);
 	}
-	snprintf(task, sizeof(task), "/proc/%d/task", (int)pid);
-	for (int i = 0, threads = 0; i < 1000 && threads < n_vcpus; i++) {
-		DIR *dir = opendir(task);
-		struct dirent *entry;
-
-		threads = 0;
-		while (dir && (entry = readdir(dir))) {
-			char comm[400], text[32] = "";
-			FILE *f;
-
-			snprintf(comm, sizeof(comm), "%s/%s/comm", task, entry->d_name);
-			f = fopen(comm, "re");
-			threads += f && fgets(text, sizeof(text), f) && strstr(text, "/TCG");
-			if (f)
-				fclose(f);
-		}
-		if (dir)
-			closedir(dir);
-		pause_ms(5);
-	}
+	WAIT_UNTIL(count_vcpu_threads(pid) == n_vcpus, pause_ms(5));
 	/* It runs: nothing is left behind, whatever becomes of the test. */
 	unlink(path);
 	rmdir(directory);

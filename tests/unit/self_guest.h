@@ -90,15 +90,13 @@ static inline void add_self(struct vpmu_session *session, const struct vpmu_gues
 		FAIL("add_guest: %s", error.text);
 }
 
-/*
- * Polls until there were @samples, or something went wrong; on a busy machine that takes its time,
- * up to ten seconds.
- */
+/* Polls until there were @samples, or something went wrong; on a busy machine that takes its time. */
 static inline ssize_t poll_until(struct vpmu_session *session, uint64_t samples)
 {
+	uint64_t deadline_ms = test_deadline_ms();
 	ssize_t r = 0;
 
-	for (int i = 0; i < 200 && r >= 0; i++) {
+	while (r >= 0 && test_now_ms() < deadline_ms) {
 		struct vpmu_coverage coverage;
 
 		vpmu_session_coverage(session, &coverage);
@@ -112,17 +110,12 @@ static inline ssize_t poll_until(struct vpmu_session *session, uint64_t samples)
 /* Polls for @ms. Returns the last result. */
 static inline ssize_t poll_for(struct vpmu_session *session, int ms)
 {
-	struct timespec start, now;
-	ssize_t r = 0;
-	long passed;
+	uint64_t end_ms = test_now_ms() + (uint64_t)ms;
+	ssize_t r;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	do {
+	do
 		r = vpmu_session_poll(session, 20, NULL);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		passed = (now.tv_sec - start.tv_sec) * 1000 +
-			 (now.tv_nsec - start.tv_nsec) / 1000000;
-	} while (r >= 0 && passed < ms);
+	while (r >= 0 && test_now_ms() < end_ms);
 	return r;
 }
 

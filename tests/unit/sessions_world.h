@@ -111,8 +111,7 @@ static inline void turn(struct world *world)
 
 static inline void wait_for(struct world *world, const int *count, int n)
 {
-	for (int i = 0; i < 2000 && *count < n; i++)
-		turn(world);
+	WAIT_UNTIL(*count >= n, turn(world));
 	CHECK_EQ(*count, n);
 }
 
@@ -147,8 +146,7 @@ static inline struct session *must_start(struct world *world, const struct sessi
 	if (start(world, wishes, &refusal) < 0)
 		FAIL("%s", refusal.error.text);
 	session_refusal_deinit(&refusal);
-	for (int i = 0; i < 2000 && world->started == started && world->failed == failed; i++)
-		turn(world);
+	WAIT_UNTIL(world->started != started || world->failed != failed, turn(world));
 	if (world->failed > failed && (world->error.code == -EACCES || world->error.code == -EPERM))
 		skip("perf events are not available here (perf_event_paranoid, CAP_PERFMON)");
 	if (world->failed > failed)
@@ -161,13 +159,8 @@ static inline struct session_info wait_for_samples(struct world *world, const st
 {
 	struct session_info info;
 
-	for (int i = 0; i < 2000; i++) {
-		session_info(session, &info);
-		if (info.status.coverage.samples >= n)
-			return info;
-		turn(world);
-	}
-	FAIL("%" PRIu64 " samples, not %" PRIu64, info.status.coverage.samples, n);
+	WAIT_UNTIL((session_info(session, &info), info.status.coverage.samples >= n), turn(world));
+	return info;
 }
 
 /* A guest and its pattern. */

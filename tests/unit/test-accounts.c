@@ -124,8 +124,7 @@ static void world_deinit(struct world *world)
 
 static void run_until(struct world *world, int answers)
 {
-	for (int i = 0; i < 1000 && world->answers < answers; i++)
-		CHECK(sd_event_run(world->loop, 10000) >= 0);
+	WAIT_UNTIL(world->answers >= answers, CHECK(sd_event_run(world->loop, 10000) >= 0));
 	CHECK_EQ(world->answers, answers);
 }
 

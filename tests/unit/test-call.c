@@ -236,8 +236,7 @@ TEST(call_begins_when_the_file_before_was_read)
 		CHECK_CMP(sd_event_run(f.manager.loop, 2000), >=, 0);
 	CHECK_STR(heard(&f), "{\"parameters\":{\"text\":\"a\"}}|");
 	CHECK_STR(heard(&f), "");
-	for (int i = 0; i < 1000 && server_counts(f.manager.server)->calls == 0; i++)
-		CHECK_CMP(sd_event_run(f.manager.loop, 10000), >=, 0);
+	WAIT_UNTIL(server_counts(f.manager.server)->calls, CHECK_CMP(sd_event_run(f.manager.loop, 10000), >=, 0));
 	CHECK_CONTAINS(heard(&f), "vpmud");
 	stop(&f, true);
 }

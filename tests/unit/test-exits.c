@@ -78,14 +78,13 @@ TEST(a_vcpu_that_runs_without_exits_is_said_to)
 	struct vpmu_vcpu_info vcpu = { .index = 3, .tid = pid };
 	struct vpmu_guest_info info = self_guest(pid, &vcpu);
 	struct vpmu_exits *exits = started(&info, 1u << VPMU_EXIT_PORT);
-	const struct timespec pause = { .tv_nsec = 20000000 };
 	struct vpmu_error error = {};
 
 	CHECK_EQ(vpmu_exits_start(exits, &error), -EINVAL);
-	for (int i = 0; i < 500 && !*vpmu_exits_silent(exits); i++) {
-		nanosleep(&pause, NULL);
+	WAIT_UNTIL(*vpmu_exits_silent(exits), {
+		pause_ms(20);
 		CHECK_EQ(read_rows(exits, VPMU_SINCE_LAST).n, 0);
-	}
+	});
 	CHECK_CONTAINS(vpmu_exits_silent(exits), "kvm_exit");
 	CHECK_STR(vpmu_exits_guest(exits, 0)->name, "self");
 	end_child(pid);

@@ -114,26 +114,17 @@ TEST(in_the_background_names_come_when_the_look_is_over)
 {
 	struct vpmu_symbolizer *s;
 	struct vpmu_frame frame;
-	int before;
 
 	guest_start(&kallsyms_forms[2]);
 	symbolizer_free(symbolizer_with(true));
 	s = symbolizer_with(true);
-	for (int i = 0; i < 10000; i++) {
-		frame = guest_frame(s, MADE_TEXT_GVA + 5 * 16);
-		if (frame.status == VPMU_FRAME_OK)
-			break;
-		usleep(10000);
-	}
+	WAIT_UNTIL((frame = guest_frame(s, MADE_TEXT_GVA + 5 * 16)).status == VPMU_FRAME_OK, usleep(10000));
 	CHECK_STR(frame.symbol, "fn_5");
 	symbolizer_free(s);
-	/* Nobody waits for this one; it ends by itself. */
-	before = count_fds();
+	/* Nobody waits for this one; it ends by itself, and its descriptors with it. */
 	s = symbolizer_with(true);
 	(void)symbolizer_guest_kernel(s, 0);
 	symbolizer_free(s);
-	while (count_fds() > before)
-		usleep(1000);
 }
 
 /* More than can have a turn at once: those that are waited for are read, the others are let go. */

@@ -102,8 +102,7 @@ static void world_free(struct world *world)
 /* The loop, until there were @done readings in all. */
 static void run_until(struct world *world, int done)
 {
-	for (int i = 0; i < 1000 && world->done < done; i++)
-		CHECK(sd_event_run(world->loop, 10000) >= 0);
+	WAIT_UNTIL(world->done >= done, CHECK(sd_event_run(world->loop, 10000) >= 0));
 	CHECK_EQ(world->done, done);
 }
 

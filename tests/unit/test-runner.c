@@ -105,8 +105,7 @@ static void stage_end(struct stage *stage)
 /* Lets the loop run until *@count is @n. */
 static void wait_for(struct stage *stage, const int *count, int n)
 {
-	for (int i = 0; i < 2000 && *count < n; i++)
-		CHECK_CMP(sd_event_run(stage->loop, 10000), >=, 0);
+	WAIT_UNTIL(*count >= n, CHECK_CMP(sd_event_run(stage->loop, 10000), >=, 0));
 	CHECK_EQ(*count, n);
 }
 
@@ -130,13 +129,9 @@ static struct runner_status wait_for_samples(struct stage *stage, uint64_t n)
 {
 	struct runner_status status;
 
-	for (int i = 0; i < 2000; i++) {
-		runner_status(stage->runner, &status);
-		if (status.coverage.samples >= n)
-			return status;
-		CHECK_CMP(sd_event_run(stage->loop, 10000), >=, 0);
-	}
-	FAIL("%" PRIu64 " samples came, not %" PRIu64, status.coverage.samples, n);
+	WAIT_UNTIL((runner_status(stage->runner, &status), status.coverage.samples >= n),
+		   CHECK_CMP(sd_event_run(stage->loop, 10000), >=, 0));
+	return status;
 }
 
 TEST(cuts_add_up_to_what_was_sampled)

@@ -110,20 +110,6 @@ static void tally(const struct vpmu_sample *sample, void *data)
 			  (tallied->chains && (sample->n_chain < 2 || sample->chain[1] != sample->ip));
 }
 
-/* Until the thread has had so much of a processor. */
-static void run_for_ms(const struct busy *busy, long ms)
-{
-	struct timespec begin, now;
-	clockid_t clock;
-
-	CHECK_EQ(pthread_getcpuclockid(busy->thread, &clock), 0);
-	CHECK_EQ(clock_gettime(clock, &begin), 0);
-	do {
-		pause_ms(10);
-		CHECK_EQ(clock_gettime(clock, &now), 0);
-	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
-}
-
 /* A loop of three instructions and some interrupts: much is the same. */
 static void check_aggregate(bool chains)
 {
@@ -141,7 +127,7 @@ static void check_aggregate(bool chains)
 	add_self(session, &info, false);
 	vpmu_session_on_sample(session, tally, &tallied);
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
-	run_for_ms(&busy, 300);
+	busy_run_ms(&busy, 500);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	busy_stop(&busy);
 	vpmu_session_coverage(session, &coverage);
@@ -188,15 +174,12 @@ TEST(what_is_counted_has_the_name_that_its_thread_got)
 	struct vpmu_session *session = clock_session(&opts);
 	struct vpmu_guest_info info = self_guest(getpid(), &vcpu);
 	struct called called = {};
-	clock_t begin;
 
 	add_self(session, &info, false);
 	vpmu_session_on_sample(session, hear_name, &called);
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
 	CHECK_EQ(prctl(PR_SET_NAME, "renamed"), 0);
-	begin = clock();
-	while (clock() - begin < CLOCKS_PER_SEC / 5)
-		;
+	burn_ms(500);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
 	CHECK_CMP(called.samples, >=, 50);
@@ -257,6 +240,11 @@ TEST(chains_that_the_kernel_cut_are_counted)
 	vpmu_session_free(session);
 }
 
+static void hear_of_tid(struct vpmu_session *session, const struct heard *heard)
+{
+	WAIT_UNTIL(heard->of_tid, CHECK_CMP(poll_for(session, 50), >=, 0));
+}
+
 TEST(new_threads_are_followed_and_ended_ones_let_go)
 {
 	VPMU_OPTS(vpmu_session_opts, opts, .frequency_hz = 1000);
@@ -273,13 +261,10 @@ TEST(new_threads_are_followed_and_ended_ones_let_go)
 	fds = count_fds();
 	busy_start(&busy);
 	heard.count_tid = busy.tid;
-	for (int i = 0; i < 100 && !heard.of_tid; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
-	CHECK_CMP(heard.of_tid, >, 0);
+	hear_of_tid(session, &heard);
 	CHECK_CMP(count_fds(), >, fds);
 	busy_stop(&busy);
-	for (int i = 0; i < 100 && count_fds() > fds; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
+	WAIT_UNTIL(count_fds() <= fds, CHECK_CMP(poll_for(session, 50), >=, 0));
 	CHECK_EQ(count_fds(), fds);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
@@ -313,8 +298,8 @@ TEST(a_thread_that_gets_a_dead_ones_id_is_followed_too)
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
 	for (int i = 0; i < 10 && !same; i++) {
 		/* Until it has been seen, and till the next look is over. */
-		for (heard = (struct heard){.count_tid = busy.tid}; !heard.of_tid;)
-			CHECK_CMP(poll_for(session, 50), >=, 0);
+		heard = (struct heard){.count_tid = busy.tid};
+		hear_of_tid(session, &heard);
 		CHECK_CMP(poll_for(session, 250), >=, 0);
 		busy_stop(&busy);
 		same = busy_start_as(&busy, heard.count_tid);
@@ -323,9 +308,7 @@ TEST(a_thread_that_gets_a_dead_ones_id_is_followed_too)
 		skip("others take the thread ids faster");
 	CHECK_CMP(poll_for(session, 30), >=, 0); /* what the dead one left */
 	heard.of_tid = 0;
-	for (int i = 0; i < 40 && !heard.of_tid; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
-	CHECK_CMP(heard.of_tid, >, 0);
+	hear_of_tid(session, &heard);
 	busy_stop(&busy);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
@@ -345,8 +328,7 @@ TEST(a_guest_that_dies_ends_the_session_but_not_in_error)
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
 	CHECK_CMP(poll_until(session, 30), >=, 0);
 	kill(child, SIGKILL); /* and stays a zombie for now */
-	for (int i = 0; i < 100 && r >= 0; i++)
-		r = vpmu_session_poll(session, 50, &error);
+	WAIT_UNTIL(r < 0, r = vpmu_session_poll(session, 50, &error));
 	CHECK_EQ(r, -ESRCH);
 	CHECK_CONTAINS(error.text, "gone");
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
@@ -372,9 +354,7 @@ TEST(a_guest_can_be_added_to_a_running_session)
 	CHECK_EQ(heard.of_tid, 0);
 	add_self(session, &two, true);
 	add_self(session, &two, true); /* twice is once */
-	for (int i = 0; i < 100 && !heard.of_tid; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
-	CHECK_CMP(heard.of_tid, >, 0);
+	hear_of_tid(session, &heard);
 	CHECK(!vpmu_session_guest(session, 2));
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
@@ -427,10 +407,8 @@ TEST(whole_cpus_see_every_process)
 	CHECK_EQ(r, 0);
 	vpmu_session_on_sample(session, hear, &heard);
 	CHECK_EQ(vpmu_session_start(session, NULL), 0);
-	for (int i = 0; i < 100 && !heard.of_tid; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
+	hear_of_tid(session, &heard);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
-	CHECK_CMP(heard.of_tid, >, 0);
 	vpmu_session_free(session);
 	end_child(child);
 }
@@ -527,9 +505,7 @@ TEST(adding_a_guest_again_looks_at_its_threads)
 	CHECK_CMP(poll_for(session, 100), >=, 0);
 	CHECK_EQ(heard.of_tid, 0);
 	add_self(session, &info, true);
-	for (int i = 0; i < 100 && !heard.of_tid; i++)
-		CHECK_CMP(poll_for(session, 50), >=, 0);
-	CHECK_CMP(heard.of_tid, >, 0);
+	hear_of_tid(session, &heard);
 	busy_stop(&busy);
 	CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 	vpmu_session_free(session);
@@ -554,7 +530,7 @@ TEST(many_sessions_leave_nothing_behind)
 			CHECK_EQ(vpmu_session_stop(session, NULL), 0);
 		vpmu_session_free(session);
 	}
-	CHECK_EQ(count_fds(), fds);
+	WAIT_UNTIL(count_fds() == fds, pause_ms(1));
 	busy_stop(&busy);
 }
 

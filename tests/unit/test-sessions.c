@@ -17,8 +17,7 @@ TEST(the_connections_end_is_its_sessions_end)
 	sessions_connection_gone(world->manager.sessions, 8);
 	CHECK(sessions_get(world->manager.sessions, 2));
 	sessions_connection_gone(world->manager.sessions, 7);
-	for (int i = 0; i < 2000 && sessions_get(world->manager.sessions, 1); i++)
-		turn(world);
+	WAIT_UNTIL(!sessions_get(world->manager.sessions, 1), turn(world));
 	CHECK(sessions_get(world->manager.sessions, 0) == lasting);
 	CHECK_EQ(access_charged(world->manager.access, CHARGE_SESSION), 1);
 	qemu_end(guest);
@@ -120,10 +119,10 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 
 	wait_for_samples(world, session, 50);
 	take_away(world, session, GRANT_REFUSED, 0);
-	for (int i = 0; i < 2000 && !info.why; i++) {
+	WAIT_UNTIL(info.why, {
 		turn(world);
 		session_info(session, &info);
-	}
+	});
 	CHECK_CONTAINS(info.why, "more important");
 	info = wait_for_samples(world, session, 20);
 	CHECK_EQ(info.state, SESSION_RUNNING);
@@ -164,13 +163,15 @@ TEST(many_sessions_leave_nothing_behind)
 		if (i % 3 == 0)
 			CHECK_EQ(session_look(session, on_look, world), 0);
 		sessions_connection_gone(world->manager.sessions, 7);
-		for (int j = 0; j < 2000 && sessions_get(world->manager.sessions, 0); j++)
-			turn(world);
-		if (i == 0)
+		WAIT_UNTIL(!sessions_get(world->manager.sessions, 0), turn(world));
+		if (i == 0) {
+			wait_for(world, &world->looks, 1);
 			fds = count_own_fds(world);
+		}
 	}
-	CHECK_EQ(count_own_fds(world), fds);
 	wait_for(world, &world->looks, 14); /* each, whatever became of the session */
+	/* What is done for nobody any more may have files open for a moment. */
+	WAIT_UNTIL(count_own_fds(world) <= fds, turn(world));
 	qemu_end(guest);
 	world_free(world);
 }

@@ -276,8 +276,8 @@ TEST(who_reads_slowly_is_told_less_and_nothing_wrong)
 	libvirt_has(&world, "web1", UUID_1, "paused");
 	CHECK_TOLD(&world, "");
 	world.call.queued = 0;
-	for (int i = 0; i < 100 && !strstr(world.call.told.n ? world.call.told.text : "", "settled"); i++)
-		CHECK_CMP(sd_event_run(world.loop, 20000), >=, 0);
+	WAIT_UNTIL(strstr(world.call.told.n ? world.call.told.text : "", "settled"),
+		   CHECK_CMP(sd_event_run(world.loop, 20000), >=, 0));
 	CHECK_TOLD(&world, "changed web1, present web2, settled");
 	world_close(&world);
 }

@@ -215,11 +215,7 @@ static bool knows_tasks(const char *vmlinux)
 	CHECK_EQ(vpmu_symbolizer_guest_file(s, 0, VPMU_GUEST_TYPES, "/no-such-file", 0, &error), -ENOENT);
 	if (vmlinux)
 		CHECK_EQ(vpmu_symbolizer_guest_file(s, VPMU_NO_GUEST, VPMU_GUEST_TYPES, vmlinux, 0, &error), 0);
-	for (int i = 0; i < 10000 && !kernel; i++) {
-		kernel = symbolizer_guest_kernel(s, 0);
-		usleep(1000);
-	}
-	CHECK(kernel);
+	WAIT_UNTIL((kernel = symbolizer_guest_kernel(s, 0)), usleep(1000));
 	r = vpmu_kernel_each_task(kernel, add_task, &tasks, &error);
 	CHECK(r == 0 ? tasks.n > 0 : r == -EOPNOTSUPP);
 	strbuf_deinit(&tasks);

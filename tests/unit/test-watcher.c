@@ -42,14 +42,7 @@ static const struct domain *domain_named(const struct world *world, const char *
 	return NULL;
 }
 
-/* Runs the loop until @cond, for ten seconds at most. */
-#define RUN_UNTIL(world, cond)                                                                     \
-	do {                                                                                       \
-		for (int i_ = 0; i_ < 1000 && !(cond); i_++)                                       \
-			CHECK_CMP(sd_event_run((world)->loop, 10000), >=, 0);                      \
-		if (!(cond))                                                                       \
-			FAIL("never: %s", #cond);                                                  \
-	} while (0)
+#define RUN_UNTIL(world, cond) WAIT_UNTIL(cond, CHECK_CMP(sd_event_run((world)->loop, 10000), >=, 0))
 
 static bool has_state(const struct world *world, const char *name, const char *state)
 {
