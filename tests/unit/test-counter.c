@@ -66,8 +66,10 @@ TEST(a_group_counts_at_the_same_times)
 	struct counter_value values[3];
 
 	CHECK_EQ(counter_group_enable(group), 0);
-	for (int i = 0; i < 11; i++)
+	for (int i = 0; i < 11; i++) {
 		toucher_touch(&t, 97);
+		toucher_wait(&t);
+	}
 	CHECK_EQ(counter_group_read(group, values), 0);
 	CHECK_CMP(values[0].value, >, 0);
 	CHECK_EQ(values[1].value, 11 * 97);

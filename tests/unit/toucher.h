@@ -49,17 +49,7 @@ static inline void toucher_touch(const struct toucher *t, size_t n_pages)
 /* Until it sleeps, after its answer. */
 static inline void toucher_wait(const struct toucher *t)
 {
-	char path[64], text[64] = "";
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)t->pid);
-	for (int i = 0; i < 1000 && !strstr(text, ") S"); i++) {
-		FILE *f = fopen(path, "re");
-
-		CHECK(f && fgets(text, sizeof(text), f));
-		fclose(f);
-		pause_ms(5);
-	}
-	CHECK_CONTAINS(text, ") S");
+	wait_for_sleep(t->pid);
 }
 
 static inline struct toucher toucher_start(void)
@@ -80,6 +70,7 @@ static inline struct toucher toucher_start(void)
 	t.order = order[1];
 	t.done = done[0];
 	toucher_touch(&t, 3); /* so that its own code and stack are there */
+	toucher_wait(&t);
 	return t;
 }
 
