@@ -55,13 +55,18 @@ __attribute__((format(printf, 1, 2))) static const char *fake_path(const char *f
 	return path;
 }
 
+/* At once, as the kernel's files change: a thread of what is tested may read it at this moment. */
 static void fake_write(const char *path, const void *bytes, size_t n)
 {
-	FILE *f = fopen(path, "w");
+	char new[PATH_MAX];
+	FILE *f;
 
+	snprintf(new, sizeof(new), "%s/new", fake_dir());
+	f = fopen(new, "w");
 	CHECK(f);
 	CHECK_EQ(fwrite(bytes, 1, n, f), n);
 	CHECK_EQ(fclose(f), 0);
+	CHECK_EQ(rename(new, path), 0);
 }
 
 __attribute__((unused)) static void fake_text(const char *path, const char *text)
