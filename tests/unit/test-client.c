@@ -21,6 +21,7 @@ struct step {
 	size_t n;	  /* … or so many bytes of it; 0 = all */
 	bool file;	  /* with a descriptor of a file that says "hello" */
 	int pause_ms;	  /* before */
+	_Atomic int *wait_for; /* until it is not 0 */
 	bool next_call;	  /* wait for another call first */
 };
 
@@ -47,6 +48,8 @@ static void send_step(int fd, const struct step *step)
 	int pipe_fds[2];
 
 	usleep((useconds_t)step->pause_ms * 1000);
+	if (step->wait_for)
+		WAIT_UNTIL(*step->wait_for, usleep(1000));
 	if (step->file && pipe(pipe_fds) == 0) {
 		message.msg_control = control;
 		message.msg_controllen = sizeof(control);
@@ -209,7 +212,8 @@ TEST(a_reply_may_come_in_pieces)
 
 struct listener {
 	struct strbuf heard;
-	int files, wakes, stop_after, result;
+	int files, stop_after, result;
+	_Atomic int wakes;
 };
 
 static int listen_to(const char *reply, int fd, void *data)
@@ -318,15 +322,15 @@ TEST(what_the_listener_fails_with_is_returned)
 
 TEST(the_listener_is_woken_while_nothing_comes)
 {
-	static const struct step steps[] = { { "{}", .pause_ms = 100 } };
 	struct listener listener = {};
+	const struct step steps[] = { { "{}", .wait_for = &listener.wakes } };
 	struct vpmu_client *client;
 	struct server server;
 
 	server_start(&server, steps, 1);
 	client = dial_with(&server, 0, 5);
 	CHECK_EQ(0, vpmu_client_more(client, "Top", NULL, listen_to, &listener, NULL));
-	CHECK(listener.wakes > 0);
+	CHECK_CMP(listener.wakes, >, 0);
 	vpmu_client_free(client);
 	server_end(&server);
 	strbuf_deinit(&listener.heard);

@@ -18,6 +18,9 @@ static struct memory *own_memory(void)
 	low = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	high = mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(low != MAP_FAILED && high != MAP_FAILED);
+	/* A page that is touched is one page, whatever they are beside. */
+	CHECK_EQ(madvise(low, 0x10000, MADV_NOHUGEPAGE), 0);
+	CHECK_EQ(madvise(high, 0x8000, MADV_NOHUGEPAGE), 0);
 	segments[0].at = (uintptr_t)low;
 	segments[1].at = (uintptr_t)high;
 	CHECK_EQ(memory_of_process(getpid(), segments, 2, &memory), 0);

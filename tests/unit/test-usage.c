@@ -18,7 +18,8 @@ TEST(a_process_knows_what_it_costs)
 	CHECK_EQ(pipe(fds), 0);
 	usage_of_process(&after);
 	CHECK_EQ(after.open_files, before.open_files + 2);
-	CHECK_CMP(after.memory_bytes, >=, before.memory_bytes + bytes);
+	/* The kernel counts on each CPU, and adds that up now and then. */
+	CHECK_CMP(after.memory_bytes, >, before.memory_bytes + bytes / 10 * 9);
 	CHECK_CMP(after.cpu_ns, >, before.cpu_ns);
 	close(fds[0]);
 	close(fds[1]);
