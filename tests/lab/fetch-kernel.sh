@@ -19,7 +19,7 @@ private() {
 	"$command" -o Dir::Etc::SourceList="$top/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o Dir::State="$top/apt/state" -o Dir::State::Lists="$top/apt/lists" -o Dir::Cache="$top/apt/cache" \
 		-o Dir::State::status=/dev/null -o Acquire::Languages=none -o APT::Sandbox::User=root \
-		-o APT::Update::Error-Mode=any -o Debug::NoLocking=1 "$@"
+		-o APT::Update::Error-Mode=any -o Debug::NoLocking=1 -o Acquire::Retries=3 "$@"
 }
 
 write_sources() {
@@ -49,7 +49,11 @@ rm -rf apt debs kernel.new
 mkdir -p apt/lists/partial apt/cache/archives/partial apt/state debs
 write_sources > apt/sources.list
 [ -s apt/sources.list ] || { echo "fetch-kernel.sh: apt has no Debian sources here" >&2; exit 1; }
-private apt-get update -qq 2>apt/log || { cat apt/log >&2; exit 1; }
+for try in 1 2 3; do # a mirror may change under our hands
+	private apt-get update -qq 2>apt/log && break
+	[ $try != 3 ] || { cat apt/log >&2; exit 1; }
+	sleep 20
+done
 # From some release on, what was in linux-image is in two packages.
 if [ -n "$(private apt-cache pkgnames | grep -xE "linux-binary-$number")" ]; then
 	fetch "linux-binary-$number"
