@@ -43,7 +43,7 @@ need_huge_pages() {
 }
 
 # start_guest RUNNER NAME VCPUS [vmm options]: starts the guest NAME under `vmm` or `qemu` and waits until it runs.
-# Sets guest_pid, and guest to what vpmu calls it.
+# Sets guest_pid, and guest to what vpmu calls it. With vmm's --late only vCPU 0 is waited for.
 start_guest() {
 	local runner=$1 name=$2 n_vcpus=$3 waited=0
 	local image=$LAB/$name.elf
@@ -56,16 +56,16 @@ start_guest() {
 		;;
 	qemu)
 		need_command qemu-system-x86_64
-		qemu-system-x86_64 -name "guest=$name,debug-threads=on" -accel kvm -cpu qemu64,-svm,-cx16,-xsave \
+		qemu-system-x86_64 -name "guest=$name-$$,debug-threads=on" -accel kvm -cpu qemu64,-svm,-cx16,-xsave \
 			-smp "$n_vcpus" -m 64 -nodefaults -display none -no-reboot -serial stdio \
 			-kernel "$image" > serial 2> guest.log < /dev/null &
-		guest_pid=$! guest=$name
+		guest_pid=$! guest=$name-$$ # no other guest of this machine is called so
 		;;
 	esac
 	lab_pids+=("$guest_pid")
 	# Each vCPU writes its index to the serial port before its work.
 	while [ "$(stat -c %s serial)" -lt "$n_vcpus" ]; do
-		[[ " $* " != *" --late-ms "* ]] || [ ! -s serial ] || break
+		[[ " $* " != *" --late "* ]] || [ ! -s serial ] || break
 		kill -0 "$guest_pid" 2>/dev/null || fail "the guest ended: $(cat guest.log)"
 		[ $((waited += 1)) -lt 600 ] || fail "the guest does not come up: $(cat guest.log)"
 		sleep 0.05
@@ -75,6 +75,26 @@ start_guest() {
 stop_guest() {
 	kill -KILL "$guest_pid" 2>/dev/null && wait "$guest_pid" 2>/dev/null
 	[ ! -e "/proc/$guest_pid" ] || fail "the guest $guest_pid is still there"
+}
+
+# The vCPUs that --late holds back begin; returns when vCPU 1 says so.
+plug_in_late_vcpus() {
+	local waited=0
+	kill -USR2 "$guest_pid"
+	while [ "$(stat -c %s serial)" -lt 2 ]; do
+		[ $((waited += 1)) -lt 600 ] || fail "no vCPU was plugged in: $(cat guest.log)"
+		sleep 0.05
+	done
+}
+
+# wait_until_it_has WHAT PID LOG: a command in the background has begun: one of its descriptors is of that.
+wait_until_it_has() {
+	local waited=0
+	until readlink "/proc/$2/fd/"* 2>/dev/null | grep -q "$1"; do
+		kill -0 "$2" 2>/dev/null || fail "it ended before it began: $(cat "$3")"
+		[ $((waited += 1)) -lt 400 ] || fail "it does not begin: $(cat "$3")"
+		sleep 0.05
+	done
 }
 
 # How many samples stock perf finds in a file.

@@ -2,8 +2,10 @@
 """What `vpmu time` says, side by side with what the scheduler has in /proc of the same threads, which is looked at all the while, so
 that the time between vpmu's first and last look can be cut out of it."""
 import bisect
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -93,24 +95,47 @@ class Vcpu:
             return
         for a, b in zip(ours, theirs):
             # Both are read one after the other: what others do on the machine in between is in one of them.
-            assert abs(a - b) < 0.05 + wrong / wall, (a, b)
+            assert abs(a - b) < 0.05 + wrong / wall, (a, b, self.row)
 
 
-def run(vpmu, guest, pid, seconds, competitor=0, *options):
-    """{vcpu: Vcpu}, vpmu's document, and a function: which part of a vCPU's time the process @competitor ran, give or take."""
+def has_programs(pid):
+    """Whether the process has attached programs to the kernel."""
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            if "bpf_link" in os.readlink(f"/proc/{pid}/fd/{name}"):
+                return True
+    return False
+
+
+def plug_in_when_it_runs(vpmu, pid):
+    """The guest's late vCPUs begin half a second after vpmu has."""
+    end = time.monotonic() + 20
+    while not has_programs(vpmu.pid):
+        assert vpmu.poll() is None and time.monotonic() < end, "vpmu time does not begin"
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGUSR2)
+
+
+def run(vpmu, guest, pid, seconds, competitor=0, *options, late=False):
+    """{vcpu: Vcpu}, vpmu's document, and a function: which part of a vCPU's time the process @competitor ran, give or take.
+    @late: the guest has vCPUs that are to be plugged in meanwhile."""
     watchers = [Watcher(p) for p in (pid, competitor) if p]
     for watcher in watchers:
         watcher.start()
     time.sleep(5 * LOOK_S)
     start = time.monotonic_ns()
-    done = subprocess.run([vpmu, "time", guest, "-d", f"{seconds}s", "--json", *options], stdout=subprocess.PIPE)
+    process = subprocess.Popen([vpmu, "time", guest, "-d", f"{seconds}s", "--json", *options], stdout=subprocess.PIPE)
+    if late:
+        plug_in_when_it_runs(process, pid)
+    told, _ = process.communicate()
     took = time.monotonic_ns() - start
     time.sleep(5 * LOOK_S)
     for watcher in watchers:
         watcher.done.set()
         watcher.join()
-    assert done.returncode == 0, f"exit status {done.returncode}"
-    document = json.loads(done.stdout)
+    assert process.returncode == 0, f"exit status {process.returncode}"
+    document = json.loads(told)
     rows = document["vcpus"]
     assert rows, "no vCPU"
     for row in rows:

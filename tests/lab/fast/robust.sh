@@ -25,11 +25,11 @@ record_in_background() {
 	lab_pids+=("$recorder")
 }
 
-# Waits for the recorder, ten seconds at most; its exit status is in $status.
+# Waits for the recorder, half a minute at most; its exit status is in $status.
 wait_for_recorder() {
 	local waited=0
 	while [ -e "/proc/$recorder" ] && ! grep -q '^State:.*zombie' "/proc/$recorder/status" 2>/dev/null; do
-		[ $((waited += 1)) -lt 100 ] || fail "the recorder does not end: $(cat record.log)"
+		[ $((waited += 1)) -lt 300 ] || fail "the recorder does not end: $(cat record.log)"
 		sleep 0.1
 	done
 	wait "$recorder"
@@ -38,7 +38,8 @@ wait_for_recorder() {
 
 guest_dies() {
 	start_guest vmm three-functions 1
-	record_in_background "$guest" -d 30s -o recording
+	record_in_background "$guest" -d 60s -o recording
+	wait_until_it_has perf_event "$recorder" record.log
 	sleep 1
 	stop_guest
 	wait_for_recorder
@@ -51,6 +52,7 @@ guest_dies() {
 interrupted() {
 	start_guest vmm three-functions 1
 	record_in_background "$guest" -o recording
+	wait_until_it_has perf_event "$recorder" record.log
 	sleep 1
 	kill -INT "$recorder"
 	wait_for_recorder
@@ -58,10 +60,22 @@ interrupted() {
 	check_recording recording
 }
 
-late_vcpu() {
-	start_guest vmm two-vcpus 2 --late-ms 1500
-	"$VPMU" record "$guest" -d 3s -o recording || fail "vpmu record"
+# record_while_a_vcpu_comes OPTIONS…: it is recorded for two seconds.
+record_while_a_vcpu_comes() {
+	record_in_background "$@" -o recording
+	wait_until_it_has perf_event "$recorder" record.log
+	sleep 0.5
+	plug_in_late_vcpus
+	sleep 2
+	kill -INT "$recorder"
+	wait_for_recorder
+	[ $status = 0 ] || fail "vpmu record: $(cat record.log)"
 	stop_guest
+}
+
+late_vcpu() {
+	start_guest vmm two-vcpus 2 --late
+	record_while_a_vcpu_comes "$guest"
 	check_recording recording
 	"$VPMU" report -i recording --guest-image "$guest=$LAB/two-vcpus.elf" --sort vcpu,symbol --side guest --json \
 		> report.json || fail "vpmu report"
@@ -86,10 +100,9 @@ chains_refused() {
 
 # All guests and the host, by CPU, and a vCPU that comes later: chains are there for whatever runs.
 chains_everywhere() {
-	start_guest vmm two-vcpus 2 --late-ms 1500
-	"$VPMU" record -a -g -d 3s -o recording 2> record.log || fail "vpmu record: $(cat record.log)"
+	start_guest vmm two-vcpus 2 --late
+	record_while_a_vcpu_comes -a -g
 	! grep 'no guest call chains' record.log || skip "BPF is refused here"
-	stop_guest
 	"$VPMU" report -i recording --guest-image "$guest=$LAB/two-vcpus.elf" --sort guest,vcpu,symbol --side guest -g --json \
 		> report.json || fail "vpmu report"
 	for symbol in left up; do
@@ -149,7 +162,7 @@ opens_in_perf() {
 
 # A guest that is no Linux, one in its firmware and one with nothing in its memory: that is said, and profiling goes on.
 not_linux() {
-	local pid options
+	local pid options waited
 	start_guest vmm three-functions 1
 	"$VPMU" record "$guest" -d 1s -o recording || fail "vpmu record"
 	"$VPMU" report -i recording --limit 1 > report.out || fail "vpmu report"
@@ -162,10 +175,14 @@ not_linux() {
 			-serial file:/dev/null $options < /dev/null > guest.log 2>&1 &
 		pid=$!
 		lab_pids+=("$pid")
-		sleep 2
-		"$VPMU" list --local > list.out 2> list.err || fail "vpmu list"
-		grep -q "^empty$$ .* - " list.out || fail "vpmu list shows $(cat list.out)"
-		grep "^empty$$: no Linux kernel was found in the guest's memory" list.err || fail "vpmu list says: $(cat list.err)"
+		waited=0
+		sleep 1
+		until "$VPMU" list --local > list.out 2> list.err && grep -q "^empty$$ .* - " list.out &&
+			grep "^empty$$: no Linux kernel was found in the guest's memory" list.err; do
+			kill -0 "$pid" 2>/dev/null || fail "the guest ended: $(cat guest.log)"
+			[ $((waited += 1)) -lt 100 ] || fail "vpmu list shows $(cat list.out), and says: $(cat list.err)"
+			sleep 0.1
+		done
 		kill -KILL "$pid"
 		wait "$pid" 2>/dev/null || :
 	done

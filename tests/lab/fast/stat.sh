@@ -35,11 +35,11 @@ stat_in_background() {
 	lab_pids+=("$stat_pid")
 }
 
-# Waits for it, ten seconds at most; its exit status is in $status.
+# Waits for it, half a minute at most; its exit status is in $status.
 wait_for_stat() {
 	local waited=0
 	while [ -e "/proc/$stat_pid" ] && ! grep -q '^State:.*zombie' "/proc/$stat_pid/status" 2>/dev/null; do
-		[ $((waited += 1)) -lt 100 ] || fail "vpmu stat does not end: $(cat stat.err)"
+		[ $((waited += 1)) -lt 300 ] || fail "vpmu stat does not end: $(cat stat.err)"
 		sleep 0.1
 	done
 	wait "$stat_pid"
@@ -62,15 +62,17 @@ assert value(1, "guest-time") < 0.02 * value(1, "wall-time"), "the idle vCPU is 
 assert value(1, "voluntary-switches") > 100, "the idle vCPU does not go to sleep"
 switches = row(0, "context-switches")
 if switches["status"] == "ok":
-    assert abs(int(switches["value"]) - value(0, "voluntary-switches") - value(0, "involuntary-switches")) <= 2
+    both = value(0, "voluntary-switches") + value(0, "involuntary-switches")
+    # Read one after the other: a busy machine may put a fiftieth of the time in between.
+    assert abs(int(switches["value"]) - both) <= 2 + both / 50, (switches, both)
 PY
 }
 
 intervals() {
 	start_guest vmm one-idle 2
-	"$VPMU" stat "$guest" -I 300 -d 1s --json > out || fail "exit status $?"
+	"$VPMU" stat "$guest" -I 100 -d 1s --json > out || fail "exit status $?"
 	check out <<'PY'
-assert 2 <= len(r["intervals"]) <= 3, len(r["intervals"])
+assert 3 <= len(r["intervals"]) <= 10, len(r["intervals"]) # those that it is too late for are part of the next
 for before, after in zip(r["intervals"], r["intervals"][1:]):
     assert before["end_ns"] == after["start_ns"]
 for interval in r["intervals"]:
@@ -80,16 +82,23 @@ for event in "voluntary-switches", "involuntary-switches":
     parts = sum(value(1, event, interval) for interval in r["intervals"])
     assert parts <= value(1, event), (event, parts)
 PY
-	"$VPMU" stat "$guest" -I 300 -d 1s > out || fail "exit status $?"
+	"$VPMU" stat "$guest" -I 100 -d 1s > out || fail "exit status $?"
 	cat out
-	[ "$(grep -c '^[0-9.]* s:$' out)" -ge 2 ] || fail "no titles of intervals"
+	[ "$(grep -c '^[0-9.]* s:$' out)" -ge 3 ] || fail "no titles of intervals"
 	grep -q '^in all, 1\.' out || fail "no totals"
 }
 
 late_vcpu() {
-	start_guest vmm two-vcpus 2 --late-ms 2000
-	"$VPMU" stat "$guest" -d 4s --json > out || fail "exit status $?"
-	check out <<'PY'
+	start_guest vmm two-vcpus 2 --late
+	stat_in_background "$guest" --json
+	wait_until_it_has perf_event "$stat_pid" stat.err
+	sleep 1
+	plug_in_late_vcpus
+	sleep 1.5
+	kill -INT "$stat_pid"
+	wait_for_stat
+	[ $status = 0 ] || fail "exit status $status: $(cat stat.err)"
+	check stat.out <<'PY'
 adds_up(1)
 assert 0.2e9 < value(1, "wall-time") < value(0, "wall-time") - 0.3e9, "vCPU 1 was not there from the start"
 assert value(1, "guest-time") > 0.8 * run_time(1) > 0
@@ -98,7 +107,8 @@ PY
 
 guest_dies() {
 	start_guest vmm one-idle 2
-	stat_in_background "$guest" -d 30s --json
+	stat_in_background "$guest" -d 60s --json
+	wait_until_it_has perf_event "$stat_pid" stat.err
 	sleep 1.5
 	stop_guest
 	wait_for_stat
@@ -113,6 +123,7 @@ PY
 interrupted() {
 	start_guest vmm one-idle 2
 	stat_in_background "$guest" -I 60000
+	wait_until_it_has perf_event "$stat_pid" stat.err
 	sleep 1
 	kill -INT "$stat_pid"
 	wait_for_stat
@@ -152,7 +163,7 @@ assert row(0, "kvm:halt_wait_ns")["unit"] == "ns" and value(0, "kvm:halt_wait_ns
 missing = row(0, "kvm:no_such_thing")
 assert missing["status"] == "unavailable" and missing["value"] is None and "no such" in missing["why"]
 for traced in (x for x in r["total"]["rows"] if x["event"] == "kvm:kvm_pio"):
-    assert abs(int(traced["value"]) - rings) <= 5 + rings / 100, traced
+    assert abs(int(traced["value"]) - rings) <= 5 + rings / 20, traced # read one after the other
 PY
 }
 

@@ -14,7 +14,7 @@ sys.path.insert(0, "$here/..")
 sys.dont_write_bytecode = True
 from time_referee import run
 competitor = ${competitor:-0}
-vcpus, document, competitors_time = run("$VPMU", "$guest", $guest_pid, $1, competitor, *"${*:2}".split())
+vcpus, document, competitors_time = run("$VPMU", "$guest", $guest_pid, $1, competitor, *"${*:2}".split(), late=${late:-False})
 for vcpu in vcpus.values():
     vcpu.check()
 PY
@@ -85,9 +85,9 @@ PY
 intervals() {
 	start_guest vmm one-idle 2
 	need_bpf
-	judge 1 -I 200 <<'PY'
+	judge 1 -I 100 <<'PY'
 intervals = document["intervals"]
-assert 3 <= len(intervals) <= 5, len(intervals)
+assert 3 <= len(intervals) <= 10, len(intervals) # those that it is too late for are part of the next
 for before, after in zip(intervals, intervals[1:]):
     assert before["end_ns"] == after["start_ns"]
 for vcpu in 0, 1:
@@ -98,16 +98,16 @@ for vcpu in 0, 1:
     for part in "steal", "blocked", "halt":
         assert sum(row[part + "_ns"] for row in rows) <= vcpus[vcpu].ns(part) + 1000000, part
 PY
-	"$VPMU" time "$guest" -I 300 -d 1s > out || fail "exit status $?"
+	"$VPMU" time "$guest" -I 100 -d 1s > out || fail "exit status $?"
 	cat out
-	[ "$(grep -c '^[0-9.]* s:$' out)" -ge 2 ] || fail "no titles of intervals"
+	[ "$(grep -c '^[0-9.]* s:$' out)" -ge 3 ] || fail "no titles of intervals"
 	grep -q '^in all, 1\.' out || fail "no totals"
 }
 
 late_vcpu() {
-	start_guest vmm two-vcpus 2 --late-ms 4000
+	start_guest vmm two-vcpus 2 --late
 	need_bpf
-	judge 5 <<'PY'
+	late=True judge 3 <<'PY'
 assert vcpus[1].row["start_ns"] > vcpus[0].row["start_ns"], "vCPU 1 was not there from the start"
 PY
 }
@@ -115,13 +115,10 @@ PY
 guest_dies() {
 	start_guest vmm one-idle 2
 	need_bpf
-	env --default-signal=INT "$VPMU" time "$guest" -d 30s --json > out 2> err &
+	env --default-signal=INT "$VPMU" time "$guest" -d 60s --json > out 2> err &
 	local vpmu=$!
 	lab_pids+=("$vpmu")
-	until ls -l "/proc/$vpmu/fd" 2>/dev/null | grep -q bpf; do
-		[ -e "/proc/$vpmu" ] || fail "it does not begin: $(cat err)"
-		sleep 0.1
-	done
+	wait_until_it_has bpf_link "$vpmu" err
 	sleep 1.5
 	stop_guest
 	wait "$vpmu" || fail "exit status $?: $(cat err)"
@@ -130,7 +127,7 @@ guest_dies() {
 import json
 rows = json.load(open("out"))["vcpus"]
 assert len(rows) == 2 and all(row["ended"] for row in rows)
-assert all(0.5e9 < row["wall_ns"] < 20e9 for row in rows)
+assert all(0.5e9 < row["wall_ns"] < 50e9 for row in rows)
 PY
 }
 

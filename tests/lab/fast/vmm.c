@@ -5,9 +5,9 @@
  * named as QEMU names them. It starts in milliseconds, has no devices but a write-only serial port,
  * and it can do what QEMU cannot: start a vCPU late.
  *
- * usage: vmm [--vcpus N] [--late-ms MS] [--slow-us US] [--seconds S] GUEST.elf
+ * usage: vmm [--vcpus N] [--late] [--slow-us US] [--seconds S] GUEST.elf
  *	--vcpus		how many vCPUs (1)
- *	--late-ms	all but vCPU 0 are plugged in so much later (0)
+ *	--late		all but vCPU 0 are plugged in at SIGUSR2, and not before
  *	--slow-us	how long writing to any port but the serial one takes: a device that the
  *			vCPU's thread has to wait for (0)
  *	--seconds	how long the guest runs (10)
@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,17 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
+/* No thread gets SIGUSR2: who waits for it takes it. */
+static sigset_t hold_plug_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return set;
+}
+
 static void on_go(int signal)
 {
 	(void)signal;
@@ -266,21 +278,22 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"vcpus", required_argument, NULL, 'v'},
-		{"late-ms", required_argument, NULL, 'l'},
+		{"late", no_argument, NULL, 'l'},
 		{"slow-us", required_argument, NULL, 'u'},
 		{"seconds", required_argument, NULL, 's'},
 		{},
 	};
 	static struct vm vm;
 	static struct vcpu vcpus[MAX_VCPUS];
-	unsigned int n_vcpus = 1, late_ms = 0, seconds = 10;
+	unsigned int n_vcpus = 1, seconds = 10;
+	bool late = false;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'v')
 			n_vcpus = number(optarg, MAX_VCPUS);
 		else if (opt == 'l')
-			late_ms = number(optarg, 60000);
+			late = true;
 		else if (opt == 'u')
 			vm.slow_us = number(optarg, 1000000);
 		else if (opt == 's')
@@ -289,17 +302,17 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind != argc - 1) {
-		fprintf(stderr, "usage: vmm [--vcpus N] [--late-ms MS] [--slow-us US] [--seconds S] "
-				"GUEST.elf\n");
+		fprintf(stderr, "usage: vmm [--vcpus N] [--late] [--slow-us US] [--seconds S] GUEST.elf\n");
 		return 2;
 	}
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a lab that dies takes its guests along */
 	vm_init(&vm, argv[optind]);
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_go}, NULL);
+	sigset_t plug = hold_plug_signal();
 	for (unsigned int i = 0; i < n_vcpus; i++) {
-		if (i == 1)
-			sleep_ns(late_ms * UINT64_C(1000000));
+		if (i == 1 && late)
+			sigwait(&plug, &(int){0});
 		vcpus[i] = (struct vcpu){.vm = &vm, .index = i};
 		errno = pthread_create(&vcpus[i].thread, NULL, vcpu_main, &vcpus[i]);
 		if (errno)
