@@ -26,7 +26,7 @@ for duration in "$@"; do
 		awk -v RS= 'NF >= 3 && length($NF) <= 8 { n++ } END { print n + 0 }')
 	"$here/check-chains.py" "$LAB/$name.truth" report.json "$perf_chains"
 	status=$?
-	[ $status = 2 ] || break
+	[ $status = 2 ] || [ $status = 3 ] || break # too few samples, or shares that may be off by chance
 done
 stop_guest
 exit $status

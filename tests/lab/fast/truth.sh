@@ -23,11 +23,12 @@ record_and_check() {
 
 start_guest "$runner" "$name" "$n_vcpus"
 [ "$name" != huge-pages ] || need_huge_pages
-# A machine that has much else to do gives the guest less time: then it takes longer to see enough of it.
+# A machine that has much else to do gives the guest less time: then it takes longer to see enough of it. Shares that are off by chance
+# are not when there are more samples.
 for duration in "$@"; do
 	record_and_check $duration
 	status=$?
-	[ $status = 2 ] || break
+	[ $status = 2 ] || [ $status = 3 ] || break
 done
 stop_guest
 exit $status
