@@ -146,8 +146,8 @@ def life():
 
 def time_is_over():
     with Seen() as (vpmud, guest), vpmud.client() as client:
-        session = start(client, name="short", guests=[guest.name], duration_ms=300)
-        assert 0 < session["remaining_ms"] <= 300, session
+        session = start(client, name="short", guests=[guest.name], duration_ms=1000)
+        assert 0 < session["remaining_ms"] <= 1000, session
         wait_until("it is done", lambda: sessions(client)["short"]["state"] == "done")
         done = sessions(client)["short"]
         assert done["remaining_ms"] == 0 and int(done["samples"]) > 0, done

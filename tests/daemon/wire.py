@@ -156,6 +156,7 @@ def test_what_is_no_call_ends_the_connection():
 
 
 def test_descriptors_that_nobody_asked_for_are_closed():
+    daemon.settle()
     before = daemon.open_files()
     with daemon.connect() as wire:
         for _ in range(50):
