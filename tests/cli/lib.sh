@@ -59,6 +59,16 @@ check() {
 }
 json() { python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$work/.out" 2>/dev/null || surprise "expected valid JSON"; }
 
+# Waits until a command succeeds, half a minute at most.
+until_true() {
+	local i
+	for i in $(seq 600); do
+		"$@" && return
+		sleep 0.05
+	done
+	return 1
+}
+
 finish() {
 	[ "$stories" -gt 0 ] || failures=1
 	echo "$((stories - failures)) of $stories stories as told"
