@@ -107,6 +107,17 @@ class Referee(threading.Thread):
             time.sleep(0.01)
         return self.seen[name, event]
 
+    def begin(self, template):
+        """virsh says nothing when it has begun to listen: until it does, a domain is defined and forgotten, which starts nothing."""
+        end = time.monotonic() + DEADLINE_S
+        with open("unused.xml", "w") as out:
+            out.write(template.replace("@NAME@", "unused"))
+        while ("unused", "Undefined") not in self.seen:
+            assert time.monotonic() < end, "virsh event hears nothing"
+            virsh("define", "unused.xml")
+            virsh("undefine", "unused")
+            time.sleep(0.1)
+
     def stop(self):
         self.virsh.kill()
         self.virsh.wait()
@@ -272,7 +283,7 @@ def main():
     feed = Stream(path, "Subscribe")
     feed.wait("settled", lambda r: r["change"] == "settled")
     referee = Referee()
-    time.sleep(1)  # virsh says nothing when it has begun to listen
+    referee.begin(template)
 
     first = check_start(feed, referee, "one", template)
     check_start(feed, referee, "two", template)
