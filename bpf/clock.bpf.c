@@ -233,7 +233,7 @@ int vpmu_clock_wakeup(__u64 *ctx)
 	if (number == NO_CLOCK)
 		return 0;
 	c = bpf_map_lookup_elem(&vpmu_clocks, &number);
-	if (!c || c->run == VPMU_BPF_RUN_RUNNING || c->run == VPMU_BPF_RUN_WAITING)
+	if (!c || !clock_slept(c, task->on_cpu))
 		return 0;
 	cpu = (__u32)task->wake_cpu;
 	queue = bpf_map_lookup_elem(&vpmu_queues, &cpu);

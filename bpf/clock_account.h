@@ -110,6 +110,15 @@ clock_inline void clock_switched_out(struct vpmu_bpf_clock *c, __u64 now_ns, __u
 	}
 }
 
+/*
+ * Whether it slept when it was woken. The scheduler also wakes threads that are about to sleep and run still (try_to_wake_up(): the current
+ * one; ttwu_runnable()): of those we have not seen anything of, on_cpu tells. It is 0 before one that sleeps can be woken.
+ */
+clock_inline int clock_slept(const struct vpmu_bpf_clock *c, int on_cpu)
+{
+	return !on_cpu && c->run != VPMU_BPF_RUN_RUNNING && c->run != VPMU_BPF_RUN_WAITING;
+}
+
 /* @asleep_in: where it slept, should we not have seen it go to sleep. */
 clock_inline void clock_woken(struct vpmu_bpf_clock *c, __u64 now_ns, __u8 asleep_in)
 {

@@ -176,6 +176,21 @@ TEST(what_came_before_the_first_event_follows_from_it)
 	CHECK_ADDS_UP(c);
 }
 
+/* It was about to sleep, say: it goes on, and no event tells so. */
+TEST(a_thread_that_is_woken_while_it_runs_did_not_sleep)
+{
+	struct vpmu_bpf_clock c = new_clock();
+
+	CHECK(!clock_slept(&c, 1));
+	CHECK(clock_slept(&c, 0));
+	clock_switched_out(&c, T0 + 500, 0, VPMU_BPF_PART_HALT);
+	CHECK(clock_slept(&c, 0));
+	clock_woken(&c, T0 + 600, 0);
+	CHECK(!clock_slept(&c, 0)); /* twice */
+	clock_switched_in(&c, T0 + 700);
+	CHECK(!clock_slept(&c, 0));
+}
+
 TEST(a_thread_to_which_nothing_happens_is_as_it_was_seen)
 {
 	struct vpmu_bpf_clock c = new_clock(), copy;
