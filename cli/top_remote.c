@@ -74,6 +74,8 @@ static void read_coverage(struct json_object *item, struct vpmu_coverage *c)
 		.throttled = (uint64_t)json_get_int(item, "throttled", 0),
 		.truncated_chains = (uint64_t)json_get_int(item, "truncated_chains", 0),
 		.damaged_records = (uint64_t)json_get_int(item, "damaged_records", 0),
+		.guest_processes = (uint64_t)json_get_int(item, "guest_processes", 0),
+		.guests_not_linux = (uint64_t)json_get_int(item, "guests_not_linux", 0),
 	};
 	c->sides[VPMU_SIDE_GUEST_KERNEL] = (uint64_t)json_get_int(item, "guest", 0);
 	c->sides[VPMU_SIDE_HOST_KERNEL] = (uint64_t)json_get_int(item, "host", 0);

@@ -30,6 +30,7 @@ struct json_object *shape_coverage(const struct vpmu_coverage *c)
 	for (int end = 0; end < VPMU_CHAIN_END_COUNT; end++)
 		json_put_int(ends, vpmu_chain_end_name((enum vpmu_chain_end)end), (int64_t)c->chain_ends[end]);
 	json_put_int(object, "damaged_records", (int64_t)c->damaged_records);
+	json_put_int(object, "guests_not_linux", (int64_t)c->guests_not_linux);
 	json_put_string(object, "source", c->source);
 	return object;
 }

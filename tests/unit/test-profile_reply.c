@@ -8,6 +8,7 @@
 
 #include "daemon/profile_reply.h"
 #include "export_fixture.h"
+#include "profile/tables.h"
 
 static struct profile_reply_opts reply_opts(void)
 {
@@ -43,6 +44,7 @@ TEST(a_report_tells_of_each_event_in_turn)
 	int64_t samples = 0;
 
 	tell_events(p, "cpu-clock", "page-faults");
+	p->coverage.guests_not_linux = 2;
 	opts.report.sort = "symbol";
 	CHECK_EQ(profile_reply_report(p, &opts, &reply, NULL), 0);
 	rows = get(reply, "rows");
@@ -50,6 +52,7 @@ TEST(a_report_tells_of_each_event_in_turn)
 		samples += json_object_get_int64(get(json_object_array_get_idx(rows, i), "samples"));
 	CHECK_EQ(samples, 133);
 	CHECK_EQ(json_object_get_int64(get(get(reply, "coverage"), "samples")), 133);
+	CHECK_EQ(json_object_get_int64(get(get(reply, "coverage"), "guests_not_linux")), 2);
 	row = json_object_array_get_idx(rows, 0);
 	CHECK_STR(json_object_get_string(get(row, "event")), "cpu-clock");
 	row = json_object_array_get_idx(rows, json_object_array_length(rows) - 1);
