@@ -44,7 +44,8 @@ const char *nearest(const char *word, const char *const *names, size_t n)
 		if (n_name > WORD_MAX)
 			continue;
 		d = distance(word, n_word, names[i], n_name);
-		if (d < best_distance && d < n_name) {
+		/* One slip in three letters: "foo" was no try at "top". */
+		if (d < best_distance && d * 3 <= MAX(n_word, n_name)) {
 			best = names[i];
 			best_distance = d;
 		}
