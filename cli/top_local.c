@@ -122,6 +122,7 @@ static struct vpmu_coverage coverage_since(const struct vpmu_coverage *now, cons
 	c.truncated_chains -= before->truncated_chains;
 	c.damaged_records -= before->damaged_records;
 	c.guest_chains -= before->guest_chains;
+	c.guest_processes -= before->guest_processes;
 	for (int i = 0; i < VPMU_CHAIN_END_COUNT; i++)
 		c.chain_ends[i] -= before->chain_ends[i];
 	return c;
