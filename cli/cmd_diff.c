@@ -331,8 +331,10 @@ static enum status open_recordings(const struct diff_args *args, const struct na
 	if (args->input.files.n > 2)
 		return say_usage("compares two recordings at most");
 	for (int i = 0; i < (two_files ? 2 : 1); i++)
-		if (input_open(&args->input, (size_t)i, &c->inputs[i], &error) < 0)
+		if (input_open(&args->input, (size_t)i, &c->inputs[i], &error) < 0) {
+			input_hint_at_files(&args->input, operands, &error);
 			return say_error(&error);
+		}
 	for (int i = 0; i < (two_files ? 2 : 1); i++)
 		if (input_profile(&c->inputs[i], &args->files, &opts, &c->profiles[i], &error) < 0)
 			return say_error(&error);

@@ -200,8 +200,11 @@ static enum status run_script(const void *opaque, const struct name_list *operan
 		say_warning("out of memory");
 		return STATUS_FAILED;
 	}
-	if (input_open(&args->input, 0, &input, &error) < 0 ||
-	    input_know_guests(&input, &args->files, operands, &error) < 0 ||
+	if (input_open(&args->input, 0, &input, &error) < 0) {
+		input_hint_at_files(&args->input, operands, &error);
+		return say_error(&error);
+	}
+	if (input_know_guests(&input, &args->files, operands, &error) < 0 ||
 	    input_name(&input, &args->files, &error) < 0 ||
 	    input_select(&input, operands, &s->guests, &s->n_guests, &error) < 0)
 		return say_error(&error);

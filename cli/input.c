@@ -89,6 +89,24 @@ int input_open(const struct input_args *args, size_t i, struct input *ret_input,
 	return r;
 }
 
+/* As perf diff takes them. */
+static bool hint_at_file(const char *operand, struct vpmu_error *error)
+{
+	struct stat st;
+
+	if (stat(operand, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	error_hint(error, "'%.200s' is a file: recordings are named with -i", operand);
+	return true;
+}
+
+void input_hint_at_files(const struct input_args *args, const struct name_list *operands, struct vpmu_error *error)
+{
+	for (size_t i = 0; !args->files.n && i < operands->n; i++)
+		if (hint_at_file(operands->items[i], error))
+			return;
+}
+
 void input_close(struct input *input)
 {
 	input->recording = vpmu_recording_free(input->recording);
@@ -264,7 +282,6 @@ int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_
 {
 	_strbuf_ struct strbuf names = {};
 	const struct vpmu_guest_info *guest;
-	struct stat st;
 
 	for (uint32_t i = 0; (guest = vpmu_recording_guest(input->recording, i)); i++) {
 		if (is_guest(guest, spec)) {
@@ -274,9 +291,7 @@ int input_find_guest(const struct input *input, const char *spec, uint32_t *ret_
 		strbuf_addf(&names, "%s%s", i ? ", " : "", guest->name);
 	}
 	error_set(reterr, -ENOENT, "'%s' has no guest '%s'", input->path, spec);
-	if (stat(spec, &st) == 0 && S_ISREG(st.st_mode)) /* as perf diff takes them */
-		error_hint(reterr, "'%.200s' is a file: recordings are named with -i", spec);
-	else
+	if (!hint_at_file(spec, reterr))
 		error_hint(reterr, names.n ? "it has: %.200s" : "it names no guests", names.text);
 	return -ENOENT;
 }

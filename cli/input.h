@@ -72,6 +72,8 @@ struct input {
 
 /* Opens the file @i of @args, or the default one if there is none. */
 int input_open(const struct input_args *args, size_t i, struct input *ret_input, struct vpmu_error *reterr);
+/* After that failed: was one of @operands meant to be the recording, as it is for other programs? Then the hint says so. */
+void input_hint_at_files(const struct input_args *args, const struct name_list *operands, struct vpmu_error *error);
 void input_close(struct input *input);
 #define _input_ __attribute__((cleanup(input_close)))
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "util/macro.h"
 #include "calltree.h"
 #include "output.h"
 #include "report_text.h"
@@ -123,6 +124,18 @@ static bool many(uint64_t n, uint64_t of)
 	return n > 0 && n >= of / 20;
 }
 
+/* Guests' chains come from a program in the host's kernel, which may not be there, and cannot walk every stack. */
+static void say_chainless(const struct vpmu_coverage *recorded)
+{
+	uint64_t n_guest = vpmu_coverage_guest(recorded), n_chains = MIN(recorded->guest_chains, n_guest);
+
+	if (!many(n_guest - n_chains, n_guest))
+		return;
+	say("%" PRIu64 " of the recording's %" PRIu64 " guest sample%s %s no call chain%s.", n_guest - n_chains, n_guest,
+	    text_s(n_guest), n_guest - n_chains == 1 ? "has" : "have",
+	    n_chains ? "" : ": 'vpmu record -g' takes them, where the kernel lets it");
+}
+
 static void say_unnamed(const struct report_unnamed *unnamed, const struct vpmu_coverage *coverage)
 {
 	const uint64_t *guest = unnamed->samples[1], *host = unnamed->samples[0];
@@ -152,6 +165,8 @@ void report_text_notes(const struct vpmu_coverage *recorded, const struct vpmu_c
 	bool wants_guest = !opts->sides || opts->sides & VPMU_SIDES_GUEST;
 
 	say_unnamed(unnamed, shown);
+	if (opts->chains && wants_guest && !unnamed->named_by_vpmud) /* who does not tell of all chains there are */
+		say_chainless(recorded);
 	if (!recorded->samples)
 		say("The recording has no samples: nothing of what was recorded ran on a CPU, or the event "
 		    "did not happen.");

@@ -274,8 +274,11 @@ enum status profile_open(const struct profile_source *source, const struct name_
 	*ret_guests = (struct name_list){};
 	if (stored_wanted(source->stored)) /* samples of other guests do not come */
 		return profile_of_stored(source, operands, ret_input, ret_profile);
-	if (input_open(source->input, 0, ret_input, &error) < 0 ||
-	    input_profile(ret_input, source->files, opts, ret_profile, &error) < 0 ||
+	if (input_open(source->input, 0, ret_input, &error) < 0) {
+		input_hint_at_files(source->input, operands, &error);
+		return say_error(&error);
+	}
+	if (input_profile(ret_input, source->files, opts, ret_profile, &error) < 0 ||
 	    input_check_guests(ret_input, operands, &error) < 0)
 		return say_error(&error);
 	input_guest_names(ret_input, operands, ret_guests);
