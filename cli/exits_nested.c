@@ -153,7 +153,8 @@ void exits_nested_text(const struct exits_reading *reading)
 	_strbuf_ struct strbuf out = {}, ancillary = {};
 
 	if (!print_table(reading, is_l2, l2_columns, add_l2, &out))
-		strbuf_adds(&out, "no exits of guests of the guest\n");
+		strbuf_adds(&out, *reading->silent ? "exits of guests of the guest are not to be had of this KVM\n" :
+						     "no exits of guests of the guest\n");
 	if (print_table(reading, is_l1, l1_columns, add_l1, &ancillary))
 		strbuf_addf(&out, "\n%s", ancillary.text);
 	output_write(&out);

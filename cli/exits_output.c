@@ -7,13 +7,15 @@
 /* Where no exits are to be seen, what is: the events by themselves. */
 static unsigned int keys_of(struct exits_output *output, const struct exits_reading *reading)
 {
+	/* For what a guest's PMU costs vpmud has no others: rows are the same with it and without. */
+	bool instead = output->keys == 1u << VPMU_EXIT_REASON && !output->pmu;
+
 	if (!*reading->silent)
 		return output->keys;
 	if (!output->silence_said)
-		say("%s; events of KVM instead", reading->silent);
+		say(instead ? "%s; events of KVM instead" : "%s", reading->silent);
 	output->silence_said = true;
-	/* For what a guest's PMU costs vpmud has no others: rows are the same with it and without. */
-	return output->keys == 1u << VPMU_EXIT_REASON && !output->pmu ? ALL_KEYS : output->keys;
+	return instead ? ALL_KEYS : output->keys;
 }
 
 static void print_text(const struct exits_output *output, const struct exits_reading *reading, unsigned int keys,
@@ -23,10 +25,9 @@ static void print_text(const struct exits_output *output, const struct exits_rea
 		exits_nested_text(reading);
 	if (output->pmu)
 		exits_pmu_text(reading);
-	if (output->nested || output->pmu)
-		return;
-	if (output->keys != EXITS_STACKS)
+	if (!output->nested && !output->pmu && output->keys != EXITS_STACKS)
 		exits_text(reading, keys & ~EXITS_STACKS, histograms);
+	exits_losses_text(&reading->rows);
 }
 
 /* Of an interval there is no more than the rows; stacks are of the whole time. */

@@ -22,6 +22,9 @@ void exits_symbol(const struct exits_reading *reading, const struct vpmu_exit *e
 /* Tables: one for each of the @keys (bits). @histograms: how the times of each row are spread. */
 void exits_text(const struct exits_reading *reading, unsigned int keys, bool histograms);
 
+/* What is missing in all of them. */
+void exits_losses_text(const struct vpmu_exit_rows *rows);
+
 /* What guests' guests cost: their exits, and those of the guest hypervisor for each. */
 void exits_nested_text(const struct exits_reading *reading);
 

@@ -202,30 +202,33 @@ static void print_histogram(const struct exits_reading *reading, const struct vp
 
 /* ---- the whole ---- */
 
+void exits_losses_text(const struct vpmu_exit_rows *rows)
+{
+	_strbuf_ struct strbuf out = {};
+
+	if (rows->missed)
+		strbuf_addf(&out, "%" PRIu64 " event%s %s missed\n", rows->missed, text_s(rows->missed),
+			    text_were(rows->missed));
+	if (rows->unfit)
+		strbuf_addf(&out, "%" PRIu64 " exit%s found no room in the rows\n", rows->unfit, text_s(rows->unfit));
+	if (rows->unsampled)
+		strbuf_addf(&out, "%" PRIu64 " sample%s found no room in the stacks\n", rows->unsampled,
+			    text_s(rows->unsampled));
+	if (rows->lost_entries)
+		strbuf_addf(&out, "%" PRIu64 " exit%s %s followed by another exit, without a time\n",
+			    rows->lost_entries, text_s(rows->lost_entries), text_were(rows->lost_entries));
+	if (rows->lost_exits)
+		strbuf_addf(&out, "%" PRIu64 " %s not preceded by an exit\n", rows->lost_exits,
+			    rows->lost_exits == 1 ? "entry was" : "entries were");
+	output_write(&out);
+}
+
 static bool has_key(const struct vpmu_exit_rows *rows, enum vpmu_exit_key key)
 {
 	for (size_t i = 0; i < rows->n; i++)
 		if (rows->items[i].key == key)
 			return true;
 	return false;
-}
-
-static void add_losses(const struct vpmu_exit_rows *rows, struct strbuf *out)
-{
-	if (rows->missed)
-		strbuf_addf(out, "%" PRIu64 " event%s %s missed\n", rows->missed, text_s(rows->missed),
-			    text_were(rows->missed));
-	if (rows->unfit)
-		strbuf_addf(out, "%" PRIu64 " exit%s found no room in the rows\n", rows->unfit, text_s(rows->unfit));
-	if (rows->unsampled)
-		strbuf_addf(out, "%" PRIu64 " sample%s found no room in the stacks\n", rows->unsampled,
-			    text_s(rows->unsampled));
-	if (rows->lost_entries)
-		strbuf_addf(out, "%" PRIu64 " exit%s %s followed by another exit, without a time\n",
-			    rows->lost_entries, text_s(rows->lost_entries), text_were(rows->lost_entries));
-	if (rows->lost_exits)
-		strbuf_addf(out, "%" PRIu64 " %s not preceded by an exit\n", rows->lost_exits,
-			    rows->lost_exits == 1 ? "entry was" : "entries were");
 }
 
 void exits_text(const struct exits_reading *reading, unsigned int keys, bool histograms)
@@ -247,6 +250,5 @@ void exits_text(const struct exits_reading *reading, unsigned int keys, bool his
 	for (size_t i = 0; histograms && i < rows->n; i++)
 		if (keys >> rows->items[i].key & 1)
 			print_histogram(reading, &rows->items[i], &out);
-	add_losses(rows, &out);
 	output_write(&out);
 }
