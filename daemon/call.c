@@ -242,7 +242,10 @@ static int check_answer(const struct call *call, const char *error, struct json_
 	return interface_check(interface, error ? INTERFACE_ERROR : INTERFACE_REPLY, member, parameters, where, reterr);
 }
 
-/* Ends the call unless @continues. All that is given is taken. */
+/*
+ * Ends the call unless @continues. All that is given is taken. Returns an error if it was to continue and could not: then an error
+ * was the answer, behind which nobody listens.
+ */
 static int answer(struct call *call, const char *error, struct json_object *parameters, bool continues, int fd)
 {
 	_close_ int owned_fd = fd;
@@ -261,18 +264,19 @@ static int answer(struct call *call, const char *error, struct json_object *para
 		say_warning("%s: an answer that the interface does not allow: %s", call->method, wrong.text);
 		write_failure(&text, EPROTO, wrong.text, "");
 	} else if (text.n > MAX_REPLY_BYTES) {
+		r = -EMSGSIZE;
 		write_failure(&text, EMSGSIZE, "the answer is longer than 16 MiB", "ask for less: a limit, fewer guests");
 	}
 	if (!call->wishes.oneway)
 		connection_send(connection, &text, take_fd(&owned_fd));
-	if (error)
+	if (error || r < 0)
 		server_counts(connection_server(connection))->calls_failed++;
-	if (!continues) {
+	if (!continues || r < 0) {
 		end(call);
 		give_back_charge(call);
 		connection_call_ended(connection);
 	}
-	return 0;
+	return continues ? r : 0;
 }
 
 int call_fail_as(struct call *call, const char *error, struct json_object *parameters)

@@ -62,6 +62,7 @@ int call_strings(const struct call *call, const char *name, const char ***ret_st
 /* ---- the answer; @parameters are taken (NULL = out of memory, or none) ---- */
 
 int call_reply(struct call *call, struct json_object *parameters);
+/* An error if this cannot be sent (it is too long): then the call has ended with one, and on_gone does not hear of it. */
 int call_reply_more(struct call *call, struct json_object *parameters);
 /* The last reply with a descriptor, which is taken (closed once sent). */
 int call_reply_file(struct call *call, struct json_object *parameters, int fd);

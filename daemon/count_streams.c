@@ -151,8 +151,7 @@ static bool tell(struct subscriber *subscriber, bool last, uint64_t start_ns, st
 		return true;
 	}
 	subscriber->left--;
-	(void)call_reply_more(subscriber->call, json_object_get(interval));
-	return false;
+	return call_reply_more(subscriber->call, json_object_get(interval)) < 0;
 }
 
 static void fail(struct stream *stream, const struct vpmu_error *error)

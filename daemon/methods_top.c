@@ -35,7 +35,8 @@ struct top {
 	struct profile_reply_opts opts;
 	char *sort;
 	bool busy; /* a look or a job is under way */
-	bool last; /* the next reply is: the guests are gone */
+	bool last; /* the guests are gone: the next look is the last */
+	bool final; /* the one that is under way is */
 	bool over;
 
 	/* The job's. */
@@ -82,8 +83,11 @@ static void fail(struct top *top, const struct vpmu_error *error)
 
 static void send(struct top *top, struct json_object *reply)
 {
-	if (call_wants_more(top->call) && !top->last) {
-		call_reply_more(top->call, reply);
+	if (call_wants_more(top->call) && !top->final) {
+		if (call_reply_more(top->call, reply) < 0)
+			end(top);
+		else if (top->last) /* this was looked for before: what came behind it is still to be told */
+			sd_event_source_set_time_relative(top->timer, 0);
 	} else {
 		call_reply(top->call, reply);
 		end(top);
@@ -165,6 +169,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	}
 	if (!top->busy && call_queued_bytes(top->call) < QUEUED_MAX && session_look(top->session, on_look, top) == 0) {
 		top->busy = true;
+		top->final = top->last;
 		top->refs++;
 	}
 	sd_event_source_set_time_relative(source, top->interval_us);

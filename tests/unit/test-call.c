@@ -188,8 +188,37 @@ TEST(call_answers_are_what_the_interface_says)
 	call = begin(&f, "{}", true);
 	call_reply_more(call, json_new_object());
 	CHECK_CONTAINS(heard(&f), "\"text\":\"text: is missing\"");
+	call_unref(call);
+	call = begin(&f, "{}", true);
 	call_fail(call, "NoSuchError", NULL);
 	CHECK_CONTAINS(heard(&f), "there is no 'NoSuchError' in org.vpmu");
+	call_unref(call);
+	stop(&f, true);
+}
+
+/* An error is the last that a client hears of its call: what came behind it would be taken for the answer to the next. */
+TEST(call_ends_with_an_answer_that_is_too_long)
+{
+	size_t n = 17 << 20;
+	_free_ char *text = malloc(n + 1);
+	struct fixture f;
+	struct call *call;
+
+	CHECK(text);
+	memset(text, 'x', n);
+	text[n] = '\0';
+	start(&f, "");
+	call = begin(&f, "{}", true);
+	call_on_gone(call, count_gone, &f);
+	CHECK_EQ(call_reply_more(call, metrics("a")), 0);
+	CHECK_CONTAINS(heard(&f), "continues");
+	CHECK_EQ(call_reply_more(call, metrics(text)), -EMSGSIZE);
+	CHECK(call_ended(call));
+	CHECK_CONTAINS(heard(&f), "longer than 16 MiB");
+	CHECK_EQ(call_reply_more(call, metrics("b")), 0);
+	CHECK_STR(heard(&f), "");
+	settle(&f);
+	CHECK_EQ(f.gone, 0);
 	call_unref(call);
 	stop(&f, true);
 }
