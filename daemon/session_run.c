@@ -98,8 +98,14 @@ void session_closed(struct session *session)
 /* It went on with other events than it began with. */
 static void reopen(struct session *session)
 {
+	struct sessions *sessions = session->all;
+	struct runner_status before;
 	struct vpmu_error error;
 
+	/* The session counts from nought again, all sessions together do not. */
+	runner_status(session->runner, &before);
+	sessions->past_samples += before.coverage.samples;
+	sessions->past_lost += before.coverage.lost;
 	session_free_runner(session);
 	session->runner_ended = session->last_taken = false;
 	session_forget_profile(session);

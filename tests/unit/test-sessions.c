@@ -116,6 +116,7 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 	struct session_wishes wishes = { .events = "cpu-clock,task-clock" };
 	struct session *session = must_start(world, &wishes);
 	struct session_info info = {};
+	uint64_t lost;
 
 	wait_for_samples(world, session, 50);
 	take_away(world, session, GRANT_REFUSED, 0);
@@ -124,6 +125,9 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 		session_info(session, &info);
 	});
 	CHECK_CONTAINS(info.why, "more important");
+	/* What it took before stays among what all did: metrics never count backwards. */
+	CHECK_CMP(info.status.coverage.samples, <, 50);
+	CHECK_CMP(sessions_samples(world->manager.sessions, &lost), >=, 50);
 	info = wait_for_samples(world, session, 20);
 	CHECK_EQ(info.state, SESSION_RUNNING);
 	CHECK_EQ(info.plan->grants[0].status, GRANT_REFUSED);
