@@ -14,6 +14,7 @@
 
 #define DEFAULT_SOFTWARE "context-switches,cpu-migrations,page-faults"
 #define DEFAULT_HARDWARE "cycles,instructions,branches,branch-misses"
+#define STATS_MAX	 64 /* of KVM's: it has some fifty, and each is a row for every vCPU */
 
 void count_plan_deinit(struct count_plan *plan)
 {
@@ -222,9 +223,9 @@ static bool is_stat(const char *name, size_t n)
 
 /*
  * Takes the statistics out of the list: *events is what is left. Whether there are other events, or
- * -ENOMEM.
+ * -ENOMEM, -EINVAL.
  */
-static int split_stats(struct count_plan *plan, const char *list, struct strbuf *events)
+static int split_stats(struct count_plan *plan, const char *list, struct strbuf *events, struct vpmu_error *reterr)
 {
 	bool others = false;
 
@@ -235,8 +236,10 @@ static int split_stats(struct count_plan *plan, const char *list, struct strbuf 
 			struct count_stat stat;
 
 			snprintf(stat.name, sizeof(stat.name), "%.*s", (int)n, p);
+			if (plan->stats.n == STATS_MAX)
+				return error_set(reterr, -EINVAL, "more than %d of KVM's statistics", STATS_MAX);
 			if (!vec_push(&plan->stats, stat))
-				return -ENOMEM;
+				return error_oom(reterr);
 		} else {
 			strbuf_adds(events, others ? "," : "");
 			strbuf_add(events, p, n);
@@ -246,7 +249,7 @@ static int split_stats(struct count_plan *plan, const char *list, struct strbuf 
 		if (!*p)
 			break;
 	}
-	return events->failed ? -ENOMEM : others;
+	return events->failed ? error_oom(reterr) : others;
 }
 
 static int add_named(struct count_plan *plan, const char *list, bool mediated,
@@ -257,9 +260,9 @@ static int add_named(struct count_plan *plan, const char *list, bool mediated,
 	size_t n;
 	int r;
 
-	r = split_stats(plan, list, &events);
+	r = split_stats(plan, list, &events, reterr);
 	if (r <= 0)
-		return r < 0 ? error_oom(reterr) : 0;
+		return r;
 	r = event_parse_list(events.n ? events.text : "", plan_tracefs_path(), &specs, &n, reterr);
 	if (r < 0)
 		return r;

@@ -3,6 +3,7 @@
 #include <vpmu/common.h>
 
 #include "session/count_plan.h"
+#include "util/strbuf.h"
 #include "test.h"
 
 static struct count_plan plan_of(const char *events, bool mediated)
@@ -133,6 +134,26 @@ TEST(statistics_of_kvm_s_are_no_tracepoints)
 	CHECK_CONTAINS(error.text, "tracepoint");
 	CHECK_CMP(count_plan_init(&plan, "kvm:exits,", &error), <, 0);
 	CHECK_CMP(count_plan_init(&plan, "kvm:Exits!", &error), <, 0);
+}
+
+TEST(there_is_an_end_to_what_one_may_ask_for)
+{
+	_strbuf_ struct strbuf stats = {}, events = {};
+	struct vpmu_error error = {};
+	struct count_plan plan;
+
+	for (int i = 0; i < 64; i++)
+		strbuf_addf(&stats, "%skvm:stat_%d", i ? "," : "", i);
+	CHECK_EQ(count_plan_init(&plan, stats.text, &error), 0);
+	CHECK_EQ(plan.stats.n, 64);
+	count_plan_deinit(&plan);
+	strbuf_adds(&stats, ",kvm:exits");
+	CHECK_EQ(count_plan_init(&plan, stats.text, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "more than 64 of KVM's statistics");
+	for (int i = 0; i < 65; i++)
+		strbuf_addf(&events, "%scpu-clock", i ? "," : "");
+	CHECK_EQ(count_plan_init(&plan, events.text, &error), -EINVAL);
+	CHECK_CONTAINS(error.text, "more than 64 events");
 }
 
 TEST(the_default_is_what_exists_here)
