@@ -26,12 +26,14 @@ struct remote_recording {
 	struct progress progress;
 	char *session; /* its name at vpmud */
 	bool stopped;  /* by us */
+	char *why;     /* vpmud ended it before its time */
 	int fd;	       /* the file, once it is done */
 };
 
 static void remote_recording_deinit(struct remote_recording *recording)
 {
 	free(recording->session);
+	free(recording->why);
 	closep(&recording->fd);
 }
 
@@ -72,6 +74,11 @@ static int hear(struct json_object *reply, int fd, void *data)
 	if (reply && !recording->session && json_has(reply, "session")) {
 		recording->session = strdup(json_get_string(reply, "session"));
 		if (!recording->session)
+			return error_oom(recording->reterr);
+	}
+	if (reply && !recording->why && json_has(reply, "why")) {
+		recording->why = strdup(json_get_string(reply, "why"));
+		if (!recording->why)
 			return error_oom(recording->reterr);
 	}
 	if (reply && open >= 0 && recording->fd < 0)
@@ -149,13 +156,15 @@ static int sum_up(struct vpmu_recording *recording, struct record_summary *summa
 	return 0;
 }
 
+/* *ret_why: the summary's. */
 static int record(struct vpmu_client *client, const struct name_list *guests, const struct record_remote_args *args,
-		  struct record_summary *summary, struct vpmu_error *reterr)
+		  struct record_summary *summary, char **ret_why, struct vpmu_error *reterr)
 {
 	__attribute__((cleanup(remote_recording_deinit))) struct remote_recording recording = {
 		.args = args, .reterr = reterr, .fd = -1 };
 	_new_file_ struct new_file file = {};
 	uint64_t begin_ns = now_ns();
+	bool early;
 	int r;
 
 	/* First of all: a file that cannot be written is not to be found out afterwards. */
@@ -171,8 +180,10 @@ static int record(struct vpmu_client *client, const struct name_list *guests, co
 		error_hint(reterr, "'journalctl -u vpmud' may tell why; --local does without it");
 	}
 	summary->elapsed_ns = now_ns() - begin_ns;
-	/* Before its time: nobody but us could have ended it. */
-	summary->guests_gone = !recording.stopped && (!args->duration_ns || summary->elapsed_ns < args->duration_ns);
+	/* Before its time, and vpmud does not say why: there was nobody left to record. */
+	early = !recording.stopped && (!args->duration_ns || summary->elapsed_ns < args->duration_ns);
+	summary->guests_gone = early && !recording.why;
+	summary->why = *ret_why = early ? take_ptr(recording.why) : NULL;
 	if (r >= 0 && recording.fd < 0)
 		r = error_set(reterr, -EPROTO, "vpmud recorded, and handed out no file");
 	if (r >= 0)
@@ -189,8 +200,9 @@ enum status record_remote(struct vpmu_client *client, const struct name_list *gu
 	struct record_summary summary = { .path = args->path, .named_events = args->events,
 					  .wants_guest = !args->sides || args->sides & VPMU_SIDES_GUEST };
 	struct vpmu_error error = {};
+	_free_ char *why = NULL;
 
-	if (record(client, guests, args, &summary, &error) < 0 ||
+	if (record(client, guests, args, &summary, &why, &error) < 0 ||
 	    vpmu_recording_open(args->path, NULL, &recording, &error) < 0 ||
 	    sum_up(recording, &summary, &error) < 0)
 		return say_error(&error);

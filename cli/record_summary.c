@@ -80,6 +80,8 @@ void record_summary_text(const struct record_summary *s)
 	if (s->guests_gone)
 		say_warning("stopped after %.1f s: nothing is left to record, the guest is gone",
 			    (double)s->elapsed_ns / 1e9);
+	if (s->why)
+		say_warning("ended after %.1f s: %s", (double)s->elapsed_ns / 1e9, s->why);
 	why = why_no_guest_samples(s);
 	if (why)
 		say_warning("no guest samples: %s", why);
@@ -97,6 +99,7 @@ void record_summary_json(const struct record_summary *s)
 	json_put_int(object, "elapsed_ns", (int64_t)s->elapsed_ns);
 	json_put(object, "guests", guests);
 	json_put_bool(object, "guests_gone", s->guests_gone);
+	json_put_string(object, "why", s->why);
 	json_put(object, "coverage", shape_coverage(&s->coverage));
 	json_put_string(object, "note", why_no_guest_samples(s));
 	json_print(object);

@@ -13,6 +13,7 @@ struct record_summary {
 	bool all_emulated;	 /* none of them runs on KVM */
 	bool named_events;	 /* not the source that was found best */
 	bool guests_gone;	 /* it ended because they were */
+	const char *why;	 /* it ended before its time because of that; NULL = it did not */
 	bool whole_host;	 /* not of the guests alone */
 	bool wants_guest;	 /* guest samples were asked for */
 	struct vpmu_coverage coverage;

@@ -177,7 +177,8 @@ static void on_ended(struct session *session, void *data)
 	recording->why = info.why ? strdup(info.why) : NULL;
 	/* Its name is free again; what is written is ours. */
 	session_forget_events(session);
-	(void)sessions_stop(session, NULL, NULL);
+	if (sessions_stop(session, NULL, NULL) == -EALREADY && !recording->why)
+		recording->why = strdup("it was stopped"); /* by who called StopSession */
 	if (info.state == SESSION_FAILED && info.status.coverage.samples == 0) {
 		error_set(&error, -EIO, "%s", recording->why ? recording->why : "the recording failed");
 		(void)call_fail_with(recording->call, &error, NULL);

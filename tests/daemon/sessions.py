@@ -346,6 +346,7 @@ def recordings_end_in_many_ways():
         while (reply := client.receive()).get("continues"):
             pass
         assert reply["parameters"]["done"] and int(reply["parameters"]["samples"]) > 50, reply
+        assert reply["parameters"]["why"] == "it was stopped", reply
         write("stopped", take_file(client))
         assert report("stopped")["coverage"]["samples"] == int(reply["parameters"]["samples"])
         # Nobody is interested any more.
@@ -361,6 +362,7 @@ def recordings_end_in_many_ways():
         while (reply := client.receive()).get("continues"):
             pass
         assert reply["parameters"]["done"] and int(reply["parameters"]["samples"]) > 50, reply
+        assert reply["parameters"].get("why") is None, reply
         write("died", take_file(client))
         assert report("died")["coverage"]["samples"] == int(reply["parameters"]["samples"])
         wait_until("the guest is gone", lambda: client.refused("Record", guests=[guest.name])[0] == "GuestNotFound")
