@@ -41,6 +41,9 @@
 /* Where vCPUs come and go is known by events of the domains; this is for threads that nobody told of. */
 #define FOLLOW_MS 30000
 
+/* A session keeps something of each guest that it ever had, and goes through them all again and again. */
+#define GONE_MAX 1024
+
 enum state { OFF, STARTING, RUNNING, ENDING };
 
 /* A guest that the runner was given. */
@@ -54,6 +57,7 @@ struct given {
 struct always_on {
 	struct manager *manager;
 	int64_t period_ms;
+	uint32_t max_gone;
 	int listener;
 	sd_event_source *timer, *defer;
 
@@ -342,13 +346,23 @@ static int arm(struct always_on *a)
 	return r < 0 ? r : sd_event_source_set_enabled(a->timer, SD_EVENT_ONESHOT);
 }
 
+static bool is_worn_out(const struct always_on *a)
+{
+	struct runner_status status;
+
+	runner_status(a->runner, &status);
+	return status.n_guests >= a->given.n + a->max_gone;
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct always_on *a = data;
 
 	(void)source;
 	(void)usec;
-	if (a->state == RUNNING && !a->cutting) {
+	if (a->state == RUNNING && is_worn_out(a)) {
+		begin_anew(a);
+	} else if (a->state == RUNNING && !a->cutting) {
 		a->cutting = runner_cut(a->runner, on_cut, a) == 0;
 		a->cut_ms = a->began_ms;
 		a->began_ms = now_ms();
@@ -391,14 +405,16 @@ static int add_sources(struct always_on *a)
 	return r < 0 ? r : arm(a);
 }
 
-int always_on_new(struct manager *manager, int64_t period_ms, struct always_on **ret_always_on, struct vpmu_error *reterr)
+int always_on_new(struct manager *manager, int64_t period_ms, uint32_t max_gone, struct always_on **ret_always_on,
+		  struct vpmu_error *reterr)
 {
 	_cleanup_(always_on_freep) struct always_on *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
 		return error_oom(reterr);
-	*a = (struct always_on){ .manager = manager, .period_ms = period_ms ? period_ms : MINUTE_MS, .listener = -1 };
+	*a = (struct always_on){ .manager = manager, .period_ms = period_ms ? period_ms : MINUTE_MS,
+				 .max_gone = max_gone ? max_gone : GONE_MAX, .listener = -1 };
 	a->minutes = minutes_new(manager->jobs, manager->store);
 	if (!a->minutes)
 		return error_oom(reterr);

@@ -16,11 +16,12 @@
 struct always_on;
 
 /*
- * always_on_new - @period_ms: what a minute is, for tests; 0 = 60000. Switched off in the configuration, it does nothing. Needs the
- * manager's loop, config, jobs, arbiter, domains, store (may be NULL).
+ * always_on_new - @period_ms, @max_gone: what a minute is, and after how many guests that ended the session begins anew, for tests; 0 =
+ * 60000 and 1024. Switched off in the configuration, it does nothing. Needs the manager's loop, config, jobs, arbiter, domains, store
+ * (may be NULL).
  * Errors: -ENOMEM.
  */
-int always_on_new(struct manager *manager, int64_t period_ms, struct always_on **ret_always_on,
+int always_on_new(struct manager *manager, int64_t period_ms, uint32_t max_gone, struct always_on **ret_always_on,
 		  struct vpmu_error *reterr);
 /* What the minute has so far is given to the store. */
 struct always_on *always_on_free(struct always_on *always_on);

@@ -217,7 +217,7 @@ static int start_keeping(struct manager *manager, struct vpmu_error *reterr)
 	int r = streq(manager->config->store_path, "none") ? 0 :
 		store_new(manager->jobs, manager->config, &manager->store, reterr);
 
-	return r < 0 ? r : always_on_new(manager, 0, &manager->always_on, reterr);
+	return r < 0 ? r : always_on_new(manager, 0, 0, &manager->always_on, reterr);
 }
 
 static bool is_profiled(const struct domain *domain, void *data)

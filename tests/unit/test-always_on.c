@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The always-on session over children that look like guests: needs perf events, but no KVM. Its minutes are short here. */
+#include <dirent.h>
 #include <sys/prctl.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -76,7 +77,7 @@ static void enter(struct stage *s)
 
 static void begin(struct stage *s)
 {
-	CHECK_EQ(always_on_new(&s->m, MINUTE_MS, &s->m.always_on, NULL), 0);
+	CHECK_EQ(always_on_new(&s->m, MINUTE_MS, 0, &s->m.always_on, NULL), 0);
 }
 
 static void leave(struct stage *s)
@@ -189,7 +190,7 @@ TEST(what_the_minute_had_so_far_is_kept_at_the_end)
 	/* On a busy machine the guest may not have run yet when it ends. */
 	for (int ms = 700; !stored(&s, "web1"); ms *= 2) {
 		CHECK_CMP(ms, <, 15000);
-		CHECK_EQ(always_on_new(&s.m, 3600000, &s.m.always_on, NULL), 0);
+		CHECK_EQ(always_on_new(&s.m, 3600000, 0, &s.m.always_on, NULL), 0);
 		WAIT_UNTIL(always_on_samples(s.m.always_on, domains_get(s.m.domains, 0)), {
 			run_for(&s, 20);
 			skip_without_perf_events(&s);
@@ -259,6 +260,49 @@ TEST(a_guest_is_kept_under_the_name_that_it_has)
 	wait_for_more(&s, "web1", 0);
 	CHECK_EQ(domains_libvirt_has(s.m.domains, &renamed), 0);
 	WAIT_UNTIL(stored_of(&s, "db", uuid), run_for(&s, 100));
+	leave(&s);
+	end_child(web1);
+}
+
+/* Of the runner's thread; 0 = there is none. */
+static pid_t session_tid(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	pid_t tid = 0;
+
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		char path[300], comm[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (file && fgets(comm, sizeof(comm), file) && streq(comm, "session\n"))
+			tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (file)
+			fclose(file);
+	}
+	closedir(dir);
+	return tid;
+}
+
+/* What is kept of guests that are gone would add up for as long as vpmud runs. */
+TEST(guests_that_come_and_go_do_not_pile_up)
+{
+	pid_t web1 = spinning_guest("web1"), web2 = spinning_guest("web2"), before;
+	struct stage s;
+
+	enter(&s);
+	CHECK_EQ(always_on_new(&s.m, MINUTE_MS, 1, &s.m.always_on, NULL), 0);
+	before = session_tid();
+	CHECK_CMP(before, >, 0);
+	wait_for_more(&s, "web2", 0);
+	CHECK_EQ(session_tid(), before);
+	forget_guest(web2);
+	domains_look(s.m.domains);
+	WAIT_UNTIL(session_tid() != before, run_for(&s, 100));
+	wait_for_more(&s, "web1", stored(&s, "web1"));
 	leave(&s);
 	end_child(web1);
 }
