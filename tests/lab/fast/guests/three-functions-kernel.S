@@ -10,6 +10,7 @@
 	truth_flag "chain 50 inner qux guest_main "
 	truth_flag "chain 25 foo guest_main "
 	truth_flag "chain 25 bar guest_main "
+	truth_flag "chain - (qux )?guest_main "
 	function guest_main
 1:	call	qux
 	call	foo
