@@ -9,33 +9,6 @@ version=$1 suite=$2
 
 [ -e "$LAB/../node/callers" ] || skip "the guest's programs were not built: no static C library"
 VPMU_LAB_OUT=$(mktemp -d "$image/newer.XXXXXX")
-export VPMU_LAB_OUT
+export VPMU_LAB_OUT version
 trap 'rm -rf "$VPMU_LAB_OUT"' EXIT
-"$here/run.sh" "$image" 280 "$here/in-node-newer.sh" "$image" "$VPMU" "$LAB" || exit
-cd "$VPMU_LAB_OUT" || exit 1
-
-# Judged out here, where it takes seconds.
-fail() { echo "FAILED: $*"; exit 1; }
-! grep -h 'libbpf' {record,kallsyms,exits,time}.log || fail "the kernel refuses a program"
-! grep 'no guest call chains' record.log || fail "the kernel refuses call chains"
-for ability in 'BPF programs on events' 'BPF iterators'; do
-	grep "^ok .*$ability" doctor || fail "vpmu doctor says: $(cat doctor)"
-done
-grep -q "^newer .* $version\." list || fail "vpmu list does not know the guest's kernel: $(cat list)"
-grep "page tables" kallsyms.log || fail "KVM did not say where the guest's memory is: $(cat kallsyms.log)"
-[ "$(cut -c1-32 kallsyms.md5)" = "$(sed -n 's/^KALLSYMS \([0-9a-f]*\).*/\1/p' console)" ] ||
-	fail "the guest's symbols are not those that it has"
-[ "$(grep -c 'no guest call chains.*BTF' refused.log)" = 1 ] || fail "not one line says that, and why, there are no chains: $(cat refused.log)"
-"$VPMU" report -i refused.data --json > refused.json && python3 -c 'import json
-coverage = json.load(open("refused.json"))["coverage"]
-assert coverage["guest"] > 50 and coverage["guest_chains"] == 0, coverage' || fail "a kernel that refuses gets no samples"
-
-"$VPMU" script -i newer.data --guest-root root --json > newer.json || exit
-"$here/check-processes.py" newer.json console || exit
-"$here/check-chains.py" newer.json || exit
-"$here/check-newer.py" exits.json time.json || exit
-
-command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo "there is no chromium: the flame graph is not looked at"; exit 0; }
-"$VPMU" export -i newer.data --guest-root root -f flamegraph -o graph.html &&
-	"$VPMU" report -i newer.data --guest-root root --sort side,process,symbol -g --json > graph.json &&
-	"$here/../../browser/linux-guest.py" graph.html graph.json
+"$here/run.sh" --judge "$here/judge-newer.sh" "$image" 400 "$here/in-node-newer.sh" "$image" "$VPMU" "$LAB"

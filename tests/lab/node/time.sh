@@ -13,4 +13,4 @@ memory_kb=$(sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo)
 
 image=${VPMU_LAB_CACHE:-$LAB/../node/image-time}
 "$here/image.sh" "$image" || skip "the boot files cannot be built (no kernel package to be had?)"
-NODE_TCG=single exec "$here/run.sh" "$image" 280 "$here/in-node-time.sh" "$VPMU" "$LAB"
+NODE_TCG=single exec "$here/run.sh" "$image" 400 "$here/in-node-time.sh" "$VPMU" "$LAB"

@@ -5,4 +5,4 @@
 # perf profile that guest.
 here=$(dirname "$(realpath "$0")")
 . "$here/node-lab.sh"
-exec "$here/run.sh" "$image" 280 "$here/in-node.sh" "$image" "$VPMU" "$LAB"
+exec "$here/run.sh" "$image" 400 "$here/in-node.sh" "$image" "$VPMU" "$LAB"
