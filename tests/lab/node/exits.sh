@@ -30,21 +30,4 @@ for module in msr irqbypass ccp kvm kvm-amd; do
 done
 (cd "$extra" && find . | cpio -o -H newc --quiet) | cat "$image/guest.cpio" - > "$image/exits-guest.cpio"
 mkdir "$extra/out"
-VPMU_LAB_OUT="$extra/out" "$here/run.sh" "$image" 580 "$here/in-node-exits.sh" "$(realpath "$image")" "$VPMU" "$LAB" "$VPMUD" || exit
-cd "$extra/out" || exit 1
-
-# Judged out here, where it takes seconds.
-for name in load nested; do
-	"$here/check-exits.py" same $name || exit 1
-done
-for name in perf twice; do
-	perf script -i $name.data.1 --ns -F tid,time,event,trace > $name.events 2> $name.script.log
-done
-"$here/check-exits.py" times || exit 1
-"$here/check-exits.py" metrics || exit 1
-"$here/check-exits.py" keys || exit 1
-"$here/check-exits.py" flamegraph || exit 1
-"$here/check-nmis.py" nmis.samples || exit 1
-"$here/check-nested.py" nested-0.samples 0 || exit 1
-"$here/check-nested.py" nested-1.samples 1 || exit 1
-"$here/check-exits.py" nested
+VPMU_LAB_OUT="$extra/out" "$here/run.sh" --judge "$here/judge-exits.sh" "$image" 580 "$here/in-node-exits.sh" "$(realpath "$image")" "$VPMU" "$LAB" "$VPMUD"

@@ -40,29 +40,30 @@ wait_for() { # FILE TEXT
 	done
 }
 
-# Until the process has opened all of its perf events: their number stays the same for a while. What comes later is called behind it at every
-# tracepoint; between two that came in another order at kvm_exit than at kvm_entry one would have the other's time in its own.
-wait_for_events() {
-	local before=-1 now=0 same=0
-	while [ $same -lt 4 ]; do
-		kill -0 "$1" 2>/dev/null || { echo "perf ended"; exit 1; }
-		now=$(ls -l "/proc/$1/fd" 2>/dev/null | grep -c 'perf_event' || true)
-		if [ "$now" -gt 0 ] && [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
-		before=$now
-		sleep 0.5
-	done
+# attach NAME COMMAND…: starts perf in the background, its pid in $perf_pid, and waits until it says that all of its events count. What comes
+# later is called behind it at every tracepoint; between two that came in another order at kvm_exit than at kvm_entry one would have the other's
+# time in its own.
+attach() {
+	local name=$1 control ack answer
+	shift
+	rm -f /run/$name.control /run/$name.ack
+	mkfifo /run/$name.control /run/$name.ack
+	"$@" --control fifo:/run/$name.control,/run/$name.ack > $out/$name.log 2>&1 &
+	perf_pid=$!
+	exec {control}<> /run/$name.control {ack}<> /run/$name.ack
+	echo ping >&$control
+	read -r -t 100 -u $ack answer || { echo "perf does not begin:"; cat $out/$name.log; exit 1; }
+	exec {control}>&- {ack}>&-
 }
 
 # both NAME SECONDS [options]: perf and vpmu account the same exits: those between the resumption and the pause. The nested events are counted as well.
 both() {
-	local name=$1 seconds=$2 perf_pid vpmu_pid count_pid
+	local name=$1 seconds=$2 perf_pid record_pid vpmu_pid count_pid
 	shift 2
-	perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data -p "$guest_pid" > $out/$name.perf.log 2>&1 &
-	perf_pid=$!
-	wait_for_events $perf_pid
-	perf stat -x, -e 'kvm:kvm_nested_*' -p "$guest_pid" -o $out/$name.nested 2> $out/$name.stat.log &
-	count_pid=$!
-	wait_for_events $count_pid
+	attach $name.perf perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data -p "$guest_pid"
+	record_pid=$perf_pid
+	attach $name.stat perf stat -x, -e 'kvm:kvm_nested_*' -p "$guest_pid" -o $out/$name.nested
+	count_pid=$perf_pid
 	"$VPMU" exits -v debian -I 200 --json "$@" > $out/$name.json 2> $out/$name.log &
 	vpmu_pid=$!
 	wait_for $out/$name.log 'accounting the exits'
@@ -71,20 +72,19 @@ both() {
 	sleep "$seconds"
 	virsh -q suspend debian
 	sleep 0.5
-	kill -INT $vpmu_pid $perf_pid $count_pid
+	kill -INT $vpmu_pid $record_pid $count_pid
 	wait $vpmu_pid
-	wait $perf_pid || true
+	wait $record_pid || true
 	wait $count_pid || true
 	perf kvm -i $out/$name.data stat report > $out/$name.txt 2>&1 || true
 }
 
-# alone NAME PERFS VPMUS: so many of perf, or of vpmu, and nothing else, over two seconds of the load.
+# alone NAME PERFS VPMUS: so many of perf, or of vpmu, and nothing else, over a second and a half of the load.
 alone() {
-	local name=$1 pids="" i
+	local name=$1 pids="" i perf_pid
 	for ((i = 1; i <= $2; i++)); do
-		perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data.$i -p "$guest_pid" > $out/$name.perf.log 2>&1 &
-		pids+=" $!"
-		wait_for_events $!
+		attach $name.perf-$i perf kvm stat record -k CLOCK_MONOTONIC -o $out/$name.data.$i -p "$guest_pid"
+		pids+=" $perf_pid"
 	done
 	for ((i = 1; i <= $3; i++)); do
 		"$VPMU" exits -v debian --json > $out/$name.json 2> $out/$name.log &
@@ -93,7 +93,7 @@ alone() {
 		sleep 1
 	done
 	virsh -q resume debian
-	sleep 2
+	sleep 1.5
 	virsh -q suspend debian
 	sleep 0.5
 	kill -INT $pids
@@ -128,38 +128,44 @@ both load 5
 kill $vpmud_pid
 wait $vpmud_pid
 say "the tools by themselves, and perf beside itself"
-alone ours 0 1
-alone perf 1 0
-alone twice 2 0
+for turn in 1 2; do
+	alone ours-$turn 0 1
+	alone perf-$turn 1 0
+	alone twice-$turn 2 0
+done
 virsh -q resume debian
 say "what its exits are about"
 "$VPMU" exits debian --by reason,msr,port,cpuid,user,symbol,stack,fault,vector -d 6s --flamegraph $out/keys.html --json > $out/keys.json
 "$VPMU" exits debian -d 2s
 say "NMIs"
-"$VPMU" record debian -g -F 2000 -d 6s -o $out/nmis.recording &
-vpmu_pid=$!
-while kill -0 $vpmu_pid 2>/dev/null; do
-	for ((i = 0; i < 50; i++)); do
-		echo inject-nmi debian
-	done | virsh -q > $out/virsh.log
+for duration in 6s 24s; do
+	"$VPMU" record debian -g -F 2000 -d $duration -o $out/nmis.recording &
+	vpmu_pid=$!
+	while kill -0 $vpmu_pid 2>/dev/null; do
+		for ((i = 0; i < 50; i++)); do
+			echo inject-nmi debian
+		done | virsh -q > $out/virsh.log
+	done
+	wait $vpmu_pid
+	"$VPMU" script -i $out/nmis.recording --json > $out/nmis.samples
+	# A busy machine gives the guest little time: then it takes longer to see enough.
+	[ "$(grep -c '"exc_nmi"' $out/nmis.samples)" -lt 20 ] || break
 done
-wait $vpmu_pid
-"$VPMU" script -i $out/nmis.recording --json > $out/nmis.samples
 
 virsh -q destroy debian
 start_debian nested '^[0-9][0-9]*.$'
 say "a guest of the guest, in a CPUID loop"
 tail -3 $out/console
 both nested 6 --nested
-dmesg | sed -n 's/.*tsc: Detected \([0-9.]*\) MHz.*/\1/p' | tail -1 > $out/tsc-mhz
 virsh -q resume debian
 sleep 2
-# By itself: perf would be in the time that the innermost guest measures. Lines from while the exits are accounted; the first one began before.
+# By itself: perf at KVM's tracepoints would be in the time that the innermost guest measures. Lines from while the exits are accounted; the first one
+# began before. How fast the time stamp counter goes by the clock is measured: what the kernel took it for at boot depends on how busy this machine was.
 "$VPMU" exits -v debian --nested -I 500 --json > $out/trip.json 2> $out/trip.log &
 vpmu_pid=$!
 wait_for $out/trip.log 'accounting the exits'
 first=$(($(wc -l < $out/console) + 2))
-sleep 15
+perf stat -x, -e duration_time -e msr/tsc/ -C 0 -o $out/tsc sleep 15
 last=$(wc -l < $out/console)
 kill -INT $vpmu_pid
 wait $vpmu_pid
