@@ -25,7 +25,7 @@ done
 
 say "domains of two vCPUs each come and go, libvirtd is restarted"
 "$here/../two-vcpus-domain.sh" "$lab/two-vcpus.elf" host-passthrough > domain.xml
-LAB_PATIENCE_S=120 "$here/../follow-guests.py" /run/vpmud.socket domain.xml "libvirtd -d -p /run/libvirtd.pid" ||
+LAB_PATIENCE_S=120 PYTHONUNBUFFERED=1 "$here/../follow-guests.py" /run/vpmud.socket domain.xml "libvirtd -d -p /run/libvirtd.pid" ||
 	{ cat vpmud.log; exit 1; }
 
 say "a Debian guest's kernel"
