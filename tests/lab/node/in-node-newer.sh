@@ -37,7 +37,7 @@ say "exits and time"
 
 say "without the types of the kernel, as one that was built without has none"
 mount -t tmpfs none /sys/kernel/btf
-"$VPMU" record newer -g -d 1s -o $out/refused.data 2> $out/refused.log
+"$VPMU" record newer -g -d 2s -o $out/refused.data 2> $out/refused.log
 cat $out/refused.log
 umount /sys/kernel/btf
 kill $guest
