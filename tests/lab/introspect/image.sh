@@ -11,6 +11,9 @@ here=$(dirname "$(realpath "$0")")
 version=$2 suite=$3
 mkdir -p "$1/$version"
 cd "$1/$version"
+# Two guests of one kernel may be started together.
+exec 9> lock
+flock 9
 
 # In the order in which they need each other.
 modules="llc stp bridge dummy overlay"

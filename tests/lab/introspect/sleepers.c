@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <vpmu/introspect.h>
 
 #include "guest/current.h"
@@ -80,11 +81,13 @@ static int see_task(const struct guest_task *task, void *data)
 	enum orc_end end = ORC_END_NONE;
 	size_t n = 0;
 
-	if (is_running(s, task))
-		return 0;
-	/* It may wake up while we look. */
+	/* It may wake up while we look, and its CPU may stand still meanwhile. */
 	for (int i = 0; i < TRIES && end != ORC_END_USER && end != ORC_END_OUTERMOST; i++) {
+		if (i > 0)
+			nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 		memory_forget(s->kernel->memory);
+		if (is_running(s, task))
+			return 0;
 		end = unwind(s, task, frames, &n);
 	}
 	s->n_tasks++;
