@@ -82,6 +82,23 @@ clock_inline void clock_charge(struct vpmu_bpf_clock *c, __u64 now_ns)
 		c->parts[part] += (__u64)passed;
 }
 
+/*
+ * Nobody saw the event before this one, by which it got a CPU or left it: of the time since the last one, only the sum is known. Kernels
+ * do not run BPF programs in every thread.
+ */
+clock_inline void clock_resume(struct vpmu_bpf_clock *c, __u64 now_ns)
+{
+	__s64 passed = (__s64)(now_ns - c->since_ns);
+
+	c->unpaired++;
+	if (passed > 0) {
+		c->since_ns = now_ns;
+		c->parts[VPMU_BPF_PART_UNKNOWN] += (__u64)passed;
+	}
+	c->run = VPMU_BPF_RUN_RUNNING;
+	c->stretch_ns = c->since_ns;
+}
+
 /* The first event tells what the thread did before. */
 clock_inline void clock_was(struct vpmu_bpf_clock *c, __u8 run)
 {
@@ -97,6 +114,8 @@ clock_inline void clock_was(struct vpmu_bpf_clock *c, __u8 run)
 clock_inline void clock_switched_out(struct vpmu_bpf_clock *c, __u64 now_ns, __u8 waits, __u8 asleep_in)
 {
 	clock_was(c, VPMU_BPF_RUN_RUNNING);
+	if (c->run != VPMU_BPF_RUN_RUNNING)
+		clock_resume(c, now_ns);
 	clock_charge(c, now_ns);
 	if (waits) {
 		c->run = VPMU_BPF_RUN_WAITING;
@@ -134,6 +153,10 @@ clock_inline void clock_woken(struct vpmu_bpf_clock *c, __u64 now_ns, __u8 aslee
 clock_inline void clock_switched_in(struct vpmu_bpf_clock *c, __u64 now_ns)
 {
 	clock_was(c, VPMU_BPF_RUN_WAITING);
+	if (c->run == VPMU_BPF_RUN_RUNNING) {
+		clock_resume(c, now_ns);
+		return;
+	}
 	clock_charge(c, now_ns);
 	c->run = VPMU_BPF_RUN_RUNNING;
 	c->stretch_ns = c->since_ns;
@@ -144,12 +167,9 @@ clock_inline void clock_switched_in(struct vpmu_bpf_clock *c, __u64 now_ns)
 clock_inline void clock_on_cpu(struct vpmu_bpf_clock *c, __u64 now_ns)
 {
 	clock_was(c, VPMU_BPF_RUN_RUNNING);
+	if (c->run != VPMU_BPF_RUN_RUNNING)
+		clock_resume(c, now_ns);
 	clock_charge(c, now_ns);
-	if (c->run != VPMU_BPF_RUN_RUNNING) {
-		c->run = VPMU_BPF_RUN_RUNNING;
-		c->stretch_ns = c->since_ns;
-		c->unpaired++;
-	}
 }
 
 clock_inline void clock_move(struct vpmu_bpf_clock *c, __u32 from, __u32 to, __u64 ns)

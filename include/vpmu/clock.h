@@ -34,7 +34,7 @@ enum vpmu_clock_part {
 	VPMU_CLOCK_BLOCKED = 6, /* asleep in the hypervisor's process: I/O, a lock */
 	VPMU_CLOCK_BLOCKED_KVM = 7, /* asleep in KVM, not halted: guest memory being fetched */
 	VPMU_CLOCK_ASLEEP = 8,	/* one of the three before; known only if they are not */
-	VPMU_CLOCK_UNKNOWN = 9, /* on a CPU before the first event, or when events were lost */
+	VPMU_CLOCK_UNKNOWN = 9, /* on a CPU before the first event, or anything when events were lost */
 	VPMU_CLOCK_PART_COUNT = 10,
 };
 

@@ -29,6 +29,10 @@ static const char no_program[] =
 	"no BPF program: all is the scheduler's account, which comes in steps";
 static const char no_wait[] = "no BPF program, and the scheduler keeps no account of waiting";
 
+static const char unseen[] =
+	"the vCPU ran when its events say that it waited for a CPU: some were not seen, and that "
+	"time is unknown";
+
 static struct vpmu_clock_time measured(uint64_t ns)
 {
 	return (struct vpmu_clock_time){.known = true, .ns = ns};
@@ -91,6 +95,28 @@ static void settle(int64_t ns[VPMU_BPF_PART_COUNT])
 	}
 }
 
+/*
+ * That a waiting thread got its CPU may not be seen: kernels do not run BPF programs in every thread,
+ * and it is the thread before that switches. Until its next event it seems to wait on; the
+ * scheduler knows better, but only up to its last tick, at both ends.
+ */
+static bool take_back_steal(const struct clock_reading *from, const struct clock_reading *to,
+			    int64_t ns[VPMU_BPF_PART_COUNT])
+{
+	int64_t ran_ns = (int64_t)(to->sched.run_ns - from->sched.run_ns), missed_ns;
+
+	if (!from->has_sched || !to->has_sched || !from->sched.has_sched || !to->sched.has_sched)
+		return false;
+	missed_ns = ran_ns - ns[VPMU_BPF_PART_GUEST] - ns[VPMU_BPF_PART_EXIT] -
+		    ns[VPMU_BPF_PART_QEMU] - ns[VPMU_BPF_PART_POLL] - ns[VPMU_BPF_PART_UNKNOWN];
+	missed_ns = MIN(missed_ns, ns[VPMU_BPF_PART_STEAL]);
+	if (missed_ns <= 2 * (int64_t)vcpu_time_step_ns())
+		return false;
+	ns[VPMU_BPF_PART_STEAL] -= missed_ns;
+	ns[VPMU_BPF_PART_UNKNOWN] += missed_ns;
+	return true;
+}
+
 /* Time on a CPU that is not known to be polling, which the accounts have as the kernel's. */
 static const char *divide(const struct clock_reading *from, const struct clock_reading *to,
 			  uint64_t unknown_ns, struct vpmu_clock_time parts[VPMU_CLOCK_PART_COUNT])
@@ -125,15 +151,17 @@ static const char *from_clock(const struct clock_reading *from, const struct clo
 			      struct vpmu_clock_time parts[VPMU_CLOCK_PART_COUNT])
 {
 	int64_t ns[VPMU_BPF_PART_COUNT];
+	bool missed;
 
 	for (int part = 0; part < VPMU_BPF_PART_COUNT; part++)
 		ns[part] = (int64_t)(to->clock.parts[part] - from->clock.parts[part]);
 	settle(ns);
+	missed = take_back_steal(from, to, ns);
 	for (int part = 0; part <= VPMU_CLOCK_BLOCKED_KVM; part++)
 		parts[part] = measured((uint64_t)ns[part]);
 	parts[VPMU_CLOCK_UNKNOWN] = measured((uint64_t)ns[VPMU_BPF_PART_UNKNOWN]);
 	if (to->clock.has_kvm || ns[VPMU_BPF_PART_UNKNOWN] == 0)
-		return NULL;
+		return missed ? unseen : NULL;
 	return divide(from, to, (uint64_t)ns[VPMU_BPF_PART_UNKNOWN], parts);
 }
 

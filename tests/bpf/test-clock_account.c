@@ -279,8 +279,37 @@ TEST(a_lost_switch_does_not_let_a_running_vcpu_sleep_on)
 	/* Waking up and getting the CPU are lost. */
 	clock_entry(&c, T0 + 1020);
 	clock_exit(&c, T0 + 2020, NPF);
-	CHECK_PART(c, HALT, 1000);
+	CHECK_PART(c, UNKNOWN, 1000);
 	CHECK_PART(c, GUEST, 10 + 1000);
+	CHECK_EQ(c.unpaired, 1);
+	CHECK_ADDS_UP(c);
+}
+
+TEST(of_a_wait_whose_end_was_lost_only_the_sum_is_known)
+{
+	struct vpmu_bpf_clock c = in_guest();
+
+	clock_switched_out(&c, T0 + 100, 1, 0);
+	/* Getting the CPU is lost; it runs, and is preempted again. */
+	clock_switched_out(&c, T0 + 1100, 1, 0);
+	clock_switched_in(&c, T0 + 1400);
+	clock_until(&c, T0 + 1500);
+	CHECK_PART(c, GUEST, 100 + 100);
+	CHECK_PART(c, UNKNOWN, 1000);
+	CHECK_PART(c, STEAL, 300);
+	CHECK_EQ(c.unpaired, 1);
+	CHECK_ADDS_UP(c);
+}
+
+TEST(of_a_run_whose_end_was_lost_only_the_sum_is_known)
+{
+	struct vpmu_bpf_clock c = in_guest();
+
+	/* Leaving the CPU is lost. */
+	clock_switched_in(&c, T0 + 1000);
+	clock_until(&c, T0 + 1500);
+	CHECK_PART(c, UNKNOWN, 1000);
+	CHECK_PART(c, GUEST, 500);
 	CHECK_EQ(c.unpaired, 1);
 	CHECK_ADDS_UP(c);
 }

@@ -64,6 +64,28 @@ TEST(what_is_found_out_later_makes_no_part_negative)
 	CHECK_PART(POLL, 200);
 }
 
+/* It seems to wait for 400 ms, 380 of which the scheduler had it on a CPU. */
+TEST(a_vcpu_that_ran_did_not_wait_whatever_its_events_say)
+{
+	static struct clock_reading from = { .has_clock = true, .has_sched = true }, to;
+
+	from.sched = (struct vcpu_time){ .has_sched = true, .run_ns = 5 * MS };
+	to = from;
+	to.time_ns = 1000 * MS;
+	to.clock.has_kvm = 1;
+	to.clock.parts[VPMU_BPF_PART_GUEST] = 600 * MS;
+	to.clock.parts[VPMU_BPF_PART_STEAL] = 400 * MS;
+	to.sched.run_ns += 980 * MS;
+	CHECK_CONTAINS(divide(&from, &to), "were not seen");
+	CHECK_PART(GUEST, 600 * MS);
+	CHECK_PART(STEAL, 20 * MS);
+	CHECK_PART(UNKNOWN, 380 * MS);
+	/* As much as may be the scheduler's last tick. */
+	to.sched.run_ns = from.sched.run_ns + 615 * MS;
+	CHECK(!divide(&from, &to));
+	CHECK_PART(STEAL, 400 * MS);
+}
+
 /* 60 ms on a CPU, 6 of which KVM polled; ticks: 30 guest, 10 more of user, 20 system. */
 static struct clock_reading without_entries(void)
 {
