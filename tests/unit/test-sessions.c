@@ -143,13 +143,21 @@ TEST(a_session_goes_on_with_what_is_left_and_ends_without)
 	world_free(world);
 }
 
-/* Others start guests on this machine, too, and each running one has a descriptor. */
-static int count_own_fds(const struct world *world)
+/* Others start guests on this machine, too, and each running one has a descriptor (unless this is valgrind, which makes none). */
+static int count_own_fds(void)
 {
-	int n = count_fds();
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int n = 0;
 
-	for (size_t i = 0; i < domains_count(world->manager.domains); i++)
-		n -= domains_get(world->manager.domains, i)->running;
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		char path[300], target[64] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+		n += readlink(path, target, sizeof(target) - 1) > 0 && !strstr(target, "pidfd");
+	}
+	closedir(dir);
 	return n;
 }
 
@@ -169,12 +177,12 @@ TEST(many_sessions_leave_nothing_behind)
 		WAIT_UNTIL(!sessions_get(world->manager.sessions, 0), turn(world));
 		if (i == 0) {
 			wait_for(world, &world->looks, 1);
-			fds = count_own_fds(world);
+			fds = count_own_fds();
 		}
 	}
 	wait_for(world, &world->looks, 14); /* each, whatever became of the session */
 	/* What is done for nobody any more may have files open for a moment. */
-	WAIT_UNTIL(count_own_fds(world) <= fds, turn(world));
+	WAIT_UNTIL(count_own_fds() <= fds, turn(world));
 	qemu_end(guest);
 	world_free(world);
 }
