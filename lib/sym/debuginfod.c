@@ -45,8 +45,12 @@ int debuginfod_fetch(const struct build_id *build_id, const atomic_bool *hurry, 
 {
 	struct library library = {};
 	debuginfod_client *client;
-	int r = open_library(&library), fd;
+	int r, fd;
 
+	/* The first call of on_progress() comes after a second. */
+	if (*hurry)
+		return -ECANCELED;
+	r = open_library(&library);
 	if (r < 0)
 		return r;
 	client = library.begin();

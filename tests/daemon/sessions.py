@@ -411,10 +411,12 @@ def vpmud_ends_while_it_waits_for_names():
     strip_guest()
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
-        environment = ["env", f"DEBUGINFOD_URLS=http://127.0.0.1:{server.getsockname()[1]}", f"HOME={os.getcwd()}",
-                       "DEBUGINFOD_TIMEOUT=60", f"DEBUGINFOD_CACHE_PATH={os.getcwd()}/cache"]
+        caches = iter("123")
 
         def story():
+            # A cache of its own: it remembers whom it was refused by.
+            environment = ["env", f"DEBUGINFOD_URLS=http://127.0.0.1:{server.getsockname()[1]}", f"HOME={os.getcwd()}",
+                           "DEBUGINFOD_TIMEOUT=60", f"DEBUGINFOD_CACHE_PATH={os.getcwd()}/cache-{next(caches)}"]
             with Seen(prefix=environment) as (vpmud, guest), vpmud.client() as client, vpmud.client() as reader:
                 session = start(client, guests=[guest.name])
                 wait_until("samples", lambda: int(sessions(client)[session["name"]]["samples"]) > 100)
