@@ -27,12 +27,18 @@ char LICENSE[] SEC("license") = "GPL";
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct sched_info___clock {
+	unsigned long pcount;	      /* how often it got a CPU; 0 where no account is kept */
+	unsigned long long run_delay; /* nanoseconds; CONFIG_SCHED_INFO */
+};
+
 struct task_struct___clock {
 	int pid, tgid;
 	int on_cpu;
 	int wake_cpu; /* set with the task's CPU; what that is called changed in Linux 5.16 */
 	char comm[16];
 	unsigned int __state; /* since Linux 5.14 */
+	struct sched_info___clock sched_info;
 };
 
 struct kvm_vcpu_stat_generic {
@@ -161,6 +167,40 @@ static __always_inline bool is_runnable(const __u64 *ctx, struct task_struct *pr
 	return ((struct task_struct___clock *)prev)->__state == TASK_RUNNING;
 }
 
+/* How long it has ever waited for a CPU; 0 on a kernel that keeps no account of that. */
+static __always_inline __u64 delay_of(const void *task)
+{
+	if (!bpf_core_field_exists(struct task_struct___clock, sched_info.run_delay))
+		return 0;
+	return ((const struct task_struct___clock *)task)->sched_info.run_delay;
+}
+
+static __always_inline bool has_delay(const void *task)
+{
+	return bpf_core_field_exists(struct task_struct___clock, sched_info.pcount) &&
+	       ((const struct task_struct___clock *)task)->sched_info.pcount;
+}
+
+/* The thread that leaves the CPU waits, as far as we know: nobody told us that it had got it. */
+static __always_inline void switched_in_unseen(__u32 number, const void *prev)
+{
+	struct vpmu_bpf_clock *c = bpf_map_lookup_elem(&vpmu_clocks, &number);
+	struct clock_queue *queue;
+	__u64 end_ns;
+	__u32 cpu;
+
+	if (!c || c->run != VPMU_BPF_RUN_WAITING || !has_delay(prev))
+		return;
+	end_ns = clock_wait_end(c, bpf_ktime_get_ns(), delay_of(prev));
+	cpu = c->wait_cpu;
+	queue = bpf_map_lookup_elem(&vpmu_queues, &cpu);
+	clock_begin(c);
+	if (queue)
+		queue_charge(queue, number, c, end_ns);
+	clock_got_cpu_unseen(c, end_ns);
+	clock_end(c);
+}
+
 static __always_inline void switched_out(__u64 *ctx, __u32 number, struct clock_queue *queue, __u32 cpu)
 {
 	struct task_struct *prev = (void *)ctx[1];
@@ -173,6 +213,7 @@ static __always_inline void switched_out(__u64 *ctx, __u32 number, struct clock_
 	waits = ctx[0] & 1 || is_runnable(ctx, prev);
 	clock_begin(c);
 	clock_switched_out(c, now_ns, waits, waits ? 0 : asleep_in(prev));
+	c->delay_ns = delay_of(prev);
 	if (waits)
 		queue_join(queue, cpu, number, c, now_ns);
 	clock_end(c);
@@ -207,9 +248,11 @@ int vpmu_clock_switch(__u64 *ctx)
 
 	if (!queue)
 		return 0;
+	number = number_of((__u32)prev->pid);
+	if (number != NO_CLOCK)
+		switched_in_unseen(number, prev);
 	if (queue->n)
 		queue_turn(queue, cpu, bpf_ktime_get_ns());
-	number = number_of((__u32)prev->pid);
 	if (number != NO_CLOCK)
 		switched_out(ctx, number, queue, cpu);
 	number = number_of((__u32)next->pid);
@@ -240,6 +283,7 @@ int vpmu_clock_wakeup(__u64 *ctx)
 	now_ns = bpf_ktime_get_ns();
 	clock_begin(c);
 	clock_woken(c, now_ns, asleep_in((struct task_struct *)task));
+	c->delay_ns = delay_of(task);
 	if (queue)
 		queue_join(queue, cpu, number, c, now_ns);
 	clock_end(c);

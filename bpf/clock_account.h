@@ -21,6 +21,10 @@
  * thread going to sleep, so it is the time from the halt's beginning to there. And when an exit comes where an entry was due,
  * then the entry was lost, and of the time since the exit before nobody knows how it is divided: it goes to UNKNOWN.
  *
+ * There are kernels (of sandboxes) that do not trace it when certain threads of theirs leave a CPU. A vCPU that gets the CPU from one of these
+ * seems to wait on. When it leaves the CPU itself it turns out that it does not, and how long it did the scheduler's own account
+ * of waiting tells, which is up to date whenever a thread has the CPU. Where that does not help either (clock_resume()), it is UNKNOWN.
+ *
  * Until the first entry or exit of a thread all its time on a CPU is UNKNOWN. If it was an exit that came first, then the thread was in
  * the guest all the time before. On a KVM that has no such tracepoints it stays UNKNOWN.
  *
@@ -160,6 +164,20 @@ clock_inline void clock_switched_in(struct vpmu_bpf_clock *c, __u64 now_ns)
 	clock_charge(c, now_ns);
 	c->run = VPMU_BPF_RUN_RUNNING;
 	c->stretch_ns = c->since_ns;
+}
+
+/* It waits, but has the CPU: got it when? @delay_ns: how long the scheduler says that it has ever waited. */
+clock_inline __u64 clock_wait_end(const struct vpmu_bpf_clock *c, __u64 now_ns, __u64 delay_ns)
+{
+	__u64 end_ns = c->since_ns + (delay_ns - c->delay_ns);
+
+	return (__s64)(now_ns - end_ns) > 0 ? end_ns : now_ns;
+}
+
+clock_inline void clock_got_cpu_unseen(struct vpmu_bpf_clock *c, __u64 end_ns)
+{
+	clock_switched_in(c, end_ns);
+	c->unpaired++;
 }
 
 /* ---- KVM: these events happen in the thread, so it runs, whatever we thought ---- */

@@ -376,6 +376,7 @@ struct vpmu_bpf_clock {
 	__u32 unused;
 	__u64 start_ns, since_ns; /* CLOCK_MONOTONIC; parts are up to date until since_ns */
 	__u64 waited_ns;	  /* up to when its waiting is charged to competitors */
+	__u64 delay_ns;		  /* how long it had ever waited when it began to wait last: the scheduler's account */
 	__u64 current_ns;	  /* on a CPU since the last of KVM's events */
 	__u64 stretch_ns;	  /* when it got the CPU last */
 	__u64 poll_from_ns, poll_until_ns; /* in which polling lies, if it has gone to sleep since */
@@ -384,7 +385,7 @@ struct vpmu_bpf_clock {
 	__u64 unpaired; /* exits without an entry before, or the like: events were lost */
 	struct vpmu_bpf_clock_reason reasons[VPMU_BPF_CLOCK_REASONS + 1];
 };
-_Static_assert(sizeof(struct vpmu_bpf_clock) == 24 + 19 * 8 + 33 * 32, "the same on both sides");
+_Static_assert(sizeof(struct vpmu_bpf_clock) == 24 + 20 * 8 + 33 * 32, "the same on both sides");
 
 /* Who has a CPU while a vCPU waits for it: clock_queue.h. */
 struct vpmu_bpf_competitor_key {

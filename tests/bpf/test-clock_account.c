@@ -314,6 +314,24 @@ TEST(of_a_run_whose_end_was_lost_only_the_sum_is_known)
 	CHECK_ADDS_UP(c);
 }
 
+TEST(a_wait_whose_end_was_lost_is_as_long_as_the_scheduler_says)
+{
+	struct vpmu_bpf_clock c = in_guest();
+
+	c.delay_ns = 5000;
+	clock_switched_out(&c, T0 + 100, 1, 0);
+	clock_got_cpu_unseen(&c, clock_wait_end(&c, T0 + 1000, 5030));
+	clock_switched_out(&c, T0 + 1000, 1, 0);
+	CHECK_PART(c, STEAL, 30);
+	CHECK_PART(c, GUEST, 100 + 870);
+	CHECK_EQ(c.unpaired, 1);
+	CHECK_ADDS_UP(c);
+	/* Never longer than it can have been. */
+	clock_got_cpu_unseen(&c, clock_wait_end(&c, T0 + 1100, 9000));
+	CHECK_PART(c, STEAL, 30 + 100);
+	CHECK_ADDS_UP(c);
+}
+
 TEST(being_woken_before_it_sleeps_changes_nothing)
 {
 	struct vpmu_bpf_clock c = in_guest();
