@@ -99,7 +99,7 @@ static void settle(int64_t ns[VPMU_BPF_PART_COUNT])
  * That a waiting thread got its CPU may not be seen: kernels do not run BPF programs in every thread,
  * and it is the thread before that switches. Until its next event it seems to wait on; the
  * scheduler knows better, but only up to its last tick, at both ends, and by a clock of its own that
- * may be a little off where the time stamp counter is not to be relied on.
+ * is a few percent off where the time stamp counter is not to be relied on (a host in emulation).
  */
 static bool take_back_steal(const struct clock_reading *from, const struct clock_reading *to,
 			    int64_t ns[VPMU_BPF_PART_COUNT])
@@ -112,7 +112,7 @@ static bool take_back_steal(const struct clock_reading *from, const struct clock
 	missed_ns = ran_ns - ns[VPMU_BPF_PART_GUEST] - ns[VPMU_BPF_PART_EXIT] -
 		    ns[VPMU_BPF_PART_QEMU] - ns[VPMU_BPF_PART_POLL] - ns[VPMU_BPF_PART_UNKNOWN];
 	missed_ns = MIN(missed_ns, ns[VPMU_BPF_PART_STEAL]);
-	if (missed_ns <= MAX(2 * (int64_t)vcpu_time_step_ns(), wall_ns / 64))
+	if (missed_ns <= MAX(10 * (int64_t)vcpu_time_step_ns(), wall_ns / 16))
 		return false;
 	ns[VPMU_BPF_PART_STEAL] -= missed_ns;
 	ns[VPMU_BPF_PART_UNKNOWN] += missed_ns;

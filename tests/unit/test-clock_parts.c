@@ -80,7 +80,7 @@ TEST(a_vcpu_that_ran_did_not_wait_whatever_its_events_say)
 	CHECK_PART(GUEST, 600 * MS);
 	CHECK_PART(STEAL, 20 * MS);
 	CHECK_PART(UNKNOWN, 380 * MS);
-	/* As much as may be the scheduler's last tick. (Its clock may be off by a 64th besides.) */
+	/* As much as may be the scheduler's last tick, and its clock. */
 	to.sched.run_ns = from.sched.run_ns + 615 * MS;
 	CHECK(!divide(&from, &to));
 	CHECK_PART(STEAL, 400 * MS);
