@@ -9,9 +9,10 @@ here=$(dirname "$(realpath "$0")")
 # machines (sandboxes) whose kernel does not trace it when certain threads of theirs leave a CPU (sched_switch, seen with perf record, too).
 # A vCPU that gets the CPU from one of these seems to wait until it leaves it itself.
 judge() {
-	local try
-	{
-		cat <<PY
+	local try story
+	story=$(cat)
+	for try in 1 2 3; do
+		cat > judge.py <<PY
 import sys
 sys.path.insert(0, "$here/..")
 sys.dont_write_bytecode = True
@@ -20,12 +21,10 @@ competitor = ${competitor:-0}
 vcpus, document, competitors_time = run("$VPMU", "$guest", $guest_pid, $1, competitor, *"${*:2}".split(), late=${late:-False})
 for vcpu in vcpus.values():
     vcpu.check(exact=${exact:-True})
+$story
 PY
-		cat
-	} > judge.py
-	for try in 1 2 3; do
 		python3 judge.py && return
-		[ -z "${late:-}" ] || break # the vCPU is there by now
+		[ -z "${late:-}" ] || late_guest # the vCPU is there by now
 	done
 	fail "not as it should be"
 }
@@ -111,8 +110,13 @@ PY
 	grep -q '^in all, 1\.' out || fail "no totals"
 }
 
-late_vcpu() {
+late_guest() {
+	[ -z "${guest_pid:-}" ] || stop_guest
 	start_guest vmm two-vcpus 2 --late
+}
+
+late_vcpu() {
+	late_guest
 	need_bpf
 	late=True exact=False judge 3 <<'PY'
 assert vcpus[1].row["start_ns"] > vcpus[0].row["start_ns"], "vCPU 1 was not there from the start"
